@@ -317,3 +317,19 @@ def test_a_folder_of_reports(world: World, base: str) -> None:
     fewer = run_gate(shell.replace("a b", "a"), report=Report.JUNIT)
     lost = world.judge(fewer, base, base, baseline=world.evidence(judgement, "report"))
     assert rules(lost) == ["test_vanished"]
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "glob"),
+    [
+        ("tests/test_new.py", "", "tests/**"),
+        ("web/tests/deep/test_new.py", "web", "tests/**"),
+        ("src/test_new.py", "", "src/test_new.py"),
+    ],
+)
+def test_who_adds_a_test_is_told_of_adds(world: World, base: str, path: str, folder: str, glob: str) -> None:
+    stage = Stage("code", agent="a", dir=folder, scope=Scope(protect=PROTECTED))
+    added = world.trees.commit({path: "x"}, base)
+    (finding,) = world.judge(Gate("scope", GateKind.SCOPE), added, base, stage).findings
+    assert finding.message.endswith(f"delete it; only a stage with `adds: [{glob}]` may add it")
+    assert finding.rule == "protected"

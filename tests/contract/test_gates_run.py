@@ -77,7 +77,9 @@ def test_dir(world: World, base: str) -> None:
 
 def test_a_command_that_changes_files_of_its_checkout_is_named(world: World, base: str) -> None:
     gate = run_gate("sed -i s/one/two/ src/app.py; rm sub/here; touch sub/new")
-    message = "the command changed src/app.py, sub/here in its checkout; nothing of it is kept: "
+    message = (
+        "the command changed src/app.py, sub/here in its checkout; nothing of it is kept: use a command that only "
+    )
     for cached in (False, True):  # and where its run was kept
         judgement = world.judge(gate, base, base)
         (note,) = judgement.findings

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
 from interlock.bootstrap import Application
@@ -43,6 +44,8 @@ def answer(app: Application, view: RunView, request: AnswerRequest, display: Dis
     """Put the answer into the inbox, wait until it is taken, and drive the run if nobody else does. Returns the exit
     code."""
     put = app.service.answer(view, request)
+    attempts = (attempt for stage in view.stages for attempt in stage.attempts)
+    display = replace(display, judged=tuple(item.verdict for attempt in attempts for item in attempt.verdicts))
     if not app.service.owner_of(view.id):
         code = drive(app, view.id, display, after=view.seq)
         return Exit.USAGE if isinstance(_reply(app, view, put.id), Refused) else code

@@ -41,6 +41,7 @@ from interlock.core.events import (
 from interlock.core.ids import AttemptId
 from interlock.core.limits import TRIES_MAX
 from interlock.core.pipeline import Pipeline
+from interlock.readmodel.reasons import about_command, without_notes
 from interlock.service.formats import count, duration, usage
 
 _OfStage = InputPrepared | StageSkipped | ApprovalAsked | CandidateRejected | HandoffAccepted | SentBack
@@ -88,6 +89,7 @@ class Story:
     _down: dict[str, set[str]] = field(default_factory=dict)
     _began: dict[AttemptId, float] = field(default_factory=dict)
     _red: set[str] = field(default_factory=set)
+    _statuses: dict[AttemptId, dict[str, VerdictStatus]] = field(default_factory=dict)
 
     def line(self, record: Recorded) -> StoryLine | None:
         """None for an event that is of no interest to people."""
@@ -101,6 +103,10 @@ class Story:
         text += "".join(f"; note: {safe(note)}" for note in getattr(record.event, "notes", ()))
         bad, good = _is_bad_or_good(record.event)
         return StoryLine(record.at, _about(record.event), text, bad, good)
+
+    def saw(self, verdict: VerdictGiven) -> None:
+        """A verdict, also one of before the first line."""
+        self._statuses.setdefault(verdict.subject, {})[verdict.gate] = verdict.status
 
     def _text(self, record: Recorded) -> str:
         match event := record.event:
@@ -126,7 +132,7 @@ class Story:
                 InputPrepared() | StageSkipped() | ApprovalAsked() | CandidateRejected() | HandoffAccepted()
                 | SentBack()
             ):  # fmt: skip
-                return _of_stage(event)
+                return _of_stage(event, self._although(event))
             case (
                 RunStarted() | OwnerChanged() | AnswerTaken() | Refused() | EffectErrored() | Delivered()
                 | RunFinished()
@@ -187,8 +193,19 @@ class Story:
         stage = self.pipeline.stage(event.attempt.stage)
         return "script runs" if stage.command is not None else "no agent: runs its gates on the accepted input"
 
+    def _although(self, event: _OfStage) -> str:
+        """The gates of an attempt that did not pass, as far as the story saw them."""
+        if not isinstance(event, HandoffAccepted):
+            return ""
+        known = self._statuses.get(event.attempt, {})
+        bad = (name for name, status in known.items() if status is not VerdictStatus.PASSED)
+        gates = [gate_name(name, event.attempt.stage) for name in bad]
+        named = f"gate {gates[0]}" if len(gates) == 1 else f"gates {', '.join(gates)}"
+        return f"{named} did not pass" if gates else "not every gate passed"
+
     def _judged(self, event: VerdictGiven) -> str:
         """A gate that fails on the base says so: an attempt passes it only if it fixes that."""
+        self.saw(event)
         if event.status is VerdictStatus.ERRORED and event.retry_at and not event.permanent:
             return f"{verdict_words(event)}; again at {clock(event.retry_at)}"
         if event.status is not VerdictStatus.FAILED:
@@ -214,7 +231,8 @@ def verdict_words(event: VerdictGiven) -> str:
     name = f"gate {gate_name(event.gate, '' if event.subject.is_base else event.subject.stage)}"
     match event.status:
         case VerdictStatus.PASSED:
-            return f"{name} passed{traits(event)}"
+            said = about_command(event.findings)
+            return f"{name} passed{traits(event)}" + (f"; note: {safe(said)}" if said else "")
         case VerdictStatus.FAILED:
             return f"{name} failed{traits(event)}: {_findings(event)}"
         case VerdictStatus.ERRORED:
@@ -225,12 +243,14 @@ def verdict_words(event: VerdictGiven) -> str:
 def _findings(event: VerdictGiven) -> str:
     if not event.findings:
         return "no findings given"
-    first = event.findings[0]
+    wrong = without_notes(event.findings)
+    first, notes = wrong[0], len(event.findings) - len(wrong)
     message = _first_line(first.message)
     named = "" if first.file and message.startswith(first.file) else place(first)
     where = " ".join(part for part in (named, message) if part)
     more = " ..." if len(event.findings) > 1 and not where.endswith("...") else ""
-    return f"{count(len(event.findings), 'finding')} ({where}{more})"
+    noted = f" and {count(notes, 'note')}" if notes else ""
+    return f"{count(len(wrong), 'finding')}{noted} ({where}{more})"
 
 
 def _first_of_rows(pipeline: Pipeline, stage: str) -> Iterator[str]:
@@ -253,7 +273,8 @@ def _first_line(text: str, limit: int = 140) -> str:
     return safe(text.strip().partition("\n")[0], limit)
 
 
-def _of_stage(event: _OfStage) -> str:
+def _of_stage(event: _OfStage, although: str) -> str:
+    """`although` says which gates of the attempt did not pass."""
     match event:
         case InputPrepared():
             return _input(event)
@@ -265,8 +286,9 @@ def _of_stage(event: _OfStage) -> str:
             gates = ", ".join(gate_name(gate, event.attempt.stage) for gate in event.gates)
             return f"rejected by {gates}" if gates else "rejected: it changed nothing" if event.empty else "rejected"
         case HandoffAccepted():
-            over = f" by {safe(event.override_by, 120)} OVER A GATE THAT DID NOT PASS" if event.override_by else ""
-            return f"accepted{over}" + (f" by {safe(event.by, 120)}" if event.by and not over else "")
+            person = event.override_by or event.by
+            by = f" by {safe(person, 120)}" if person else ""
+            return f"accepted{by}{', although ' + although if event.override_by else ''}"
         case SentBack():
             return f"sent back to {event.target}: {', '.join(event.resets)} start again"
         case _:

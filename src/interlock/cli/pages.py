@@ -35,7 +35,7 @@ from interlock.core.joins import conflict_text
 from interlock.core.state import Phase, Spending
 from interlock.readmodel.history import AttemptPhase, AttemptView, Reply, VerdictView, taken_before
 from interlock.readmodel.run import NOT_BEGUN, RunPhase, RunView, StageView, attempt_word
-from interlock.service.formats import count, duration, paid, spent, usage
+from interlock.service.formats import count, done, duration, paid, spent, usage
 from interlock.text.cleaning import without_place
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _costs(view: RunView) -> Iterator[str]:
     """The cost by stage and by agent, if there are several, and of rejected work."""
     for words, shares in (("by stage", view.costs.by_stage), ("by agent", view.costs.by_agent)):
         for share in shares if len(shares) > 1 else ():
-            yield f"         {words} {safe(share.of, 60)}: {_amount(share.spent)}"
+            yield f"         {words} {safe(share.of, 60)}: {_amount(share.spent, share.reviews)}"
     lost = view.costs.rejected
     if lost.attempts or lost.tokens:
         yield f"         on rejected work: {_amount(lost)}"
@@ -120,8 +120,8 @@ def _costs(view: RunView) -> Iterator[str]:
         yield f"         {click.style(used, fg='yellow')}"
 
 
-def _amount(spent: Spending) -> str:
-    return ", ".join([count(spent.attempts, "attempt"), *paid(spent)])
+def _amount(spent: Spending, reviews: int = 0) -> str:
+    return ", ".join([done(spent.attempts, reviews), *paid(spent)])
 
 
 def stage_page(view: RunView, stage: StageView) -> Iterator[str]:
@@ -229,8 +229,8 @@ def _attempt(
         click.style(word, fg=ATTEMPT_TONES[attempt.phase]) + _overridden(attempt),
         _worker(attempt),
     ]
-    if attempt.ended_at:
-        facts.append("cached" if attempt.cached else duration(attempt.ended_at - attempt.started_at))
+    if attempt.worked_s is not None:
+        facts.append("cached" if attempt.cached else duration(attempt.worked_s))
     facts.append(usage(attempt.usage))
     yield f"  {attempt.id}  {', '.join(fact for fact in facts if fact)}"
     yield from _digests(attempt, deep=deep)

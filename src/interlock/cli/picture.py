@@ -276,8 +276,9 @@ def _who(stage: StageView, newest: AttemptView | None) -> str:
 def _time(attempt: AttemptView, now: float) -> str:
     if attempt.cached:
         return "cached"
-    open_end = now if attempt.phase is AttemptPhase.WORKING else attempt.started_at
-    return duration((attempt.ended_at or open_end) - attempt.started_at)
+    if attempt.phase is AttemptPhase.WORKING:
+        return duration(now - attempt.started_at)
+    return "" if attempt.worked_s is None else duration(attempt.worked_s)
 
 
 def _word(stage: StageView, word: str, style: str) -> Text:

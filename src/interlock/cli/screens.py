@@ -35,6 +35,7 @@ class DisplayOptions:
     plain: bool = False
     json: bool = False
     asked: dict[str, Asking] = field(default_factory=dict, compare=False)
+    judged: tuple[VerdictGiven, ...] = ()  # before what is shown
 
 
 class Screen(Protocol):
@@ -71,9 +72,10 @@ def screen(app: Application, run: str, stream: TextIO, display: DisplayOptions) 
     if display.json:
         return JsonScreen(run)
     if display.plain or not redraws(stream):
-        return LineScreen(
-            Story(pipeline, closes=True), stream, lambda: service.locate_run(run), partial(app.waiting_work, run)
-        )
+        story = Story(pipeline, closes=True)
+        for verdict in display.judged:
+            story.saw(verdict)
+        return LineScreen(story, stream, lambda: service.locate_run(run), partial(app.waiting_work, run))
     from interlock.cli.asking import Asking
     from interlock.cli.live import LiveScreen, activity  # lazy: rich is slow to import
 

@@ -70,7 +70,12 @@ def find_run(service: Service, given: Sequence[str], choose: Choose) -> tuple[Ru
         return meant(match["run"]), (match["stage"], *rest)
     if _names_run(service, first):
         return meant(first), rest
-    return meant(""), words
+    try:
+        return meant(""), words
+    except UsageError as error:
+        if first == "base" or not service.run_ids() or first in service.stages_of_newest():
+            raise
+        raise UsageError(f"no run has the name {first}: `interlock list` shows all runs") from error
 
 
 def require_no_rest(target: Target) -> Target:

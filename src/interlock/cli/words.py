@@ -13,6 +13,7 @@ from interlock.process import relative_path_entries
 from interlock.readmodel.history import AttemptPhase
 from interlock.readmodel.run import NOT_BEGUN, RunPhase, RunSummary, StageView, WaitView, stage_word
 from interlock.service.formats import cost, duration, spent, tokens, usage
+from interlock.service.formats import moment as moment
 from interlock.text.cleaning import plain
 
 NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
@@ -118,11 +119,6 @@ def short(commit: str) -> str:
 def clock(at: float) -> str:
     """Local time of day."""
     return time.strftime("%H:%M:%S", time.localtime(at))
-
-
-def moment(at: float) -> str:
-    """Local date and time."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 @dataclass(frozen=True, slots=True)

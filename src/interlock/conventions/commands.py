@@ -55,6 +55,29 @@ _BEFORE = frozenset(
     {"exec", "env", "time", "command", "nice", "xvfb-run", "uv", "poetry", "pdm", "hatch", "pipenv", "run", "npx",
      "pnpm", "yarn", "dlx", "c8", "nyc"}
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixer:
+    """A program that corrects files with one of the options `fixes` (empty: always), unless with one of `checks`."""
+
+    program: str
+    verb: str
+    fixes: frozenset[str]
+    checks: frozenset[str]
+    instead: str
+
+
+_LOOKS = frozenset({"--check", "--diff", "--check-only", "-c", "--version", "--help"})
+_FIXERS = (
+    _Fixer("ruff", "check", frozenset({"--fix", "--fix-only"}), _LOOKS, "`ruff check` without `--fix`"),
+    _Fixer("ruff", "format", frozenset(), _LOOKS, "`ruff format --check`"),
+    _Fixer("black", "", frozenset(), _LOOKS - {"-c"}, "`black --check`"),
+    _Fixer("isort", "", frozenset(), _LOOKS, "`isort --check-only`"),
+    _Fixer("eslint", "", frozenset({"--fix"}), frozenset(), "`eslint` without `--fix`"),
+    _Fixer("prettier", "", frozenset({"--write", "-w"}), frozenset(), "`prettier --check`"),
+    _Fixer("gofmt", "", frozenset({"-w"}), frozenset(), "`gofmt -l`"),
+)
 _PROGRAMS = MappingProxyType(
     {"pytest": "pytest", "py.test": "pytest", "vitest": "vitest", "jest": "jest", "mocha": "mocha", "gotestsum": "go",
      "mvn": "junit", "mvnw": "junit", "gradle": "junit", "gradlew": "junit"}
@@ -135,9 +158,7 @@ def _simple(command: CommandLine) -> Iterator[list[str]]:
 
 def _runner(words: Sequence[str]) -> tuple[str, list[str]]:
     """The recipe of a simple command, and the words after the program."""
-    rest = [word for word in words if not re.fullmatch(r"\w+=.*", word)]
-    while rest and (rest[0] in _BEFORE or rest[0].startswith("-")):
-        rest = rest[2 if rest[0] == "-u" else 1 :]  # `env -u NAME`
+    rest = _from_program(words)
     program = rest[0].rpartition("/")[2] if rest else ""
     if re.fullmatch(r"python[\d.]*", program) and "-m" in rest[:-1]:
         at = rest.index("-m")
@@ -149,6 +170,32 @@ def _runner(words: Sequence[str]) -> tuple[str, list[str]]:
     if program == "cargo" and rest[1:2] in (["test"], ["nextest"]):
         return "cargo", rest[2:]
     return _PROGRAMS.get(program, ""), rest[1:]
+
+
+def _from_program(words: Sequence[str]) -> list[str]:
+    """The program and its words, without variables and programs that start others."""
+    rest = [word for word in words if not re.fullmatch(r"\w+=.*", word)]
+    while rest and (rest[0] in _BEFORE or rest[0].startswith("-")):
+        rest = rest[2 if rest[0] == "-u" else 1 :]  # `env -u NAME`
+    return rest
+
+
+def only_checks(command: CommandLine) -> str:
+    """What to write where the command corrects files rather than checks them; empty if it is not known to."""
+    return next(filter(None, (_only_checks(words) for words in _simple(command))), "")
+
+
+def _only_checks(words: Sequence[str]) -> str:
+    rest = _from_program(words)
+    if rest and re.fullmatch(r"python[\d.]*", rest[0].rpartition("/")[2]) and rest[1:2] == ["-m"]:
+        rest = rest[2:]
+    program = rest[0].rpartition("/")[2] if rest else ""
+    for fixer in _FIXERS:
+        if fixer.program == program and fixer.verb in ("", *rest[1:2]):
+            told = {word.partition("=")[0] for word in rest[1:]}
+            if (not fixer.fixes or told & fixer.fixes) and not told & fixer.checks:
+                return fixer.instead
+    return ""
 
 
 def installs_copy(command: CommandLine) -> bool:

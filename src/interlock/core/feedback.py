@@ -8,11 +8,12 @@ from collections.abc import Iterable
 
 from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
 
+CHANGED_FILES = "changed_files"  # the rule of a note on a gate whose command changed files of its own checkout
 ESCALATE = "escalate"  # the reason class of a finding that only a person can answer
 # What a finding says to who wrote the pipeline: nothing that an agent can do.
 _FOR_AUTHORS = re.compile(
     r"""
-    ; \s only \s a \s stage \s (that|with) \s `authors .*? \s may (\s change \s (it|that))? $
+    ; \s only \s a \s stage \s (that|with) \s `(authors|adds) .*? \s may (\s (change|add) \s (it|that))? $
     | , \s or \s let \s the \s stage \s say \s `[^`]*`
     | , \s or \s set \s `may_be_empty:[^`]*` \s in \s the \s stage
     | , \s or \s raise \s the \s gate's \s `timeout`

@@ -15,9 +15,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
+from interlock.conventions.commands import only_checks
 from interlock.conventions.judge_files import CONFIGURATION, MIXED, RESERVED, is_test, tests_of
 from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
-from interlock.core.pipeline import Expect, Report, Tests
+from interlock.core.feedback import CHANGED_FILES
+from interlock.core.pipeline import CommandLine, Expect, Report, Tests
 from interlock.gates import canary, inline, proof
 from interlock.gates.baseline import Comparison, compare, explained
 from interlock.gates.cache import recall, remember, run_key, verdict_key
@@ -216,7 +218,8 @@ def verdict(request: GateRequest, ran: CommandRun) -> Judgement:
     silent = unproven.findings if unproven is not None else ()
     findings = (*silent, *compared.findings, *_exit(request, ran, compared))
     status = VerdictStatus.FAILED if findings else VerdictStatus.PASSED
-    return Judgement(status, (*findings, *compared.notes, *_without_canary(ran), *_changes_files(ran)))
+    notes = (*compared.notes, *_without_canary(ran), *_changes_files(ran, request.gate.command))
+    return Judgement(status, (*findings, *notes))
 
 
 def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
@@ -316,14 +319,19 @@ def _failed_on_input(request: GateRequest, ran: CommandRun) -> bool:
     return canary.result_of(junit.split(request.baseline)).failed
 
 
-def _changes_files(ran: CommandRun) -> tuple[Finding, ...]:
+def _changes_files(ran: CommandRun, command: CommandLine | None) -> tuple[Finding, ...]:
     if not ran.changed:
         return ()
     names = ", ".join(" ".join(name.split()) for name in ran.changed[:_NAMED_MAX]) + (
         ", ..." if len(ran.changed) > _NAMED_MAX else ""
     )
-    message = f"the command changed {names} in its checkout; nothing of it is kept: let it only check, without a fix"
-    return (Finding("changed_files", message, Severity.NOTE),)
+    message = f"the command changed {names} in its checkout; nothing of it is kept: {_instead(command)}"
+    return (Finding(CHANGED_FILES, message, Severity.NOTE),)
+
+
+def _instead(command: CommandLine | None) -> str:
+    better = only_checks(command) if command is not None else ""
+    return f"use a command that only checks, such as {better or '`ruff check` without `--fix`'}"
 
 
 def _without_canary(ran: CommandRun) -> tuple[Finding, ...]:

@@ -17,6 +17,7 @@ from interlock.core.pipeline import ARTIFACTS, FOLDER, Stage
 from interlock.gates import conflicts, forbidden, inline, manifests
 from interlock.gates.referee import GateContext
 from interlock.ports import Change, GateRequest, Judgement, UsageError, Workspaces
+from interlock.text.cleaning import glob_here
 from interlock.text.globs import matches_any
 
 _RESERVED = f"{FOLDER}/"
@@ -130,7 +131,7 @@ def _complaint(
     if may_add and may_be_added_by(workspaces, request.commit, scope.adds, change):
         return None
     if judge_files.matches_in_any_case(scope.protect, change.path):
-        return "protected", _of_protected(change, may_add=may_add)
+        return "protected", _of_protected(change, stage.dir, may_add=may_add)
     if change.path in in_conflict or (scope.writes is not None and matches_any(scope.writes, change.path)):
         return None
     if scope.writes is not None:
@@ -165,7 +166,7 @@ def _of_growth(workspaces: Workspaces, request: GateRequest, change: Change) -> 
         if old is not None and new is not None and protected_changes.grew(change.path, old, new):
             return None
     if change.status == "A":
-        return "protected", _of_protected(change, may_add=True)
+        return "protected", _of_protected(change, request.stage.dir, may_add=True)
     what = "but this stage only adds tests: keep every old line in its order, and each old test unchanged;"
     return (
         "protected",
@@ -189,13 +190,23 @@ def _is_below(path: str, folder: str) -> bool:
     return f"{path.casefold()}/".startswith(folder.casefold()) if folder == _RESERVED else path.startswith(folder)
 
 
-def _of_protected(change: Change, *, may_add: bool) -> str:
+def _of_protected(change: Change, folder: str, *, may_add: bool) -> str:
     if may_add and change.status == "A":
         return "but this stage may add only tests and their data, no configuration, other code or links: delete it"
     if may_add:
         mend = "put it back as it was, and write new tests into a new file"
         return f"but this stage only adds tests: {mend}; {forbidden.ONLY_AUTHORS}"
+    if change.status == "A" and change.new_mode in _REGULAR and is_test_code(change.path):
+        glob = glob_here(folder, _tests_beside(change.path))
+        return f"but it is protected: {_undo(change)}; only a stage with `adds: [{glob}]` may add it"
     return f"but it is protected: {_undo(change)}; {forbidden.ONLY_AUTHORS}"
+
+
+def _tests_beside(path: str) -> str:
+    """A glob of tests that has this one: all of its folder of tests, else those of its folder."""
+    folders = path.split("/")[:-1]
+    of_tests = next((index for index, name in enumerate(folders) if name in _TEST_FOLDERS), -1)
+    return "/".join((*folders[: of_tests + 1], "**")) if of_tests >= 0 else path
 
 
 def _undo(change: Change) -> str:
@@ -232,6 +243,7 @@ def _sizes(stage: Stage, changes: Sequence[Change]) -> Iterator[Finding]:
 
 
 _REGULAR = ("100644", "100755")
+_TEST_FOLDERS = ("test", "tests", "__tests__", "spec", "testing", "e2e")
 _NAMES = re.compile(r"\w+[_-]?\*\.py|\*[_-]?\w+\.py")
 
 

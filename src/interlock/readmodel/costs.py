@@ -19,6 +19,7 @@ class CostShare:
 
     of: str
     spent: Spending
+    reviews: int = 0  # verdicts that reviewers gave; they are no attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,15 @@ class _Charge:
     agent: str
     spent: Spending
     lost: bool
+    reviews: int = 0
 
 
 def costs(pipeline: Pipeline, state: RunState, past: Past) -> Costs:
     """Of all that the run's agents did."""
     charges = [charge for name in state.stages for charge in _of_stage(pipeline, state, past, name)]
     rejected = _sum(charge.spent for charge in charges if charge.lost)
-    by_stage = _shares((charge.stage, charge.spent) for charge in charges)
-    return Costs(by_stage, _shares((charge.agent, charge.spent) for charge in charges), rejected)
+    by_stage = _shares((charge.stage, charge) for charge in charges)
+    return Costs(by_stage, _shares((charge.agent, charge) for charge in charges), rejected)
 
 
 def _of_stage(pipeline: Pipeline, state: RunState, past: Past, name: str) -> Iterator[_Charge]:
@@ -70,15 +72,16 @@ def _review(pipeline: Pipeline, stage: str, view: VerdictView, *, lost: bool) ->
         return
     options = find_gate(pipeline, verdict.gate)[1].options
     if options is not None and options.agents:
-        yield _Charge(stage, " + ".join(options.agents), Spending().plus(verdict.usage, 0), lost)
+        given = 0 if verdict.cached else 1
+        yield _Charge(stage, " + ".join(options.agents), Spending().plus(verdict.usage, 0), lost, given)
 
 
-def _shares(charges: Iterator[tuple[str, Spending]]) -> tuple[CostShare, ...]:
-    sums: dict[str, Spending] = {}
-    for of, spent in charges:
-        sums[of] = _plus(sums.get(of, Spending()), spent)
-    shares = (CostShare(of, spent) for of, spent in sums.items())
-    return tuple(sorted(shares, key=lambda share: (-share.spent.cost_usd, -share.spent.tokens, share.of)))
+def _shares(charges: Iterator[tuple[str, _Charge]]) -> tuple[CostShare, ...]:
+    shares: dict[str, CostShare] = {}
+    for of, charge in charges:
+        former = shares.get(of, CostShare(of, Spending()))
+        shares[of] = CostShare(of, _plus(former.spent, charge.spent), former.reviews + charge.reviews)
+    return tuple(sorted(shares.values(), key=lambda share: (-share.spent.cost_usd, -share.spent.tokens, share.of)))
 
 
 def _sum(spent: Iterator[Spending]) -> Spending:

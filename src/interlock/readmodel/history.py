@@ -85,6 +85,13 @@ class AttemptView:
     asked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def worked_s(self) -> float | None:
+        """How long it worked. None while it does, and if it was lost: nobody saw when its process ended."""
+        if not self.ended_at or self.phase is AttemptPhase.LOST:
+            return None
+        return self.ended_at - self.started_at
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, takewhile
 
-from interlock.core.events import Finding, VerdictGiven, VerdictStatus
-from interlock.core.feedback import same_words
+from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
+from interlock.core.feedback import CHANGED_FILES, same_words
 from interlock.core.state import RunState
 from interlock.readmodel.history import AttemptPhase, AttemptView, Past
 
@@ -50,6 +50,17 @@ def alike(attempts: Iterable[AttemptView]) -> Iterator[Sequence[AttemptView]]:
     return (tuple(group) for _, group in groupby(attempts, key=lambda one: (one.phase, one.why, _marks(one))))
 
 
+def without_notes(findings: Sequence[Finding]) -> Sequence[Finding]:
+    """The findings that say what is wrong; all of them where none does."""
+    return tuple(finding for finding in findings if finding.severity is not Severity.NOTE) or findings
+
+
+def about_command(findings: Iterable[Finding]) -> str:
+    """What a gate notes about its own command, which its person should know also where it passed."""
+    shown = (finding.message for finding in findings if finding.rule == CHANGED_FILES and not finding.secret)
+    return next(shown, "")
+
+
 def _of_stage(past: Past, name: str) -> Iterator[Reason]:
     ended = [one for one in past.of_stage(name) if one.phase is not AttemptPhase.WORKING]
     if not ended:
@@ -66,7 +77,8 @@ def _of_stage(past: Past, name: str) -> Iterator[Reason]:
 
 
 def _of_verdict(stage: str, attempt: str, verdict: VerdictGiven, times: int) -> Reason:
-    first = next(iter(verdict.findings), Finding("", ""))
+    wrong = without_notes(verdict.findings)
+    first = next(iter(wrong), Finding("", ""))
     return Reason(
         stage,
         attempt,
@@ -77,7 +89,7 @@ def _of_verdict(stage: str, attempt: str, verdict: VerdictGiven, times: int) -> 
         first.rule,
         first.file,
         first.line,
-        len(verdict.findings),
+        len(wrong),
         times,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -26,6 +27,7 @@ from interlock.readmodel.reasons import Reason, reasons
 
 NOT_BEGUN = "not begun"
 _PROTECTED = ("protected", "judged_table")
+_ADDS = re.compile(r"; only a stage with `adds: \[([^`\]]+)\]` may add it$")
 _OWN_PIPELINE = (
     "This run keeps its own copy of the pipeline. If a line of it is wrong, correct the file, then `interlock cancel` "
     "this run and `interlock run` a new one."
@@ -310,14 +312,17 @@ def _hint(stage: StageState) -> str:
     if stage.pause is not None and stage.pause.reason is PauseReason.INFRASTRUCTURE:
         return _OWN_PIPELINE if _may_be_of_pipeline(stage.failure) else ""
     offered = [item for item in stage.rejections if item.event.attempt == _to_accept(stage)]
-    findings = (item for rejection in offered for verdict in rejection.verdicts for item in verdict.findings)
-    files = dict.fromkeys(item.file for item in findings if item.rule in _PROTECTED and item.file)
+    findings = [item for rejection in offered for verdict in rejection.verdicts for item in verdict.findings]
+    files = {item.file: _ADDS.search(item.message) for item in findings if item.rule in _PROTECTED and item.file}
     if not files:
         return ""
     shown = ", ".join(list(files)[:3]) + (", ..." if len(files) > 3 else "")
+    adds = dict.fromkeys(found[1] for found in files.values() if found)
+    lines = [f"write `adds: [{', '.join(list(adds)[:3])}]` in the stage"] if adds else []
+    lines += ["add the file to `authors` of a stage"] if not all(files.values()) else []
     return (
         f"protected from this stage: {shown}. If the change is right, accept it with --override. If such changes "
-        "are usual, add the file to `authors` of a stage"
+        f"are usual, {', or '.join(lines)}"
     )
 
 

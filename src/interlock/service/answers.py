@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from interlock.core.events import Action, PauseReason
@@ -10,11 +10,14 @@ from interlock.core.ids import parse_attempt
 from interlock.core.limits import limit_names
 from interlock.core.state import Phase
 from interlock.ports import Answer, UsageError
-from interlock.readmodel.history import AttemptPhase
-from interlock.readmodel.run import OVER, RunPhase, RunSummary, RunView, StageView, WaitView
+from interlock.readmodel.history import AttemptPhase, AttemptView
+from interlock.readmodel.run import OVER, RunPhase, RunSummary, RunView, StageView, WaitView, attempt_word
+from interlock.service.formats import moment
 from interlock.text.cleaning import plain
 from interlock.text.names import flaw
 
+_NAMED_MAX = 8
+_DECISIONS = {Action.APPROVE: "approved", Action.REJECT: "rejected", Action.ACCEPT: "accepted"}
 _CONTINUES = (PauseReason.INFRASTRUCTURE, PauseReason.LIMIT, PauseReason.DELIVERY)
 
 
@@ -40,7 +43,9 @@ def to_answer(view: RunView, request: AnswerRequest, new_id: Callable[[], str], 
     if request.branch:
         check_branch(request.branch)
     if view.phase in OVER:
-        raise UsageError(f"run {view.id} is {view.phase}: it does not wait for an answer")
+        raise UsageError(
+            f"run {view.id} is {view.phase}: {_decided(view, request) or 'it does not wait for an answer'}"
+        )
     stage, subject, gate = _subject(view, request)
     return Answer(
         id=new_id(),
@@ -77,15 +82,47 @@ def check_branch(name: str) -> None:
         raise UsageError(f"--branch: {wrong} (`git help check-ref-format`)")
 
 
-def too_late(view: RunSummary, branch: str) -> str:
+def too_late(view: RunSummary, branch: str, limits: tuple[tuple[str, float], ...] = ()) -> str:
     """Why a run that is over takes neither another branch name nor more of a limit."""
     over = f"run {view.id} has ended: it is {view.phase}"
+    known = limit_names(name for name, _ in view.progress)
+    unknown = [_no_limit(name, known) for name, _ in limits if name not in known]
     if not branch:
-        return f"{over}: its limits cannot be raised"
+        return "; ".join([f"{over}: its limits cannot be raised", *unknown])
     if not view.branch:
         return f"{over}: it delivers nothing"
     delivered = plain(view.branch, 300)
     return f"{over}: it is delivered as {delivered} (`git branch {branch} {delivered}` creates another name for it)"
+
+
+def no_candidate(view: RunView, attempt: AttemptView) -> str:
+    """Why there is nothing of an attempt to show or to accept."""
+    word = attempt_word(attempt, view.phase)
+    match attempt.phase:
+        case AttemptPhase.LOST:
+            return f"{attempt.id} left no candidate: its process ended before it finished"
+        case AttemptPhase.ERRORED:
+            return f"{attempt.id} left no candidate: {plain(attempt.why, 300).partition(chr(10))[0]}"
+        case AttemptPhase.WORKING if view.phase is RunPhase.INTERRUPTED:
+            return f"{attempt.id} has no candidate yet: {_interrupted(view)}"
+        case AttemptPhase.WORKING if word == attempt.phase:
+            return f"{attempt.id} has no candidate yet: it is working"
+        case _:
+            return f"{attempt.id} left no candidate: it is {word}"
+
+
+def unnamed_attempt(view: RunView, stage: str = "") -> str:
+    """That an attempt is to be named for `accept`; which one, if only one can be meant."""
+    candidates = [
+        str(attempt.id)
+        for each in view.stages
+        for attempt in each.attempts
+        if attempt.commit and stage in ("", each.id) and attempt.phase is not AttemptPhase.ACCEPTED
+    ]
+    if len(candidates) == 1:
+        return f"name the attempt to accept: did you mean `interlock accept {view.id} {candidates[0]}`?"
+    named = f": {', '.join(candidates[-_NAMED_MAX:])}" if candidates else ""
+    return f"name the attempt to accept, as STAGE/1.2{named}: `interlock show {view.id}` lists them"
 
 
 def _subject(view: RunView, request: AnswerRequest) -> tuple[str, str, str]:
@@ -113,14 +150,40 @@ def _the_approval(view: RunView, request: AnswerRequest) -> WaitView:
     if len(fitting) == 1:
         return fitting[0]
     if not waiting:
-        raise UsageError(_no_approval(view))
+        raise UsageError(_no_approval(view, request))
     named = ", ".join(f"{wait.subject} {wait.gate}" for wait in waiting)
     raise UsageError(f"name one: {named} {'wait' if len(waiting) > 1 else 'waits'} for an approval")
 
 
-def _no_approval(view: RunView) -> str:
+def _decided(view: RunView, request: AnswerRequest) -> str:
+    """The newest answer to the question that `request` may mean: who gave it, and when; empty if there is none."""
+    if request.action not in _DECISIONS:
+        return ""
+    for reply in reversed(view.replies):
+        told = reply.answer
+        stage = told.subject.stage if told.subject else told.stage
+        if (
+            not reply.refused
+            and told.action in _DECISIONS
+            and request.stage in ("", stage)
+            and request.subject in ("", str(told.subject))
+            and request.gate in ("", told.gate, told.gate.partition("/")[2])
+        ):
+            gate = f" (gate {told.gate.partition('/')[2]})" if told.gate else ""
+            word = _DECISIONS[told.action]
+            return f"{plain(told.by, 120)} {word} {told.subject or stage}{gate} at {moment(reply.at)}"
+    return ""
+
+
+def _interrupted(view: RunView) -> str:
+    return f"run {view.id} is interrupted: no process runs it\nnext: interlock resume {view.id}"
+
+
+def _no_approval(view: RunView, request: AnswerRequest) -> str:
     """Why there is nothing to approve, and the commands that move the run on."""
     nothing = f"nothing in run {view.id} waits for an approval"
+    if decided := _decided(view, request):
+        nothing = f"{nothing} any more ({decided})"
     if view.phase is RunPhase.INTERRUPTED:
         return f"{nothing}: it is interrupted\nnext: interlock resume {view.id}"
     if not view.waits:
@@ -136,20 +199,23 @@ def _retry_stage(view: RunView, request: AnswerRequest) -> StageView:
         paused = [stage for stage in view.stages if stage.phase is Phase.PAUSED]
         if len(paused) == 1:
             return paused[0]
-        raise UsageError(f"name the stage to retry: {', '.join(known)}")
+        why = f": {_interrupted(view)}" if view.phase is RunPhase.INTERRUPTED else ""
+        raise UsageError(f"name the stage to retry: {', '.join(known)}{why}")
     if request.stage not in known:
         raise UsageError(f"run {view.id} has no stage {request.stage}: it has {', '.join(known)}")
     stage = view.stage(request.stage)
     if stage.phase is Phase.WAITING:
         raise UsageError(f"stage {request.stage} has not started: it waits for {', '.join(stage.needs)}")
     if stage.phase in (Phase.WORKING, Phase.JUDGING) and not request.now:
+        if view.phase is RunPhase.INTERRUPTED:
+            raise UsageError(f"stage {request.stage} has not ended: {_interrupted(view)}")
         raise UsageError(f"stage {request.stage} is {stage.phase}: `--now` ends that attempt first")
     return stage
 
 
 def _the_candidate(view: RunView, request: AnswerRequest) -> tuple[str, str, str]:
     if not request.subject:
-        raise UsageError("name the attempt to accept, as STAGE/EPOCH.NUMBER: `interlock show` lists them")
+        raise UsageError(unnamed_attempt(view, request.stage))
     try:
         attempt = parse_attempt(request.subject)
         found = view.attempt(attempt)
@@ -158,7 +224,7 @@ def _the_candidate(view: RunView, request: AnswerRequest) -> tuple[str, str, str
             f"run {view.id} has no attempt {request.subject}: `interlock show {view.id}` lists them"
         ) from error
     if not found.commit:
-        raise UsageError(f"{attempt} has no candidate: it is {found.phase}")
+        raise UsageError(no_candidate(view, found))
     hard_no = any(item.verdict.hard and item.verdict.status == "failed" for item in found.verdicts)
     if hard_no and not request.override:
         raise UsageError(
@@ -173,7 +239,11 @@ def _limits(view: RunView, request: AnswerRequest) -> tuple[tuple[str, float], .
     known = limit_names(stage.id for stage in view.stages)
     for name, amount in request.limits:
         if name not in known:
-            raise UsageError(f"--raise {name}: no such limit, there are {', '.join(known)}")
+            raise UsageError(_no_limit(name, known))
         if amount <= 0:
             raise UsageError(f"--raise {name}={amount:g}: expected a positive number")
     return request.limits
+
+
+def _no_limit(name: str, known: Iterable[str]) -> str:
+    return f"--raise {name}: no such limit, there are {', '.join(known)}"

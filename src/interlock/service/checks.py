@@ -73,6 +73,17 @@ class Checked:
     def said_no(self) -> bool:
         return self.judgement is not None and self.judgement.status is not VerdictStatus.PASSED
 
+    def traits(self, *, allowed: bool) -> Iterator[str]:
+        """What qualifies the result. `allowed`: with the pipelines that allow it."""
+        if self.judgement is not None and self.judgement.cached:
+            yield "cached"
+        if self.judgement is not None and self.judgement.flaky:
+            yield "flaky"
+        if self.failed_before:
+            yield "it failed before your change as well"
+        if allowed and self.allowed_by:
+            yield f"allowed by {', '.join(self.allowed_by)}"
+
 
 def check(gates: Gates, blobs: Blobs, request: CheckRequest, cancel: Cancel | None = None) -> Iterator[Checked]:
     """Ask every gate of the stages, in written order, and yield each as it is done."""

@@ -6,6 +6,7 @@ Rule: the shape of the JSON is that of the views and events; a new meaning is a 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from math import floor
@@ -75,6 +76,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def moment(at: float) -> str:
+    """Local date and time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
 def ago(seconds: float) -> str:
     """How long since, roughly: `now`, `5 min ago`, `3 h ago`, `2 d ago`."""
     for size_s, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
@@ -113,6 +119,12 @@ def paid(amount: Spending) -> Iterator[str]:
         yield tokens(amount.tokens)
     if amount.cost_usd or (amount.cost_known and amount.tokens):
         yield cost(amount.cost_usd, known=amount.cost_known)
+
+
+def done(attempts: int, reviews: int = 0) -> str:
+    """`2 attempts`, `3 reviews`, `2 attempts, 1 review`."""
+    parts = [count(attempts, "attempt")] if attempts or not reviews else []
+    return ", ".join([*parts, *([count(reviews, "review")] if reviews else [])])
 
 
 def spent(view: RunSummary) -> str:

@@ -17,8 +17,9 @@ from xml.etree import ElementTree as Xml
 from interlock import __version__
 from interlock.core.events import Finding, Severity
 from interlock.core.pipeline import Pipeline, Stage
+from interlock.readmodel.reasons import about_command
 from interlock.readmodel.run import RunView, StageView
-from interlock.service.formats import spent
+from interlock.service.formats import moment, spent
 from interlock.text.cleaning import plain, without_place
 
 ANNOTATIONS_MAX = 50  # GitHub shows no more of a job
@@ -45,6 +46,7 @@ class Result:
     status: str
     skipped: str = ""
     findings: tuple[Finding, ...] = ()
+    by: str = ""  # the person who decided
 
     @property
     def name(self) -> str:
@@ -66,9 +68,26 @@ def run_markdown(pipeline: Pipeline, view: RunView) -> str:
         else []
     )
     head = [f"## Interlock: run {view.id} is {view.phase.value}", "", cell(view.task), "", *over]
-    facts = [f"Spent: {cell(spent(view))}. Base: {view.base_commit[:10]}. Sandbox: {view.sandbox}.", ""]
-    table = ["| stage | phase | attempts | accepted |", "|---|---|---|---|", *rows, ""]
-    return "\n".join([*head, *facts, *table, summary(run_results(pipeline, view)).rstrip("\n")])
+    begun = sum(len(one.attempts) for one in view.stages)
+    free = f" ({begun} began; one that was lost, or that errored before it worked, does not count)"
+    counted = free if begun != view.spent.attempts else ""
+    facts = [f"Spent: {cell(spent(view))}{counted}. Base: {view.base_commit[:10]}. Sandbox: {view.sandbox}.", ""]
+    table = ["| stage | phase | attempts begun | accepted |", "|---|---|---|---|", *rows, ""]
+    return "\n".join([*head, *facts, *table, *_answers(view), summary(run_results(pipeline, view)).rstrip("\n")])
+
+
+def _answers(view: RunView) -> Iterator[str]:
+    """What people answered, with their comments. Refused answers changed nothing and are left out."""
+    taken = [reply for reply in view.replies if not reply.refused]
+    if not taken:
+        return
+    yield from ("| answer | about | by | at | comment |", "|---|---|---|---|---|")
+    for reply in taken:
+        told = reply.answer
+        about = " ".join(filter(None, (str(told.subject or told.stage), told.gate.rpartition("/")[2])))
+        columns = (told.action.value, about, plain(told.by, 120), moment(reply.at), plain(told.comment, _MESSAGE_MAX))
+        yield f"| {' | '.join(map(cell, columns))} |"
+    yield ""
 
 
 def junit(results: Sequence[Result]) -> str:
@@ -136,7 +155,8 @@ def _stage_results(pipeline: str, stage: Stage, seen: StageView) -> Iterator[Res
             why = seen.skipped or f"no verdict: the stage is {seen.phase.value}"
             yield Result(pipeline, stage.id, gate.id, "skipped", why)
         else:
-            yield Result(pipeline, stage.id, gate.id, verdict.status.value, findings=verdict.findings)
+            found = verdict.findings
+            yield Result(pipeline, stage.id, gate.id, verdict.status.value, findings=found, by=verdict.by)
 
 
 def _verdict(results: Sequence[Result]) -> str:
@@ -149,8 +169,11 @@ def _verdict(results: Sequence[Result]) -> str:
 
 
 def _why(one: Result) -> str:
+    if said := about_command(one.findings) if one.status == "passed" else "":
+        return f"note: {plain(said, 300)}"
     first = next(_visible(one), None) if one.status in ("failed", "errored") else None
-    return one.skipped or (_message(first, 200) if first else "")
+    why = one.skipped or (_message(first, 200) if first else "")
+    return ": ".join(filter(None, (f"by {plain(one.by, 120)}" if one.by else "", why)))
 
 
 def _visible(one: Result) -> Iterator[Finding]:

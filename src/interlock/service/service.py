@@ -25,7 +25,7 @@ from interlock.ports import (
     Workspaces,
 )
 from interlock.readmodel.run import OVER, RunPhase, RunSummary, RunView, WaitView, unreadable
-from interlock.service.answers import AnswerRequest, to_answer
+from interlock.service.answers import AnswerRequest, no_candidate, to_answer
 from interlock.service.checks import Checked, CheckRequest, check, check_proposal, with_judges_of_base
 from interlock.service.integrity import lost_run, naming_run
 from interlock.service.runs import RunRequest, begin, in_order, run_named
@@ -216,7 +216,7 @@ class Service:
         except KeyError as error:
             raise UsageError(f"run {view.id} has no attempt {attempt}: {_there_are(view)}") from error
         if not commit:
-            raise UsageError(f"{attempt} has no candidate: it is {view.attempt(attempt).phase}")
+            raise UsageError(no_candidate(view, view.attempt(attempt)))
         return commit
 
     def _listed(self, run: str) -> RunSummary:

@@ -26,7 +26,7 @@ from interlock.ports import InfrastructureError, UsageError
 from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import OVER, RunPhase, RunView, attempt_word, stage_word
 from interlock.service.diffs import is_withheld
-from interlock.service.formats import ago, cost, duration
+from interlock.service.formats import ago, cost, done, duration
 from interlock.text.cleaning import plain, without_place
 from interlock.web.changes import Changes, Ends, anchor, changes, finding_id
 from interlock.web.decisions import Stale, put
@@ -320,8 +320,8 @@ def _said(finding: Finding) -> str:
     return without_place(plain(finding.message, 4000), finding.file, finding.line)
 
 
-def _spent(spent: Spending) -> str:
-    parts = [f"{spent.attempts} attempt{'' if spent.attempts == 1 else 's'}"]
+def _spent(spent: Spending, reviews: int = 0) -> str:
+    parts = [done(spent.attempts, reviews)]
     parts += [f"{spent.tokens:,} tokens"] if spent.tokens else []
     if spent.cost_usd or (spent.cost_known and spent.tokens):
         parts.append(cost(spent.cost_usd, known=spent.cost_known))

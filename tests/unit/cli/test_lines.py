@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from interlock.agents.failures import Access, Cause, advice, failure_message
@@ -12,14 +14,23 @@ from interlock.core.events import (
     AttemptLost,
     AttemptStarted,
     Event,
+    Finding,
+    HandoffAccepted,
     Paused,
     PauseReason,
     Recorded,
     RunFinished,
     RunStatus,
+    Severity,
+    VerdictGiven,
+    VerdictStatus,
 )
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Pipeline, Stage
+from interlock.core.stages import Stages
+from interlock.core.state import RunState, StageState
+from interlock.readmodel.history import AttemptPhase, AttemptView, Past, VerdictView
+from interlock.readmodel.reasons import reasons
 
 
 @pytest.mark.parametrize(
@@ -38,6 +49,18 @@ def test_one_line(event: Event, words: str) -> None:
     told = Story(Pipeline("p", ())).line(Recorded(1, 0.0, event))
     assert told is not None
     assert told.text == words
+
+
+def test_what_a_person_accepts_over_is_named() -> None:
+    story, attempt = Story(Pipeline("p", (Stage("code", agent="a"),))), AttemptId("code", 1, 1)
+    accepted = HandoffAccepted(attempt, "c", "t", "r", override_by="ann")
+    assert _told(story, accepted) == "accepted by ann, although not every gate passed"  # judged before the story began
+    for gate, status in (("test", VerdictStatus.PASSED), ("review", VerdictStatus.FAILED)):
+        _told(story, VerdictGiven(attempt, f"code/{gate}", 1, status))
+    assert _told(story, accepted) == "accepted by ann, although gate review did not pass"
+    _told(story, VerdictGiven(attempt, "code/lint", 1, VerdictStatus.ERRORED))
+    assert _told(story, accepted) == "accepted by ann, although gates review, lint did not pass"
+    assert _told(story, HandoffAccepted(attempt, "c", "t", "r", by="ann")) == "accepted by ann"
 
 
 def test_who_is_down_is_taken_over_from_before_a_person_is_asked() -> None:
@@ -70,3 +93,30 @@ def _failed(story: Story, number: int, agent: str, event: AttemptErrored) -> str
     told = story.line(Recorded(number * 2 + 1, 0.0, event))
     assert told is not None
     return told.text
+
+
+def test_a_note_is_no_finding_and_one_on_the_command_is_shown() -> None:
+    story, attempt = Story(Pipeline("p", (Stage("code", agent="a"),))), AttemptId("code", 1, 1)
+    note = Finding("changed_files", "the command changed b.py", Severity.NOTE)
+    other = Finding("fails_before", "test_x failed before", Severity.NOTE)
+    passed = VerdictGiven(attempt, "code/lint", 1, VerdictStatus.PASSED, (other, note))
+    assert _told(story, passed) == "gate lint passed; note: the command changed b.py"
+    wrong = replace(passed, status=VerdictStatus.FAILED, findings=(note, Finding("E1", "bad")))
+    assert _told(story, wrong) == "gate lint failed: 1 finding and 1 note (bad ...)"
+    (reason,) = reasons(*_judged(wrong))
+    assert (reason.message, reason.findings) == ("bad", 1)
+
+
+def _judged(verdict: VerdictGiven) -> tuple[RunState, Past]:
+    past = Past()
+    view = AttemptView(
+        verdict.subject, AttemptPhase.JUDGING, "a", "", "", "t", 1.0, verdicts=(VerdictView(2.0, verdict),)
+    )
+    past.attempts["code"] = {view.id: view}
+    return RunState(stages=Stages([("code", StageState())])), past
+
+
+def _told(story: Story, event: Event) -> str:
+    line = story.line(Recorded(1, 0.0, event))
+    assert line is not None
+    return line.text

@@ -1,6 +1,8 @@
 """Reading a reviewer's answer: what it says last and of its own, and nothing that it quotes from the work."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -118,3 +120,13 @@ def test_the_schema_is_closed_in_every_part(mark: str) -> None:
             parts += part["properties"].values()
         elif "items" in part:
             parts.append(part["items"])
+
+
+def test_the_shortest_answer_of_the_reference_is_one_and_each_of_its_keys_is_required() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "pipeline.md").read_text()
+    (shortest,) = re.findall(r'`(\{"verdict": "approve".*?\})`', page)
+    answer = json.loads(shortest)
+    assert read(shortest, AnswerRequirements("ann")).decision == "approve"
+    for key in answer:
+        with pytest.raises(NoAnswer):
+            read(json.dumps({name: value for name, value in answer.items() if name != key}), AnswerRequirements("ann"))

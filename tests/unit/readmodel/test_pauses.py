@@ -63,3 +63,21 @@ def test_what_is_said_of_protected_files_is_about_the_attempt_that_is_offered() 
     protected = replace(verdict("test", FAILED), findings=PROTECTED)
     rejected = CandidateRejected(ONE, "t1", "", "", gates=("code/test",))
     assert "tests/test_a.py" in only_wait(*JUDGING, protected, rejected, NO_PROGRESS).hint
+
+
+def test_a_pause_over_new_tests_names_adds() -> None:
+    message = "was added but it is protected: delete it; only a stage with `adds: [tests/**]` may add it"
+    added = replace(PROTECTED[0], message=message)
+    said = "protected from this stage: {}. If the change is right, accept it with --override. If such changes are"
+    said += " usual, {}"
+    adds, authors = "write `adds: [tests/**]` in the stage", "add the file to `authors` of a stage"
+
+    def hint(*findings: Finding) -> str:
+        failed = replace(verdict("test", FAILED), findings=findings)
+        rejected = CandidateRejected(ONE, "t1", "told", "print", gates=("code/test",))
+        return only_wait(*JUDGING, failed, rejected, NO_PROGRESS).hint
+
+    assert hint(added) == said.format("tests/test_a.py", adds)
+    assert hint(*PROTECTED) == said.format("tests/test_a.py", authors)
+    both = (added, replace(PROTECTED[0], file="conftest.py"))
+    assert hint(*both) == said.format("tests/test_a.py, conftest.py", f"{adds}, or {authors}")

@@ -38,7 +38,7 @@ KEYS = {
     Change: "path status old_mode new_mode added removed",
     Spending: "attempts tokens cost_usd cost_known wall_s",
     Costs: "by_stage by_agent rejected",
-    CostShare: "of spent",
+    CostShare: "of spent reviews",
     Usage: "tokens_in tokens_out tokens_cached cost_usd",
     Finding: "rule message severity file line reason secret",
     Evidence: "name digest size",

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields, replace
 from html import unescape
 
 import pytest
 from markdown_it import MarkdownIt
 
-from interlock.service.reports import cell
+from interlock.core.answers import human_verdict
+from interlock.core.events import Action, AnswerTaken
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import Gate, GateKind, Pipeline, Stage
+from interlock.core.state import Phase
+from interlock.readmodel.costs import Costs
+from interlock.readmodel.history import AttemptPhase, AttemptView, Reply, VerdictView
+from interlock.readmodel.run import RunSummary, RunView, StageView, unreadable
+from interlock.service.formats import moment
+from interlock.service.reports import cell, run_markdown
 
 HOSTILE = (
     "[x](javascript:alert(1))",
@@ -63,3 +73,34 @@ def test_a_cell_is_plain_text(text: str, row: bool) -> None:
 )
 def test_what_is_no_markup_is_not_replaced(text: str) -> None:
     assert cell(text) == text
+
+
+def test_the_answers_of_people_are_in_the_report() -> None:
+    told = AnswerTaken("a", Action.APPROVE, "ann", "ship", AttemptId("ship", 1, 1), "ship/merge", comment="good | fine")
+    replies = (Reply(7.0, told), Reply(8.0, replace(told, by="bob"), refused="too late"))
+    known = {each.name: getattr(unreadable("r", "", damaged=False), each.name) for each in fields(RunSummary)}
+    verdict = VerdictView(7.0, human_verdict(told))
+    attempt = AttemptView(AttemptId("ship", 1, 1), AttemptPhase.ACCEPTED, "", "", "", "t", 1.0, verdicts=(verdict,))
+    stages = (StageView("ship", (), Phase.ACCEPTED, 1, "", (attempt,), None, commit="c"),)
+    seen = RunView(
+        **known,
+        stages=stages,
+        base_verdicts=(),
+        refused=0,
+        answers=(),
+        costs=Costs(),
+        replies=replies,
+    )
+    gate = Gate("merge", GateKind.APPROVE, question="Merge?")
+    page = run_markdown(Pipeline("p", (Stage("ship", gates=(gate,)),)), seen)
+    said = cell(moment(7.0))
+    assert (
+        f"| answer | about | by | at | comment |\n|---|---|---|---|---|\n| approve | {cell('ship/1.1 merge')} |" in page
+    )
+    assert f"| ann | {said} | good &#124; fine |\n\n" in page
+    assert "| by ann |" in page
+    assert "bob" not in page
+    assert (
+        "Spent: 0 attempts, 0.0 s (1 began; one that was lost, or that errored before it worked, does not count)"
+        in page
+    )

@@ -94,11 +94,12 @@ def accept(target: tuple[str, ...], override: bool, message: str, plain: bool, j
     from interlock.cli.targets import find_attempt, find_target, only_one, require_no_rest
     from interlock.core.events import Action
     from interlock.service import AnswerRequest
+    from interlock.service.answers import unnamed_attempt
 
     with application() as app:
         found = require_no_rest(find_target(app.service, target, only_one(app.service, unfinished)))
         if not found.stage:
-            raise UsageError(f"name the attempt to accept, as STAGE/1.2: `interlock show {found.view.id}` lists them")
+            raise UsageError(unnamed_attempt(found.view))
         attempt = str(find_attempt(found).id)
         request = AnswerRequest(Action.ACCEPT, app.person(), found.stage, attempt, comment=message, override=override)
         return answer(app, found.view, request, DisplayOptions(plain, json))

@@ -228,12 +228,17 @@ def _rehearsal(path: Path) -> Rehearsal:
 
 
 def _print_result(app: Application, result: _GateResult, shown: _AlreadyShown) -> None:
+    from interlock.cli.words import safe
+    from interlock.readmodel.reasons import about_command
+
     if shown.several and result.status == "skipped":
         return
     judgement = result.checked.judgement
     findings = judgement.findings if judgement is not None and result.status != "passed" else ()
     before = shown.findings.get(findings, "") if findings else ""
     say(_line(result, several=shown.several) + (f": as {before}" if before else ""))
+    if result.status == "passed" and (said := about_command(judgement.findings if judgement else ())):
+        say(f"    note: {safe(said, 2_000)}")
     if judgement is None or result.status == "passed" or before:
         return
     shown.findings[findings] = _about(result, several=shown.several)
@@ -255,13 +260,7 @@ def _line(result: _GateResult, *, several: bool) -> str:
     if judgement is None:
         return f"{click.style('-', fg='bright_black')} {about} skipped: {result.checked.skipped}"
     mark, tone = MARKS[judgement.status]
-    known = (
-        ("cached", judgement.cached),
-        ("flaky", judgement.flaky),
-        ("it failed before your change as well", result.checked.failed_before),
-        (f"allowed by {', '.join(result.checked.allowed_by)}", bool(result.checked.allowed_by) and not result.pipeline),
-    )
-    traits = [word for word, holds in known if holds]
+    traits = list(result.checked.traits(allowed=not result.pipeline))
     return f"{click.style(mark, fg=tone)} {about} {result.status}" + (f" ({', '.join(traits)})" if traits else "")
 
 

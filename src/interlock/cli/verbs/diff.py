@@ -22,7 +22,7 @@ _BYTES_MAX = 50_000_000
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[RUN] A [B]", shell_complete=targets)
+@click.argument("words", nargs=-1, metavar="[RUN] [A [B]]", shell_complete=targets)
 @click.option("--stat", is_flag=True, help="Only the files and their numbers of changed lines.")
 @click.option("--raw", is_flag=True, help="Print the bytes unchanged, for `git apply`.")
 @click.option(
@@ -36,7 +36,7 @@ _BYTES_MAX = 50_000_000
 @click.option("--json", "json", is_flag=True, help="Print the files as JSON.")
 def diff(words: tuple[str, ...], stat: bool, raw: bool, color: Color, unmasked: bool, json: bool) -> int:
     """Show the difference from A to B. Each is `base`, a stage (its accepted candidate) or an attempt such as code/1.2.
-    With A alone: the difference from its input."""
+    With A alone: the difference from its input. Without A: from the base to the newest candidate."""
     from interlock.service.diffs import VisibleDiff, visible_diff
     from interlock.service.formats import document
 
@@ -67,7 +67,7 @@ def _run_and_names(service: Service, words: tuple[str, ...]) -> tuple[RunView, t
     if not names:
         names = ("base", _last_with_candidate(view))
     if len(names) > 2:
-        raise UsageError(f"unexpected argument: {names[2]}: expected [RUN] A [B]")
+        raise UsageError(f"unexpected argument: {names[2]}: expected [RUN] [A [B]]")
     return view, tuple(name.removeprefix(f"{view.id}/") for name in names)
 
 
@@ -85,7 +85,7 @@ def _commits(service: Service, view: RunView, names: tuple[str, ...]) -> tuple[s
     if len(names) == 2:
         return service.commit_of(view, names[0]), new
     if names[0] == "base":
-        raise UsageError("diff base needs a second name: expected [RUN] A [B]")
+        raise UsageError("diff base needs a second name: expected [RUN] [A [B]]")
     return input_of(view, names[0]), new
 
 

@@ -137,8 +137,9 @@ def _input_verdicts(found: Target) -> list[VerdictGiven]:
 def _gate_evidence(verdicts: Sequence[VerdictGiven], gate: str, about: str) -> Sequence[Evidence]:
     fitting = [verdict for verdict in verdicts if gate in (verdict.gate, verdict.gate.rpartition("/")[2])]
     if not fitting:
-        known = ", ".join(dict.fromkeys(verdict.gate.rpartition("/")[2] for verdict in verdicts)) or "none"
-        raise UsageError(f"{about} has no verdict of a gate {gate}: there are {known}")
+        known = ", ".join(dict.fromkeys(verdict.gate.rpartition("/")[2] for verdict in verdicts))
+        judged = f"it was judged by {known}" if known else "no gate has judged it"
+        raise UsageError(f"{about} was not judged by a gate `{gate}`; {judged}")
     return fitting[-1].evidence
 
 

@@ -93,7 +93,7 @@ def resume(
         found = app.service.choose_run(run, unfinished)
         if found.phase in OVER:
             if branch or limits:
-                raise UsageError(too_late(found, branch or ""))
+                raise UsageError(too_late(found, branch or "", limits))
             app.owner.attend(found.id)
             note(f"run {found.id} has ended")
             return finish(app, found.id, display)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from interlock.conventions.judge_files import PROTECTED
+from interlock.conventions.judge_files import PROTECTED, matches_in_any_case
 from interlock.conventions.protected_changes import guards
 from interlock.core.pipeline import FOLDER, Baseline, Expect, Gate, GateKind, Pipeline, Report, Scope, Stage, Tests
 from interlock.gates.kinds import find
@@ -21,6 +21,7 @@ _GATES_MAX = 2_000  # characters of the list
 _COMMAND_MAX = 240
 _MORE = "(the pipeline's file has all of them)"
 _ALWAYS = frozenset(PROTECTED)
+_ALL_BELOW = re.compile(r"\*\*(/\*)?$")
 _WILD = re.compile(r"[*?\[]")
 _PROTECTED = (
     ", at any depth and also where they would be new: tests and their data, whatever steers tests, linters,"
@@ -75,14 +76,20 @@ def _protected(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
     if stage.scope.writes is not None:
         may = (*stage.scope.writes, *stage.scope.authors)
         own = [glob for glob in own if any(_may_meet(glob, other) for other in may)]
-    here = dict.fromkeys(glob_here(stage.dir, glob) for glob in own)
+    here = dict.fromkeys(glob_here(stage.dir, glob) for glob in own if not _is_told(glob))
     begin = "Otherwise protected" if stage.scope.adds or stage.scope.authors else "Protected"
-    yield begin + _PROTECTED + ("\nSo are:\n" + listed(here, _PATHS_MAX, _MORE) if here else "")
+    yield begin + _PROTECTED + ("\nProtected as well:\n" + listed(here, _PATHS_MAX, _MORE) if here else "")
     made = [glob_here(stage.dir, path) for setup in pipeline.setup for path in setup.paths]
     if made:
         yield f"Setup made {', '.join(made[:10])}: leave that alone."
     if stage.scope.writes is None:
         yield "A dependency may be added by its name, not from a path, an address or another index."
+
+
+def _is_told(glob: str) -> bool:
+    """Whether the sentence on what is always protected tells it, wherever it lies: a folder of tests, say."""
+    sample = _ALL_BELOW.sub("x/x.py", glob.strip("/")).replace("*", "x")
+    return not _WILD.search(sample) and matches_in_any_case(PROTECTED, sample)
 
 
 def _may_meet(one: str, other: str) -> bool:

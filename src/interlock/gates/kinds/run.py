@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interlock.conventions.commands import RECIPES
+from interlock.conventions.commands import RECIPES, only_checks
 from interlock.core.pipeline import BREAKS_MAX, CommandLine, Expect, Gate, Report, Stage, Tests
 from interlock.gates.kinds import KeyPath, Kind, OutsideRun, View
 from interlock.text.globs import matches_any
@@ -46,6 +46,7 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
         hint = "remove one of them: new tests are not among the tests of the base"
         view.at_key((*at, "tests"), f"`tests: base` and `expect: {gate.expect}` contradict each other", hint)
     _report(view, gate, gate.command, at)
+    _correcting(view, gate, at)
     _canary(view, gate, at)
 
 
@@ -102,6 +103,12 @@ def _report(view: View, gate: Gate, command: CommandLine, at: KeyPath) -> None:
     if gate.held_out and "HELD_OUT" not in text and "/" not in program:
         hint = 'pass "$HELD_OUT" to the command'
         view.warn((*at, "held_out"), f"the command of {gate.id} does not use $HELD_OUT", hint)
+
+
+def _correcting(view: View, gate: Gate, at: KeyPath) -> None:
+    if gate.command is not None and not gate.used and (instead := only_checks(gate.command)):
+        what = f"the command of {gate.id} corrects files in the gate's checkout, and nothing of that is kept"
+        view.warn((*at, "run"), what, f"use a command that only checks, such as {instead}")
 
 
 def _held_out(view: View, gate: Gate, at: KeyPath) -> None:

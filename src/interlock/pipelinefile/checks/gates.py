@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interlock.core.pipeline import GateKind, Report
+from interlock.core.pipeline import GateClass, GateKind, Report
 from interlock.gates import kinds
 from interlock.pipelinefile.checks import check_no_template, check_variables
 from interlock.pipelinefile.mistakes import nearest
@@ -215,7 +215,11 @@ def _way_out(view: View, stage: Stage) -> None:
             hint = "add an `on_reject` rule with goto or pause, or give the stage an agent"
             view.at_key(
                 ("stages", stage.id),
-                f"{stage.id} has no agent and no script, and no rule handles a rejection by {gate.id}",
+                f"nothing says what happens if {_no_of(gate)}: {stage.id} has no agent and no script",
                 hint,
             )
             return
+
+
+def _no_of(gate: Gate) -> str:
+    return f"a person rejects gate {gate.id}" if gate.gate_class is GateClass.HUMAN else f"gate {gate.id} fails"
