@@ -231,7 +231,7 @@ class _Common:
 def _workspaces(paths: RepositoryPaths, top: Path, environ: Mapping[str, str]) -> GitWorkspaces:
     from interlock.workspaces import GitWorkspaces
 
-    return GitWorkspaces(paths.store, paths.places, top, environ, former=paths.former_places)
+    return GitWorkspaces(paths.store, paths.places, top, environ, former=paths.former_places, own=paths.own)
 
 
 def _gate_context(common: _Common, workspaces: GitWorkspaces) -> GateContext:

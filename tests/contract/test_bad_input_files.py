@@ -176,7 +176,7 @@ def test_a_pipeline_that_is_none_is_refused_with_its_place(ground: Ground, name:
     said = ground.ask("run", "-t", "x").refused(words)
     assert b"\x1b" not in said.err
     assert len(said.err) < 5000
-    assert not list(ground.cache.glob("*/*/places/*"))
+    assert not list(ground.cache.glob("*/*/*/*"))
 
 
 def test_a_pipeline_that_is_a_folder_a_fifo_or_a_link_to_nowhere(ground: Ground):

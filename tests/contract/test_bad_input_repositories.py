@@ -57,7 +57,7 @@ def test_a_repository_without_a_commit_is_refused(tmp_path: Path, verb: tuple[st
     ground.pipeline()
     more = ("-t", "x") if verb == ("run",) else ()
     ground.ask(*verb, *more).refused("no commits yet", "git commit --allow-empty")
-    assert not list(ground.cache.glob("*/*/places/*"))
+    assert not list(ground.cache.glob("*/*/*/*"))
 
 
 def test_a_repository_without_commits_and_files_can_still_be_asked(tmp_path: Path):

@@ -21,6 +21,7 @@ FILES = {
 }
 WRONG = "def add(a, b):\n    return a - b\n"
 PYTEST = f'PYTHONPATH=. "{sys.executable}" -B -m pytest -q -p no:cacheprovider --junitxml="$REPORT"'
+LYING = "\nimport _pytest.reports as r\nr.TestReport.failed = False\nr.TestReport.passed = True\n"
 SILENT = "\nimport unittest\nunittest.TestCase.assertEqual = lambda *_: None\nunittest.TestCase.assertRaises = None\n"
 
 
@@ -55,6 +56,22 @@ def test_it_is_in_the_log_and_in_no_finding(world: World) -> None:
     assert world.evidence(right, "log").startswith(b"interlock: tests/test_")
     wrong = judged(world, gate(), {"app.py": WRONG}, base)
     assert [finding.message.split(" failed")[0] for finding in wrong.findings] == ["tests.test_app::test_add"]
+
+
+TWINS = """\
+import pytest
+
+@pytest.fixture(autouse=True, scope="session", params=[1, pytest.param(2, marks=pytest.mark.skipif("True"))])
+def each(request):
+    pass
+"""
+
+
+def test_a_fixture_that_repeats_each_test_and_skips_a_parameter(world: World) -> None:
+    base = world.trees.commit({**FILES, "tests/conftest.py": TWINS})
+    assert judged(world, gate(), {"README": "."}, base).status is PASSED
+    bent = judged(world, gate(), {"app.py": FILES["app.py"] + LYING}, base)
+    assert [finding.rule for finding in bent.findings] == ["canary"]
 
 
 def test_both_sides_of_new_tests_are_judged_without_it(world: World) -> None:
@@ -136,7 +153,7 @@ def test_each_of_several_runs_has_its_own(world: World) -> None:
 @pytest.mark.parametrize(
     ("files", "lie"),
     [
-        (FILES, "\nimport _pytest.reports as r\nr.TestReport.failed = False\nr.TestReport.passed = True\n"),
+        (FILES, LYING),
         ({**FILES, "pyproject.toml": '[tool.pytest.ini_options]\naddopts = "-x"\n'}, SILENT),
         (UNITTEST, SILENT),
         (UNITTEST, "\nimport unittest\nunittest.TestResult.addFailure = lambda *_: None\n"),

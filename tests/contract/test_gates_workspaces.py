@@ -55,7 +55,7 @@ def test_run(tmp_path: Path, trees: Trees) -> None:
     judgement, cellar = judged(tmp_path, trees, gate, commit, base)
     assert (judgement.status, judgement.findings) == (VerdictStatus.PASSED, ())
     assert [cellar.get(item.digest).decode().strip() for item in judgement.evidence] == ["", report]
-    assert [path for path in (tmp_path / "places").rglob("*") if path.is_file() and "beside" in path.parts] == []
+    assert [path for path in (tmp_path / "gates").rglob("*") if path.is_file() and "beside" in path.parts] == []
 
 
 def test_scope(tmp_path: Path, trees: Trees) -> None:

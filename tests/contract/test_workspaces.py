@@ -609,7 +609,7 @@ def test_clean_checkouts_are_removed_when_a_gate_raises(world: World) -> None:
         world.workspaces.clean_checkout(base.commit, base.commit, CheckoutSpec()),
     ):
         raise RuntimeError("the gate")
-    assert list(world.places.iterdir()) == []
+    assert list(world.gates.iterdir()) == []
 
 
 def test_many_objects_beyond_the_first_kit_make_a_new_one(world: World) -> None:

@@ -88,7 +88,7 @@ def test_a_read_only_disk(tmp_path: Path, small: Path) -> None:
             with pytest.raises(InfrastructureError, match=str(small)):
                 attempt()
         workspaces.wipe(checkout)
-        assert str(small) in workspaces.removal_failures()[-1]
+        assert str(small) in workspaces.removal_notes()[-1]
 
 
 def test_attempts_at_once(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_the_checkout_it_was_made_in_is_gone(world: World) -> None:
     made_in = Path((checkout.tree / "deps/where").read_text().strip())
     assert made_in != checkout.tree
     assert not made_in.exists()
-    assert list(world.places.glob("setup-*")) == []
+    assert list(world.gates.glob("*")) == []
 
 
 def test_a_changed_key_file_makes_it_anew(world: World) -> None:
@@ -93,7 +93,7 @@ def test_a_failure_tells_the_end_of_the_output_and_leaves_nothing(world: World, 
     with pytest.raises(InfrastructureError, match=r"(?s)exit code 3: the reason\n.*99\n100\nthe reason") as failed:
         world.open(base, 1, CheckoutSpec(setup=(setup,)))
     assert "\n50\n" not in str(failed.value)
-    assert [path for path in world.places.rglob("*") if path.is_file()] == []
+    assert [path for one in (world.places, world.gates) for path in one.rglob("*") if path.is_file()] == []
 
 
 def test_a_command_that_is_missing_or_takes_too_long(world: World) -> None:

@@ -52,7 +52,7 @@ def test_what_fails_on_the_candidate_alone_is_its_fault(world: World) -> None:
         enter(world, commit, base, spec(world, base))
     assert told.value.output == b"error: no package bad\nsee the log\n"
     assert runs(world) == ["bad", "bad", "good"]  # once more, and then what it is compared with
-    assert list(world.places.glob("*-*")) == []
+    assert list(world.gates.iterdir()) == []
 
 
 def test_without_an_accepted_input_it_is_infrastructure(world: World) -> None:

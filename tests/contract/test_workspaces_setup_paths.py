@@ -109,7 +109,7 @@ def test_a_link_above_it_is_refused_and_nothing_is_written_through_it(world: Wor
         with told, world.workspaces.clean_checkout(commit, base, CheckoutSpec(spec.setup, control=control)):
             pytest.fail("it was furnished")
     assert below(outside) == []
-    assert list(world.places.glob("*-*")) == []
+    assert list(world.gates.iterdir()) == []
 
 
 @pytest.mark.parametrize(

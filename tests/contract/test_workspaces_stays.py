@@ -45,10 +45,10 @@ def test_what_stays_is_told_once_and_all_else_is_gone(world: World, stubborn: St
     write(checkout.tree, {"build/root-owned": "x", "build/second": "x", "build/other": "x"})
     stubborn("root-owned", "second")
     world.workspaces.wipe(checkout)
-    (said,) = world.workspaces.removal_failures()
+    (said,) = world.workspaces.removal_notes()
     assert str(checkout.tree / "build") in said
     assert "Operation not permitted (and 1 more)" in said
-    assert world.workspaces.removal_failures() == ()
+    assert world.workspaces.removal_notes() == ()
     left = sorted(path.name for path in checkout.root.rglob("*") if path.is_file())
     assert left == ["root-owned", "second"]
 
@@ -63,7 +63,7 @@ def test_an_attempt_gets_a_place_of_its_own_beside_what_stays(world: World, stub
     assert not (again.tree / "build").exists()
     world.workspaces.discard("run1", world.attempt())
     assert not again.root.exists()
-    assert len(world.workspaces.removal_failures()) == 2
+    assert len(world.workspaces.removal_notes()) == 2
 
 
 def test_a_clean_checkout_that_cannot_be_removed_is_no_trouble(world: World, stubborn: Stubborn) -> None:
@@ -71,7 +71,7 @@ def test_a_clean_checkout_that_cannot_be_removed_is_no_trouble(world: World, stu
     stubborn("root-owned")
     with world.workspaces.clean_checkout(base, base, CheckoutSpec()) as clean:
         write(clean.tree, {"build/root-owned": "x"})
-    assert len(world.workspaces.removal_failures()) == 1
+    assert len(world.workspaces.removal_notes()) == 1
 
 
 def test_gc_goes_on_and_says_what_stays(world: World, stubborn: Stubborn) -> None:
@@ -101,10 +101,10 @@ def test_nothing_is_removed_that_is_mounted_in_a_place(world: World, tmp_path: P
     try:
         world.workspaces.wipe(checkout)
         assert (precious / "kept").read_text() == "k"
-        (said,) = world.workspaces.removal_failures()
+        (said,) = world.workspaces.removal_notes()
         assert "unmount" in said
     finally:
         subprocess.run(["umount", "-l", point], check=True)
     world.workspaces.wipe(checkout)
-    assert world.workspaces.removal_failures() == ()
+    assert world.workspaces.removal_notes() == ()
     assert not checkout.root.exists()

@@ -90,6 +90,10 @@ class World:
     def places(self) -> Path:
         return self.root / "state/places"
 
+    @property
+    def gates(self) -> Path:
+        return self.places.with_name("gates")
+
     def base(self) -> Base:
         return self.workspaces.import_base()
 

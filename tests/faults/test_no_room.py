@@ -97,7 +97,7 @@ def test_a_file_system_without_locks(world: World, errno: str):
 
 def test_a_base_that_cannot_be_judged_for_a_moment_pauses_the_run(world: World):
     """Three tries each fail to make the gate's checkout. It did not end for good: `resume` judges the base anew."""
-    said = world.ask(*RUN, **refusing(world, "mkdir:EIO:/places/room-"))
+    said = world.ask(*RUN, **refusing(world, "mkdir:EIO:/gates/room-"))
     said.ended(3, "gate code/g errored", "Input/output error", "paused (infrastructure)", "interlock resume")
     assert world.show()["phase"] == "waiting"
     assert paid(world) == 0

@@ -132,7 +132,7 @@ class SimWorkspaces:
         self._begin("discard")
         self._store.places.pop(f"/places/{attempt}", None)
 
-    def removal_failures(self) -> tuple[str, ...]:
+    def removal_notes(self) -> tuple[str, ...]:
         return ()
 
     def has(self, commit: str) -> bool:

@@ -44,14 +44,16 @@ def test_a_failure_that_was_accepted_got_through() -> None:
 
 def test_the_excerpt_leaves_out_what_went_well() -> None:
     said = [
-        "12:00:00 base         gate code/test passed",
+        "12:00:00 base         gate code/test failed: 1 finding",
         "12:00:01 plan/1.1     coder works",
         "12:00:01 plan/1.1     gate scope passed",
         "12:00:02 plan/1.1     accepted",
-        "12:00:02 code/1.1     rejected by test",
+        "12:00:02 code/1.1     gate scope failed: 1 finding (a.py)",
+        "12:00:02 code/1.1     rejected by scope",
+        "12:00:03 run          accepted",
         "  ✓ code/1.1  lie  gate scope",
     ]
-    assert list(excerpt("\n".join(said))) == ["...", said[3], said[4], said[5]]
+    assert list(excerpt("\n".join(said))) == ["...", said[4], "...", said[6], said[7]]
 
 
 def test_the_shape_of_a_line_has_no_times_and_names() -> None:

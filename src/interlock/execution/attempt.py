@@ -51,9 +51,7 @@ def start_attempt(world: World, context: Context, effect: StartAttempt, cancel: 
     who = effect.by or effect.agent or "script"
     stamp = Stamp(candidate_message(context, effect.attempt, who), int(record.at))
     event = _tried(world, context, effect, stamp, cancel)
-    yield _discreet(
-        replace(event, notes=(*event.notes, *world.workspaces.removal_failures())), _secrets(world, context)
-    )
+    yield _discreet(replace(event, notes=(*event.notes, *world.workspaces.removal_notes())), _secrets(world, context))
 
 
 def _tried(

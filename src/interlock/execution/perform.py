@@ -203,7 +203,7 @@ def _evaluate_gate(world: World, context: Context, effect: EvaluateGate, cancel:
         sandbox=context.started.sandbox,
         hard=gate.gate_class is GateClass.HARD,
         usage=judgement.usage,
-        notes=world.workspaces.removal_failures(),
+        notes=world.workspaces.removal_notes(),
         quota=errored and judgement.quota,
     )
 
@@ -275,7 +275,7 @@ def _lose_attempt(world: World, context: Context, effect: LoseAttempt) -> Facts:
     try:
         with as_infrastructure():
             world.workspaces.discard(context.run, effect.attempt)
-        stays = world.workspaces.removal_failures()
+        stays = world.workspaces.removal_notes()
     except InfrastructureError as error:  # its place is its own: it is in nobody's way, and gc finds it
         stays = (str(error),)
     yield AttemptLost(effect.attempt, "; ".join([effect.why, *(f"left behind: {why}" for why in stays)]))

@@ -156,7 +156,7 @@ def _entries(folder: str) -> Iterator[str]:
             yield f"{entry.name} {entry.stat(follow_symlinks=False).st_mtime_ns}" if dated else entry.name
 
 
-_KIND = "ran/3"
+_KIND = "ran/4"
 _TAIL_BYTES = MESSAGE_MAX * 4  # what a finding can show of it
 
 

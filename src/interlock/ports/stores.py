@@ -173,13 +173,14 @@ class Workspaces(Protocol):
     def put_beside(self, checkout: Checkout, name: str, content: bytes) -> Path: ...  # for the agent or gate to read
 
     def wipe(self, checkout: Checkout) -> None:
-        """Remove the checkout. `removal_failures` lists what cannot be removed; it disturbs no other checkout."""
+        """Remove the checkout. `removal_notes` lists what cannot be removed; it disturbs no other checkout."""
 
     def discard(self, run: str, attempt: AttemptId) -> None:
         """Remove what a lost attempt left, if anything, as `wipe` does."""
 
-    def removal_failures(self) -> tuple[str, ...]:
-        """One message for each thing that could not be removed since the last call."""
+    def removal_notes(self) -> tuple[str, ...]:
+        """Since the last call, one message for each thing that could not be removed, and for what was found above a new
+        checkout and removed: tools look there for their configuration."""
 
     def has(self, commit: str) -> bool:
         """Whether the store holds the commit."""

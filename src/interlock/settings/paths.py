@@ -25,6 +25,7 @@ class Paths:
     state: Path
     config: Path
     cache: Path
+    is_cache_shared: bool = False  # the user named the folder, so it may hold other files
 
     def repository(self, common_dir: Path) -> RepositoryPaths:
         """The paths of the repository with this common git directory (absolute, without links), by its path alone."""
@@ -32,16 +33,24 @@ class Paths:
 
     def of_root(self, root: Path) -> RepositoryPaths:
         """The paths of the repository whose state folder is `root`."""
-        of_this_state = f"{root.name.rpartition('-')[0]}-{_digest(root)}"  # two state folders never share checkouts
-        return RepositoryPaths(root, self.cache / of_this_state / "places")
+        folder = self.cache / f"{root.name.rpartition('-')[0]}-{_digest(root)}"  # two states never share checkouts
+        above = () if self.is_cache_shared else ((self.cache, _REPOSITORY_FOLDERS),)
+        places = folder / "places"
+        return RepositoryPaths(root, places, (*above, (folder, "places|gates"), (places, _PLACES)))
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPaths:
-    """The files of one repository. `places`, the checkouts of agents and gates, is outside of `root`."""
+    """The files of one repository. `places`, the checkouts of agents, and `gates`, those of gates, are outside of
+    `root`. `own`: folders above checkouts that hold only folders of Interlock, each with a pattern of their names."""
 
     root: Path
     places: Path
+    own: tuple[tuple[Path, str], ...] = ()
+
+    @property
+    def gates(self) -> Path:
+        return self.places.with_name("gates")
 
     @property
     def journal(self) -> Path:
@@ -86,6 +95,7 @@ def paths_of(environ: Mapping[str, str]) -> Paths:
         state=_override(environ, "INTERLOCK_STATE_HOME") or _base(environ, "XDG_STATE_HOME", ".local/state"),
         config=_base(environ, "XDG_CONFIG_HOME", ".config"),
         cache=_override(environ, "INTERLOCK_CACHE_HOME") or _base(environ, "XDG_CACHE_HOME", ".cache"),
+        is_cache_shared=bool(environ.get("INTERLOCK_CACHE_HOME")),
     )
     if paths.cache.is_relative_to(paths.state) or paths.state.is_relative_to(paths.cache):
         raise UsageError(
@@ -134,6 +144,9 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _SUFFIX_LENGTH = 6
 ENTROPY_BYTES = 4
 _ID = re.compile(rf"\d{{8}}-\d{{6}}-[{_ALPHABET}]{{{_SUFFIX_LENGTH}}}")
+
+_REPOSITORY_FOLDERS = r".*-[0-9a-f]{12}"
+_PLACES = rf"{_ID.pattern}|(?:room|gate|setup)-.+"  # runs, and what earlier versions had there
 
 
 def new_run_id(now: float, random_bytes: bytes) -> str:

@@ -1,8 +1,11 @@
 """Checkouts of attempts and gates: make and remove their folders, fill them, and explain why setup failed in them.
 
-The folders are places/RUN/STAGE-EPOCH.NUMBER-N and places/room-X, each with tree, home and tmp.
+The folders are places/RUN/STAGE-EPOCH.NUMBER-N and gates/room-X, each with tree, home and tmp.
 
 Rule: each checkout has a path that never existed before, so a process that still writes to an old one disturbs nobody.
+
+Rule: tools look for their configuration in the folders above. So before a checkout is made, all that Interlock did not
+make is removed from them, as far as they are Interlock's own. No agent's `../..` leads to a folder above a gate.
 
 Rule: when a checkout is handed over, its tracked files are those of the tree, whatever setup did to them. All other
 files that exist by then are known, and are not part of the candidate.
@@ -14,6 +17,7 @@ on the files of the control commit. Any other failure is an infrastructure error
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Callable, Sequence
@@ -199,21 +203,30 @@ def _untracked(tree: Path, listing: Listing, replaced: frozenset[bytes], named: 
 
 
 _TRIES_MAX = 1000
+_SHOWN_MAX = 3
+_DEEP = r"(?:\.deep-\d+)?"  # while a deep folder is removed
+_ROOMS = rf"(?:room|setup)-\w+{_DEEP}"
+_ATTEMPTS = rf".+-\d+\.\d+-\d+{_DEEP}"
 
 
 class Checkouts:
-    """Makes and removes checkouts below one folder. Below `former`, the folder of an earlier version, it only removes
-    them."""
+    """Makes and removes checkouts: those of attempts below `folder`, those of gates and setup below `gates` beside it.
+    Below `former`, the folder of an earlier version, it only removes them. `own`: folders above the checkouts that hold
+    only folders of Interlock, each with a pattern of their names."""
 
-    def __init__(self, folder: Path, former: Path | None = None) -> None:
+    def __init__(self, folder: Path, former: Path | None = None, own: Sequence[tuple[Path, str]] = ()) -> None:
         self.folder = folder
-        self.folders = (folder,) if former is None else (folder, former)
-        self._stays: list[str] = []
+        self.gates = folder.with_name("gates")
+        self.folders = (folder, self.gates) if former is None else (folder, self.gates, former)
+        self._own = (*own, (self.gates, _ROOMS))
+        self._notes: list[str] = []
 
     def new_for_attempt(self, run: str, attempt: AttemptId) -> Checkout:
         """A new checkout for the attempt. Its earlier ones are removed."""
         last = self.discard(run, attempt)
         parent = self.folder / run
+        self._clear(parent, _ATTEMPTS)
+        self._clear_above()
         for number in range(last + 1, last + _TRIES_MAX):
             root = parent / f"{_stem(attempt)}-{number}"
             try:
@@ -232,11 +245,12 @@ class Checkouts:
 
     def new(self, kind: str) -> Checkout:
         """A new checkout for a gate or for setup."""
+        self._clear_above()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            return _furnished(Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self.folder)))
+            self.gates.mkdir(parents=True, exist_ok=True)
+            return _furnished(Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self.gates)))
         except OSError as error:
-            raise disk_error(self.folder, error) from error
+            raise disk_error(self.gates, error) from error
 
     def discard(self, run: str, attempt: AttemptId) -> int:
         """Remove the attempt's checkouts, as `wipe` does. Returns their highest number, 0 if there are none."""
@@ -249,16 +263,42 @@ class Checkouts:
         return last
 
     def wipe(self, root: Path) -> None:
-        """Remove a checkout, whatever is in it. `removal_failures` lists what cannot be removed; `gc` tries again."""
+        """Remove a checkout, whatever is in it. `removal_notes` lists what cannot be removed; `gc` tries again."""
         try:
             remove(root)
         except InfrastructureError as error:
-            self._stays.append(str(error))
+            self._notes.append(str(error))
 
-    def removal_failures(self) -> tuple[str, ...]:
-        """Messages about what could not be removed since the last call."""
-        found, self._stays = self._stays, []
+    def removal_notes(self) -> tuple[str, ...]:
+        """Messages since the last call: what could not be removed, and what was found above checkouts and removed."""
+        found, self._notes = self._notes, []
         return tuple(found)
+
+    def _clear_above(self) -> None:
+        for folder, names in self._own:
+            self._clear(folder, names)
+
+    def _clear(self, folder: Path, names: str) -> None:
+        """Remove everything from `folder` but real folders with these names. Raises InfrastructureError if something
+        cannot be removed: it may be the configuration of a gate's tool."""
+        try:
+            with os.scandir(folder) as entries:
+                strange = [
+                    entry.path
+                    for entry in entries
+                    if not (entry.is_dir(follow_symlinks=False) and re.fullmatch(names, entry.name))
+                ]
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise disk_error(folder, error) from error
+        for path in strange:
+            remove(Path(path))
+        if strange:
+            shown = [os.fsencode(path).decode(errors="replace") for path in sorted(strange)[:_SHOWN_MAX]]
+            more = f" and {len(strange) - _SHOWN_MAX} more" if len(strange) > _SHOWN_MAX else ""
+            why = "Interlock did not make this, and tools look there for their configuration"
+            self._notes.append(f"removed {', '.join(shown)}{more}: {why}")
 
 
 def _stem(attempt: AttemptId) -> str:

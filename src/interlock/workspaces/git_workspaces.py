@@ -49,11 +49,12 @@ Done = TypeVar("Done")
 class GitWorkspaces:
     """Implements the port `Workspaces`. Threads may share it. `close` ends its git programs."""
 
-    def __init__(
-        self, store: Path, places: Path, repository: Path, environ: Mapping[str, str], *, former: Path | None = None
-    ) -> None:
+    def __init__(  # noqa: PLR0913 - the folders: `former` and `own` as in Checkouts
+        self, store: Path, places: Path, repository: Path, environ: Mapping[str, str], *,
+        former: Path | None = None, own: Sequence[tuple[Path, str]] = (),
+    ) -> None:  # fmt: skip
         self._store = store
-        self._checkouts = Checkouts(places, former)
+        self._checkouts = Checkouts(places, former, own)
         self._repository = repository
         self._environ = dict(environ)
         self._git = Git(self._environ, store)
@@ -214,9 +215,9 @@ class GitWorkspaces:
         """As the port says."""
         self._checkouts.discard(run, attempt)
 
-    def removal_failures(self) -> tuple[str, ...]:
+    def removal_notes(self) -> tuple[str, ...]:
         """As the port says."""
-        return self._checkouts.removal_failures()
+        return self._checkouts.removal_notes()
 
     def checkout_root(self, run: str, attempt: AttemptId) -> Path | None:
         """The root of the checkout of an attempt in progress; None if there is none."""

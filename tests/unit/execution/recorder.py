@@ -56,7 +56,7 @@ class Stopper:
 class Scene:
     def __init__(self, agents: Mapping[str, Any] | None = None, **answers: Any) -> None:
         self.calls: list[tuple[Any, ...]] = []
-        self.answers = {"removal_failures": (), **answers}
+        self.answers = {"removal_notes": (), **answers}
         self.blobs, self.journal, self.cancel = MemoryBlobs(), MemoryJournal(), Stopper()
         self.fence: list[bool] = []
         agents = agents or {"command": Port(self.calls, work=self.answers.get("work"))}

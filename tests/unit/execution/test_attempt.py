@@ -99,7 +99,7 @@ def test_an_agent_works_in_a_checkout_of_the_input_and_a_candidate_is_made_of_it
         ("work", CODER, got, PLACE, scene.cancel),
         ("snapshot", PLACE, "input", SPEC, STAMP, REF),
         ("wipe", PLACE),
-        ("removal_failures",),
+        ("removal_notes",),
     ]
 
 
@@ -205,7 +205,7 @@ def test_what_it_used_and_left_behind_is_kept_either_way(ended: Ended, tmp_path:
         ended, usage=usage, log=log, transcript=tmp_path / "none", kept_session=session, sent_brief="do \udcff",
         notes=("it retried",),
     )  # fmt: skip
-    scene = scene_of(outcome, removal_failures=("cannot remove x",))
+    scene = scene_of(outcome, removal_notes=("cannot remove x",))
     [_, event] = scene.perform(CONTEXT, EFFECT)
     assert isinstance(event, CandidateProduced | AttemptErrored)
     assert [(item.name, scene.blobs.get(item.digest), item.size) for item in event.evidence] == [

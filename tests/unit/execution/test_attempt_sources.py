@@ -55,7 +55,7 @@ def test_the_work_of_a_person_is_adopted() -> None:
         CandidateProduced(ID, "adopted", "its tree"),
     ]
     stamp = Stamp("interlock: code/2.3 by ann\n\nBy: ann\nRun: r1", 1_000)
-    assert scene.calls == [("adopt", "theirs", "input", stamp, REF), ("removal_failures",)]
+    assert scene.calls == [("adopt", "theirs", "input", stamp, REF), ("removal_notes",)]
 
 
 def test_the_candidate_of_a_stage_without_a_worker_is_its_input() -> None:
@@ -64,7 +64,7 @@ def test_the_candidate_of_a_stage_without_a_worker_is_its_input() -> None:
         AttemptStarted(attempt, "", "", "input tree"),
         CandidateProduced(attempt, "input", "input tree"),
     ]
-    assert names(scene) == ["removal_failures"]
+    assert names(scene) == ["removal_notes"]
 
 
 def script_key(scene: Scene) -> str | None:
@@ -86,7 +86,7 @@ def test_a_script_is_run_as_an_agent_and_its_result_is_known_under_a_key() -> No
     assert event == CandidateProduced(SCRIPTED.attempt, "adopted", "its tree", cached=True)
     stamp = Stamp("interlock: script/1.1 by script\n\nBy: script\nRun: r1", 1_000)
     ref = "refs/interlock/r1/script/1.1"
-    assert scene.calls == [("has", "known"), ("adopt", "known", "input", stamp, ref), ("removal_failures",)]
+    assert scene.calls == [("has", "known"), ("adopt", "known", "input", stamp, ref), ("removal_notes",)]
     scene.world.workspaces.answers["has"] = False  # type: ignore[attr-defined]
     assert scene.perform(CONTEXT, SCRIPTED)[1] == CandidateProduced(
         SCRIPTED.attempt, "made", "made tree", "done", left_out=2

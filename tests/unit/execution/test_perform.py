@@ -188,7 +188,7 @@ def test_a_gate_is_asked_with_all_that_it_may_need_and_all_it_says_is_kept() -> 
     said = Judgement(
         VerdictStatus.FAILED, FAILED.findings, (Evidence("log", "d", 1),), "key", True, True, True, Usage(1), 7.0, True
     )
-    scene = Scene(evaluate=said, removal_failures=("cannot remove x",))
+    scene = Scene(evaluate=said, removal_notes=("cannot remove x",))
     effect = EvaluateGate(
         ID, "code/test", 4, "commit", "tree", "input", "input tree", scene.blobs.put(b"baseline"),
         scene.blobs.put(b"on base"), True, ("a.bin",), UNDECIDED, (PASSED,), FAILED,
@@ -297,8 +297,8 @@ def test_a_rejection_says_who_rejected_and_where() -> None:
     ("answers", "why"),
     [
         ({"discard": None}, "the owner stopped"),
-        ({"discard": None, "removal_failures": ("x", "y")}, "the owner stopped; left behind: x; left behind: y"),
-        ({"discard": OSError("busy"), "removal_failures": ("x",)}, "the owner stopped; left behind: busy"),
+        ({"discard": None, "removal_notes": ("x", "y")}, "the owner stopped; left behind: x; left behind: y"),
+        ({"discard": OSError("busy"), "removal_notes": ("x",)}, "the owner stopped; left behind: busy"),
     ],
 )
 def test_a_lost_attempt_is_removed(answers: dict[str, Any], why: str) -> None:

@@ -46,6 +46,30 @@ def test_one_that_failed_is_enough_where_the_run_stops_there() -> None:
     assert not result_of(with_mark((report(OWN),), WORDS), any_of_them=True).failed
 
 
+TWINS = {"one[a]": "failed", "one[b]": "skipped", "two[a]": "failed", "two[b]": "skipped"}
+
+
+@pytest.mark.parametrize("any_of_them", [False, True])
+def test_a_skipped_twin_does_not_matter(any_of_them: bool) -> None:
+    """An autouse fixture repeats each test with its parameters, and one of these is skipped."""
+    ends = {**TWINS, "four[a]": "passed", "four[b]": "skipped"}
+    assert result_of(with_mark((report(OWN, **ends),), WORDS), any_of_them=any_of_them).failed
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        {"one[a]": "skipped"},
+        {"one[b]": "passed"},
+        {"four[b]": "failed"},
+        {"four[a]": "skipped"},
+    ],
+)
+def test_a_twin_that_ran_matters(ends: dict[str, str]) -> None:
+    right = {**TWINS, "four[a]": "passed", "four[b]": "skipped"}
+    assert not result_of(with_mark((report(OWN, **{**right, **ends}),), WORDS)).failed
+
+
 def test_each_file_must_have_failed() -> None:
     words = Words("name", ("one",), (), files=2)
     once = report(one="failed")

@@ -36,6 +36,8 @@ def test_the_state_folder_can_be_named() -> None:
 
 def test_the_cache_folder_can_be_named() -> None:
     assert paths_of({"HOME": "/h", "INTERLOCK_CACHE_HOME": "/here"}).cache == Path("/here")
+    assert paths_of({"HOME": "/h", "INTERLOCK_CACHE_HOME": "/here"}).is_cache_shared
+    assert not paths_of({"HOME": "/h"}).is_cache_shared
     with pytest.raises(UsageError, match="INTERLOCK_CACHE_HOME is 'here'"):
         paths_of({"HOME": "/h", "INTERLOCK_CACHE_HOME": "here"})
 

@@ -95,6 +95,8 @@ def check(
 
     On GitHub Actions, findings also become annotations, and the job gets a summary.
     """
+    from interlock.cli.words import safe
+
     if stages and every:
         raise UsageError("--stage and --all exclude each other: give one of them")
     options = _Options(name, stages, commit, base, junit, sarif, inside)
@@ -114,6 +116,7 @@ def check(
             else:
                 say(_skipped(results) if shown.several else ())
                 note(_summary(results))
+        note(f"note: {safe(line, 500)}" for line in app.workspaces.removal_notes())
         _write_reports(app, options, results)
     return _code(results)
 

@@ -328,7 +328,7 @@ def _disk(paths: RepositoryPaths) -> dict[str, int]:
     """Bytes on the disk for each kind of data of this repository."""
     from interlock.workspaces.gc import usage
 
-    used = usage(paths.store, (paths.places, paths.former_places))
+    used = usage(paths.store, (paths.places, paths.gates, paths.former_places))
     journal = [paths.journal, *paths.root.glob("journal.db-*")]
     return {
         "journal": sum(_on_disk(path) for path in journal),
