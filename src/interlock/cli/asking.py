@@ -24,7 +24,7 @@ from interlock.service.diffs import visible_diff
 from interlock.text.cleaning import plain
 
 _OFFER = "[a]pprove, [r]eject, [d]iff, [l]ater"
-_WHAT_IS_WRONG = "what is wrong (the next attempt gets this text)"
+_WHAT_IS_WRONG = "what is wrong (the next attempt gets this text; Ctrl-C: back)"
 _DIFF_MAX = 5_000_000
 _DONE = {Action.APPROVE: "approved", Action.REJECT: "rejected"}
 
