@@ -48,6 +48,8 @@ class Question:
         detail = plain(self.wait.detail, 600)
         if self.limit:
             return f"A limit is reached: {detail}"
+        if self.wait.subject and detail.startswith(self.wait.subject):
+            return detail  # a name keeps its letters
         return f"{detail[:1].upper()}{detail[1:]}" or "Do you approve it?"
 
 
