@@ -8,8 +8,9 @@ from html import unescape
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interlock.text.cleaning import visible
 from interlock.text.patches import Row
-from interlock.web.rendering import Colours, changed_words, drawn_lines, line_html, visible
+from interlock.web.rendering import Colours, changed_words, drawn_lines, line_html
 
 _TEXT = st.text(max_size=40)
 _LINE = st.lists(st.sampled_from(["a", "bb", " ", "  ", "(", "<i>", '"', "ä"]), max_size=14).map("".join)
