@@ -174,6 +174,6 @@ def _limits(view: RunView, request: AnswerRequest) -> tuple[tuple[str, float], .
     for name, amount in request.limits:
         if name not in known:
             raise UsageError(f"--raise {name}: no such limit, there are {', '.join(known)}")
-        if amount <= 0:
+        if not 0 < amount < float("inf"):
             raise UsageError(f"--raise {name}={amount:g}: expected a positive number")
     return request.limits

@@ -30,6 +30,7 @@ Ranges = tuple[tuple[int, int], ...]
 _LINE_MAX = 2_000  # characters of a line; of a longer one its beginning
 _COLOURED_MAX = 500  # characters of a line
 _PIECE_MAX = 20_000  # characters that are coloured at once
+_MARKDOWN_MAX = 50_000  # characters; hostile ones take time that grows with their square
 _WORDS_MAX = 300  # of each side, beyond what both begin and end with
 _PAIRS_MAX = 2_500  # of removed and added lines that are compared for which belong together
 _ALIKE = 0.4  # lines that have less in common are not compared word by word
@@ -37,9 +38,10 @@ _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 _CLASSES = {"k": "k", "ow": "k", "s": "s", "c": "c", "m": "m", "nf": "n", "nc": "n", "nt": "n"}
 
 
+@lru_cache(maxsize=16)  # a page is drawn again at each event of its run
 def markdown(text: str) -> str:
-    """CommonMark with tables, as HTML."""
-    return safe(_reader().render(text))
+    """CommonMark with tables, as HTML; empty if the text is too long for it."""
+    return safe(_reader().render(text)) if len(text) <= _MARKDOWN_MAX else ""
 
 
 @dataclass(frozen=True, slots=True)

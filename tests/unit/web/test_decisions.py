@@ -137,6 +137,9 @@ def test_a_limit_is_raised_by_a_number() -> None:
     assert (question.limit, question.title) == ("attempts", "A limit is reached: attempts: 1 of 1 used")
     with pytest.raises(UsageError, match="Say how much more: nothing is not a number"):
         limited.put(form(limited, "raise", limit="attempts"))
+    for amount in ("nan", "inf", "1e999", "-1", "0"):
+        with pytest.raises(UsageError, match="expected a positive number"):
+            limited.put(form(limited, "raise", limit="attempts", amount=amount))
     limited.put(form(limited, "raise", limit="attempts", amount="3"))
     assert [one.action for one in limited.inbox] == [Action.RAISE, Action.CONTINUE]
     assert limited.inbox[0].limits == (("attempts", 3.0),)
