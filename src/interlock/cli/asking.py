@@ -21,7 +21,7 @@ from interlock.core.events import Action, AnswerTaken, Recorded, Refused
 from interlock.readmodel.run import RunSummary, WaitView
 from interlock.service import AnswerRequest
 from interlock.service.diffs import visible_diff
-from interlock.text.cleaning import plain
+from interlock.text.cleaning import plain, plain_patch
 
 _OFFER = "[a]pprove, [r]eject, [d]iff, [l]ater"
 _WHAT_IS_WRONG = "what is wrong (the next attempt gets this text; Ctrl-C: back)"
@@ -126,7 +126,7 @@ class Asking:
         view = self.app.service.describe_run(self.run)
         commit = self.app.service.commit_of(view, wait.subject)
         found = visible_diff(self.app.workspaces, view, view.base_commit, commit)
-        text = plain("\n".join((*found.notes, found.patch.decode("utf-8", "replace"))), _DIFF_MAX)
+        text = "\n".join((*(plain(note, 1000) for note in found.notes), plain_patch(found.patch, _DIFF_MAX)))
         show_in_pager(coloured_diff(text or f"{wait.subject} changes nothing"))
         self.looked_at.add(wait.subject)
 

@@ -19,8 +19,8 @@ from typing import Any, TextIO
 
 ESCAPE = "\x1b"
 END_OF_INPUT = "\x04"
-_BYTES = 64
-_TYPED_MAX = 3  # more at once is pasted, or the name of another key: nobody answers with it
+_BYTES = 4096
+_SETTLE_S = 0.02  # what follows so soon is pasted, or belongs to the name of another key: nobody answers with it
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -53,14 +53,16 @@ class Keys:
         return self._before is not None
 
     def typed(self, seconds: float = 0.0) -> str:
-        """What was typed by now, or within `seconds`; empty if nothing was, or if it was pasted."""
+        """The key that was typed by now, or within `seconds`; empty if none was, or if several came at once."""
         self._begin()
         if not select.select([self._fd] if self.is_open else [], [], [], seconds)[0]:
             return ""
-        text = os.read(self._fd, _BYTES).decode("utf-8", "ignore") or END_OF_INPUT
-        if len(text) > _TYPED_MAX or (text[0] == ESCAPE and len(text) > 1):
-            return ""
-        return text
+        text = piece = os.read(self._fd, _BYTES)
+        while piece and select.select([self._fd], [], [], _SETTLE_S)[0]:
+            piece = os.read(self._fd, _BYTES)
+            text += piece
+        key = text.decode("utf-8", "ignore") or END_OF_INPUT
+        return key if len(key) == 1 else ""
 
     def forget(self) -> None:
         """Drop what was typed before now."""
@@ -69,12 +71,13 @@ class Keys:
 
     @contextmanager
     def released(self) -> Iterator[None]:
-        """The terminal as it was before, for lines and for other programs."""
+        """The terminal as it was before, for lines and for other programs. What is typed ahead of its end is no key."""
         self._restore()
         try:
             yield
         finally:
             self._begin()
+            self.forget()
 
     def _begin(self) -> None:
         if self._before is not None or not _is_in_foreground(self._fd):

@@ -27,6 +27,7 @@ from interlock.ports import InterlockError
 from interlock.process import Captured, capture
 from interlock.service import AnswerRequest
 from interlock.service.diffs import is_withheld, visible_diff
+from interlock.text.cleaning import plain
 
 PAGE = 16_000  # characters
 CHECK_S = 3_600
@@ -311,7 +312,7 @@ def artifact(program: Program, run: str, subject: str, file: str) -> str:
             raise ToolError(f"{subject} has no artifact {file!r}: it has {', '.join(known_files) or 'none'}")
         if is_withheld(view, commit, folder + file):
             raise ToolError(f"{subject}: {file} holds a secret that was handed out, and is not shown: see its findings")
-        return content.decode("utf-8", "replace")
+        return plain(content.decode("utf-8", "replace"), _ARTIFACT_BYTES_MAX) + "\n" * content.endswith(b"\n")
 
 
 async def _run(program: Program, run: str) -> dict[str, Any]:

@@ -240,7 +240,7 @@ def _limits(view: RunView, request: AnswerRequest) -> tuple[tuple[str, float], .
     for name, amount in request.limits:
         if name not in known:
             raise UsageError(_no_limit(name, known))
-        if amount <= 0:
+        if not 0 < amount < float("inf"):
             raise UsageError(f"--raise {name}={amount:g}: expected a positive number")
     return request.limits
 

@@ -13,6 +13,11 @@ from collections.abc import Iterable
 _ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]?")
 # Control characters; surrogates; marks that reorder or hide text.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e01ef]"
+)
+_NAMES = {0x00: "NUL", 0x08: "BS", 0x0C: "FF", 0x0D: "CR", 0x1B: "ESC", 0x7F: "DEL"}
 _COMMAND = re.compile(r"^(?=\s*(?:::|##\[|##vso\[|##teamcity\[))", re.MULTILINE)
 
 
@@ -25,6 +30,17 @@ def plain(text: str, limit: int) -> str:
         return text
     head = limit // 2
     return f"{_to_line(text[:head])}\n[...]\n{_from_line(text[-(limit - head - 8) :])}"
+
+
+def visible(text: str) -> str:
+    """`text` in one line, with a sign in the place of each character that cannot be seen, or that moves others."""
+    return _HIDDEN.sub(_sign, text)
+
+
+def plain_patch(patch: bytes, limit: int) -> str:
+    """A patch to be read, with a sign for what cannot be seen: no character of a line begins, ends or hides one."""
+    lines = patch.decode("utf-8", "replace").split("\n")
+    return plain("\n".join(visible(line.removesuffix("\r")) for line in lines), limit)
 
 
 def _to_line(text: str) -> str:
@@ -62,6 +78,13 @@ def _shown(match: re.Match[str]) -> str:
     """Bytes that are no UTF-8 (as surrogates in file names) stay readable; the rest goes."""
     char = match.group()
     return f"\\x{ord(char) - 0xDC00:02x}" if "\udc80" <= char <= "\udcff" else ""
+
+
+def _sign(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\u27e8{_NAMES.get(code, f'U+{code:04X}')}\u27e9"
 
 
 _TICKS = re.compile(r"`{3,}")

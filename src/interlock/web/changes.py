@@ -20,10 +20,10 @@ from interlock.ports import UsageError, Workspaces
 from interlock.readmodel.history import VerdictView
 from interlock.readmodel.run import RunView
 from interlock.service.diffs import is_withheld, visible_diff
-from interlock.text.cleaning import count, plain
+from interlock.text.cleaning import count, plain, visible
 from interlock.text.globs import matches_any
 from interlock.text.patches import Bounds, FilePatch, Hunk, Row, read_patch
-from interlock.web.rendering import Colours, Line, drawn_lines, visible
+from interlock.web.rendering import Colours, Line, drawn_lines
 
 _BOUNDS = Bounds(lines=6_000, of_file=3_000, characters=3_000_000)
 _PATCH_MAX = 50_000_000  # bytes

@@ -119,10 +119,19 @@ def _check_mark(view: RunView, given: Mapping[str, str], inbox: Sequence[Answer]
     question = next((one for one in questions(view, inbox) if one.mark == mark), None)
     if question is None:
         raise Stale(f"Not recorded: {_what_happened(view, given, now)}.")
+    if not _is_of(question, given):
+        raise Stale("Not recorded: the form is not the one of this question.")
     if question.given is not None and question.given.action in (Action.APPROVE, Action.REJECT):
         first = question.given
         who = f"{person(first.by)} {did(first.action)} {earlier(now - first.at)}"
         raise Stale(f"Not recorded: {who}, and the run has not read that answer yet.")
+
+
+def _is_of(question: Question, given: Mapping[str, str]) -> bool:
+    """Whether the form names what its mark stands for."""
+    wait = question.wait
+    same = all(given.get(name, "") == getattr(wait, name) for name in ("stage", "subject", "gate"))
+    return same and (given.get("action") != "accept" or given.get("accept") == question.accept)
 
 
 def _what_happened(view: RunView, given: Mapping[str, str], now: float) -> str:

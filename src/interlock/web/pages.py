@@ -22,12 +22,13 @@ from interlock.agents.logs import readable
 from interlock.core.events import Evidence, Finding, Usage
 from interlock.core.pipeline import ARTIFACTS
 from interlock.core.state import Spending
+from interlock.gates.reports import FILE_MAX
 from interlock.ports import InfrastructureError, UsageError
 from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import OVER, RunPhase, RunView, attempt_word, stage_word
 from interlock.service.diffs import is_withheld
 from interlock.service.formats import ago, cost, done, duration
-from interlock.text.cleaning import plain, without_place
+from interlock.text.cleaning import plain, visible, without_place
 from interlock.web.changes import Changes, Ends, anchor, changes, finding_id
 from interlock.web.decisions import Stale, put
 from interlock.web.evidence import newest_verdicts
@@ -222,7 +223,7 @@ def _references(view: RunView, made: AttemptView, against: str) -> list[tuple[st
 
 
 def _documents(site: Site, view: RunView, made: AttemptView) -> Iterator[tuple[str, str, str]]:
-    """Name, text, and the text as HTML if it is Markdown."""
+    """Name, text, and the text as HTML if it is Markdown and not too long."""
     stage = site.app.service.pipeline_of(view.id).stage(made.id.stage)
     for artifact in stage.produces:
         path = PurePosixPath(ARTIFACTS) / stage.id / artifact.file
@@ -256,6 +257,7 @@ def _templates() -> Environment:
     environment = Environment(templates=pages)
     filters: dict[str, Callable[..., object]] = {
         "plain": lambda text, limit=400: plain(str(text), limit),
+        "shown_path": lambda path: plain(visible(path), FILE_MAX),
         "moment": moment,
         "iso": lambda at: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
         "ago": lambda at: ago(time.time() - at),
@@ -277,7 +279,7 @@ def _templates() -> Environment:
         "gate": lambda name: str(name).rpartition("/")[2],
         "stage_word": lambda stage, run: stage_word(stage, run.phase),
         "attempt_word": lambda attempt, run: attempt_word(attempt, run.phase),
-        "anchor": lambda file, line=0: anchor(str(file), line),
+        "anchor": lambda file, line=0: anchor(plain(str(file), FILE_MAX), line),  # as findings name it
         "finding_id": finding_id,
         "attempt_path": _attempt_path,
         "gate_path": _gate_path,

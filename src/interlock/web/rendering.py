@@ -21,6 +21,7 @@ from pygments.lexers import get_lexer_for_filename
 from pygments.token import STANDARD_TYPES, _TokenType
 from pygments.util import ClassNotFound
 
+from interlock.text.cleaning import visible
 from interlock.text.patches import Row
 
 Tokens = list[tuple[str, str]]  # class and text of the parts of a line
@@ -29,26 +30,18 @@ Ranges = tuple[tuple[int, int], ...]
 _LINE_MAX = 2_000  # characters of a line; of a longer one its beginning
 _COLOURED_MAX = 500  # characters of a line
 _PIECE_MAX = 20_000  # characters that are coloured at once
+_MARKDOWN_MAX = 50_000  # characters; hostile ones take time that grows with their square
 _WORDS_MAX = 300  # of each side, beyond what both begin and end with
 _PAIRS_MAX = 2_500  # of removed and added lines that are compared for which belong together
 _ALIKE = 0.4  # lines that have less in common are not compared word by word
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e01ef]"
-)
-_NAMES = {0x00: "NUL", 0x08: "BS", 0x0C: "FF", 0x0D: "CR", 0x1B: "ESC", 0x7F: "DEL"}
 _CLASSES = {"k": "k", "ow": "k", "s": "s", "c": "c", "m": "m", "nf": "n", "nc": "n", "nt": "n"}
 
 
+@lru_cache(maxsize=16)  # a page is drawn again at each event of its run
 def markdown(text: str) -> str:
-    """CommonMark with tables, as HTML."""
-    return safe(_reader().render(text))
-
-
-def visible(text: str) -> str:
-    """`text` in one line, with a sign in the place of each character that cannot be seen, or that moves others."""
-    return _HIDDEN.sub(_sign, text)
+    """CommonMark with tables, as HTML; empty if the text is too long for it."""
+    return safe(_reader().render(text)) if len(text) <= _MARKDOWN_MAX else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,13 +209,6 @@ def _cut(begin: int, end: int, marked: Ranges) -> Iterator[tuple[int, int, bool]
         begin = min(last, end)
     if begin < end:
         yield begin, end, False
-
-
-def _sign(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
-        return f"\\x{code - 0xDC00:02x}"
-    return f"\u27e8{_NAMES.get(code, f'U+{code:04X}')}\u27e9"
 
 
 def _pieces(lines: Sequence[str]) -> Iterator[list[str]]:

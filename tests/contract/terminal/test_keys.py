@@ -27,7 +27,9 @@ with Keys(sys.stdin) as keys:
             print(f"<{typed!r}>", flush=True)
         if typed == "L":
             with keys.released():
-                print("line", sys.stdin.readline().strip(), flush=True)
+                line = sys.stdin.readline().strip()
+                time.sleep(0.3 * (line == "slow"))
+            print("line", line, flush=True)
         if typed == "!":
             raise SystemExit("broken")
 """
@@ -87,6 +89,28 @@ def test_what_is_pasted_and_other_keys_are_nobodys_answer(typist: Typist) -> Non
     typist.type("\x1b")
     typist.until("<'\\x1b'>")
     assert typist.said.count("<") == 1
+
+
+@pytest.mark.parametrize("text", ["ay", "way", "x" * 64 + "a", "x" * 128 + "ay", "x" * 4097], ids=len)
+def test_no_part_of_what_is_pasted_is_a_key(typist: Typist, text: str) -> None:
+    typist.type(text)
+    time.sleep(0.3)
+    typist.type("b")
+    typist.until("<'b'>")
+    assert typist.said.count("<") == 1
+
+
+def test_what_is_typed_ahead_while_the_terminal_is_released_is_no_key(typist: Typist) -> None:
+    typist.type("L")
+    typist.until("<'L'>")
+    end = time.monotonic() + LIMIT_S
+    while typist.modes() != typist.before:
+        assert time.monotonic() < end
+    typist.type("slow\na")
+    typist.until("line slow")
+    typist.type("b")
+    typist.until("<'b'>")
+    assert "<'a'>" not in typist.said
 
 
 def test_a_line_is_typed_between_keys(typist: Typist) -> None:

@@ -20,7 +20,7 @@ agents:
     use: command
     run: |
       echo "# $AGENT_KEY" | tee "$ARTIFACTS/plan.md" > "x-$AGENT_KEY.txt"
-      echo "# Fine" | tee fine.txt > "$ARTIFACTS/other.md"
+      printf '# Fine\\033[2J\\n' | tee fine.txt > "$ARTIFACTS/other.md"
     secrets: [AGENT_KEY]
 stages:
   code:

@@ -16,6 +16,7 @@ from interlock.text.cleaning import (
     listed,
     path_here,
     plain,
+    plain_patch,
     without_place,
 )
 
@@ -110,3 +111,9 @@ def test_a_path_is_named_from_the_folder() -> None:
     assert path_here("src", "src/a.py") == "a.py"
     assert path_here("src", "b.py") == "../b.py"
     assert (path_here("", "b.py"), path_here("src", "")) == ("b.py", "")
+
+
+def test_no_character_of_a_patch_begins_a_line_or_hides_one() -> None:
+    patch = b"+a\r\n+# note\r os.system(x)\n+# ok\rdiff --git a/x b/x\n+\x1b[2K\xe2\x80\xaeb\xff\n"
+    shown = ["+a", "+# note⟨CR⟩ os.system(x)", "+# ok⟨CR⟩diff --git a/x b/x", "+⟨ESC⟩[2K⟨U+202E⟩b\ufffd"]
+    assert plain_patch(patch, 1000).split("\n") == shown

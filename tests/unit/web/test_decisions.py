@@ -137,6 +137,9 @@ def test_a_limit_is_raised_by_a_number() -> None:
     assert (question.limit, question.title) == ("attempts", "A limit is reached: attempts: 1 of 1 used")
     with pytest.raises(UsageError, match="Say how much more: nothing is not a number"):
         limited.put(form(limited, "raise", limit="attempts"))
+    for amount in ("nan", "inf", "1e999", "-1", "0"):
+        with pytest.raises(UsageError, match="expected a positive number"):
+            limited.put(form(limited, "raise", limit="attempts", amount=amount))
     limited.put(form(limited, "raise", limit="attempts", amount="3"))
     assert [one.action for one in limited.inbox] == [Action.RAISE, Action.CONTINUE]
     assert limited.inbox[0].limits == (("attempts", 3.0),)
@@ -154,3 +157,14 @@ def test_a_question_that_has_an_answer_says_so() -> None:
 def test_an_unknown_answer_is_none() -> None:
     with pytest.raises(UsageError, match="destroy is not an answer"):
         desk(*ASKED).put({"action": "destroy"})
+
+
+@pytest.mark.parametrize(
+    ("action", "other"),
+    [("approve", {"subject": "code/1.2"}), ("approve", {"gate": "code/other"}), ("retry", {"stage": "plan"})],
+)
+def test_a_form_is_about_the_question_of_its_mark(action: str, other: dict[str, str]) -> None:
+    one = desk(*ASKED)
+    with pytest.raises(Stale, match="not the one of this question"):
+        one.put(form(one, action, **other))
+    assert one.inbox == []

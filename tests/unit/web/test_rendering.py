@@ -8,8 +8,9 @@ from html import unescape
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interlock.text.cleaning import visible
 from interlock.text.patches import Row
-from interlock.web.rendering import Colours, changed_words, drawn_lines, line_html, visible
+from interlock.web.rendering import Colours, changed_words, drawn_lines, line_html, markdown
 
 _TEXT = st.text(max_size=40)
 _LINE = st.lists(st.sampled_from(["a", "bb", " ", "  ", "(", "<i>", '"', "ä"]), max_size=14).map("".join)
@@ -112,3 +113,8 @@ def test_a_very_long_line_is_cut_and_says_so() -> None:
     assert line.note == "3,000 more characters"
     (last,) = drawn_lines([Row("+", 0, 1, "a", has_newline=False)], "x", Colours())
     assert last.note == "no newline at the end of the file"
+
+
+def test_a_document_that_would_take_long_is_not_rendered() -> None:
+    assert "<h1>" in markdown("# a\n")
+    assert markdown("[\n" * 200_000) == ""

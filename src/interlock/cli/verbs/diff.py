@@ -11,7 +11,7 @@ from interlock.cli.application import application
 from interlock.cli.targets import targets
 from interlock.cli.terminal import say, say_bytes, say_coloured
 from interlock.ports import UsageError
-from interlock.text.cleaning import plain
+from interlock.text.cleaning import plain, plain_patch
 
 if TYPE_CHECKING:
     from interlock.cli.colours import Color
@@ -96,7 +96,7 @@ def _print_patch(patch: bytes, color: Color, *, raw: bool) -> None:
     if raw:
         say_bytes(patch)
         return
-    text, coloured = plain(patch.decode("utf-8", "replace"), _BYTES_MAX), wants_colours(color)
+    text, coloured = plain_patch(patch, _BYTES_MAX), wants_colours(color)
     if sys.stdout.isatty():
         show_in_pager(coloured_diff(text), color=coloured)
     elif text:

@@ -23,8 +23,11 @@ document.addEventListener("submit", (event) => {
 addEventListener("pageshow", () => { for (const form of document.forms) delete form.dataset.sent; });
 
 // What a permalink points to may be inside something that is folded.
+function named() {
+  try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; } // no address that a page has written
+}
 function reveal() {
-  const place = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const place = document.getElementById(named());
   if (!place) return;
   for (let box = place; box; box = box.parentElement?.closest("details")) if (box.localName === "details") box.open = true;
   place.scrollIntoView({ block: "nearest" });

@@ -254,7 +254,9 @@ function opened(id) {
   }
 }
 
-function chosen() { return /^#stage-(.+)/.exec(decodeURIComponent(location.hash))?.[1]; }
+function chosen() {
+  try { return /^#stage-(.+)/.exec(decodeURIComponent(location.hash))?.[1]; } catch { return undefined; }
+}
 
 function select() {
   const id = chosen();
