@@ -60,6 +60,12 @@ def answered_by(view: RunView, subject: str, gate: str) -> Reply | None:
     return next((one for one in taken if (str(one.answer.subject), one.answer.gate) == (subject, gate)), None)
 
 
+def rejected_before(view: RunView, subject: str, gate: str) -> Reply | None:
+    """The newest rejection of an earlier attempt at this gate."""
+    taken = (reply for reply in reversed(view.replies) if not reply.refused and reply.answer.action is Action.REJECT)
+    return next((one for one in taken if one.answer.gate == gate and str(one.answer.subject) != subject), None)
+
+
 def did(action: Action, about: str = "it") -> str:
     """`approved it`, `cancelled the run`."""
     return f"{_DONE[action]}{f' {about}' if _has_object(action) else ''}"

@@ -246,7 +246,12 @@ def _log(site: Site, item: Evidence) -> str:
 
 def _page(request: Request, name: str, status: int = 200, **parts: object) -> Response:
     site = site_of(request)
-    common = {"csrf": site.keys.csrf, "repository": site.app.repository.name, "path": request.url.path}
+    common = {
+        "csrf": site.keys.csrf,
+        "repository": site.app.repository.name,
+        "path": request.url.path,
+        "me": site.person,
+    }
     return HTMLResponse(_templates().render_template(name, **common, **parts), status)
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from interlock.bootstrap import Application
 from interlock.core.events import VerdictGiven
 from interlock.core.state import Phase
-from interlock.readmodel.history import AttemptView
+from interlock.readmodel.history import AttemptView, Reply
 from interlock.readmodel.reasons import alike
 from interlock.readmodel.run import OVER, RunPhase, RunView, StageView
 from interlock.web.changes import Changes, Ends, changes
 from interlock.web.decisions import Question, questions
 from interlock.web.evidence import Checks, WholeChange, caught, checks, whole_change
-from interlock.web.outcomes import outcomes
+from interlock.web.outcomes import outcomes, rejected_before
 from interlock.web.standing import at_work, standing, whys
 
 _ATTEMPTS_MAX = 20  # of a stage, the newest
@@ -39,6 +39,7 @@ class QuestionItem:
     change: WholeChange | None
     checks: tuple[Checks, ...]
     mine: bool
+    rejected: Reply | None = None  # what a person said of an earlier attempt at this gate
 
     @property
     def keeps(self) -> bool:
@@ -88,7 +89,9 @@ def _item(app: Application, view: RunView, question: Question, mark: str, *, alo
     change = whole_change(app.workspaces, view, subject) or whole_change(app.workspaces, view)
     found = tuple(checks(view, question.wait.subject))
     mine = bool(mark) and (alone or question.mark == mark)
-    return QuestionItem(question, change, found, mine)
+    wait = question.wait
+    rejected = rejected_before(view, wait.subject, wait.gate) if wait.reason == "approval" else None
+    return QuestionItem(question, change, found, mine, rejected)
 
 
 def _diff(app: Application, view: RunView, items: list[QuestionItem]) -> Changes | None:

@@ -266,6 +266,23 @@ def test_a_stale_question_is_refused_and_the_comment_is_kept(states: States) -> 
         assert 'value="retry"' in late.text  # the question that there is now
 
 
+def test_the_second_review_shows_what_was_said_at_the_first_and_what_changed_since(page, states: States) -> None:
+    run = started(states.world, "approve")
+    states.world.ask("reject", run, "-m", "name it <b>better</b>", "--plain")
+    states.world.ask("retry", run, "ship", "-m", "again", "--plain")
+    shown(page, states, run)
+    said = page.locator(".decide .rejected")
+    assert re.search(r"rejected ship/1\.\d: .?name it <b>better</b>", said.inner_text())
+    heading = page.locator(".decide h2").first.bounding_box()
+    assert heading is not None
+    assert bottom(said) <= heading["y"]
+    first, second = page.locator("#what .total a.button").all()
+    assert (second.inner_text(), "Changed since" in first.inner_text()) == ("The whole change", True)
+    first.click()
+    page.wait_for_url(re.compile(r"/attempts/ship/.*against=ship(/|%2F)1\.1#change$"))
+    assert page.locator("[aria-current=true]").inner_text() == "against ship/1.1"
+
+
 def test_a_hard_gate_is_overruled_behind_a_second_confirm(page, states: States) -> None:
     run = started(states.world, "never")
     shown(page, states, run)

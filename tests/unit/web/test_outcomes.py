@@ -21,7 +21,7 @@ from interlock.core.events import (
 from interlock.core.ids import AttemptId
 from interlock.ports import Answer
 from interlock.readmodel.run import RunView, describe
-from interlock.web.outcomes import did, earlier, outcomes, person
+from interlock.web.outcomes import did, earlier, outcomes, person, rejected_before
 
 YES = AnswerTaken("a1", Action.APPROVE, "ann (Ann Lee <ann@example.org>) (web)", "code", ONE, "code/look", "good")
 NO = AnswerTaken("a2", Action.REJECT, "bob", "code", ONE, "code/look", "not so")
@@ -101,3 +101,13 @@ def test_persons_and_deeds_in_words() -> None:
     assert person("uid 1000") == "uid 1000"
     assert (did(Action.APPROVE), did(Action.CANCEL)) == ("approved it", "cancelled the run")
     assert (earlier(0.4), earlier(3)) == ("just before", "3 s before")
+
+
+def test_the_second_question_knows_the_newest_rejection_of_its_gate() -> None:
+    run = view(*ASKED, NO, REJECTED)
+    found = rejected_before(run, "code/1.2", "code/look")
+    assert found is not None
+    assert (str(found.answer.subject), found.answer.comment) == ("code/1.1", "not so")
+    assert rejected_before(run, "code/1.1", "code/look") is None
+    assert rejected_before(run, "code/1.2", "code/other") is None
+    assert rejected_before(view(*ASKED, YES), "code/1.2", "code/look") is None
