@@ -9,12 +9,7 @@ from interlock.readmodel.run import RunPhase, RunSummary
 
 _NEEDED = (RunPhase.WAITING, RunPhase.INTERRUPTED, RunPhase.DAMAGED)
 _AT_WORK = (RunPhase.RUNNING, RunPhase.SLEEPING)
-_STATES = {
-    RunPhase.WAITING: "needs you",
-    RunPhase.RUNNING: "running",
-    RunPhase.SLEEPING: "waiting for a time",
-    RunPhase.INTERRUPTED: "interrupted",
-}
+_STAGES = {"asked": "waiting for you", "paused": "paused, needs you"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +33,9 @@ def groups(runs: Iterable[RunSummary]) -> Iterator[Group]:
     )
 
 
-def state_word(run: RunSummary) -> str:
-    """Its phase as the page says it."""
-    return _STATES.get(run.phase, str(run.phase))
-
-
 def progress_words(run: RunSummary) -> str:
-    """The stages as text: `plan accepted, code needs you, review waiting`."""
-    return ", ".join(
-        f"{stage} {'needs you' if phase in ('asked', 'paused') else phase}" for stage, phase in run.progress
-    )
+    """The stages as text: `plan accepted, code waiting for you, review waiting`."""
+    return ", ".join(f"{stage} {_STAGES.get(phase, phase)}" for stage, phase in run.progress)
 
 
 def fits(run: RunSummary, words: str, phase: str) -> bool:

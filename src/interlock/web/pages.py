@@ -32,13 +32,13 @@ from interlock.text.cleaning import plain, visible, without_place
 from interlock.web.changes import Changes, Ends, anchor, changes, finding_id
 from interlock.web.decisions import Stale, put
 from interlock.web.evidence import newest_verdicts
-from interlock.web.inbox import fits, groups, progress_words, state_word
+from interlock.web.inbox import fits, groups, progress_words
 from interlock.web.outcomes import person
 from interlock.web.pictures import graph, timeline
 from interlock.web.rendering import markdown
 from interlock.web.run_parts import run_parts
 from interlock.web.site import Site, site_of
-from interlock.web.standing import limit_words, moment, standing
+from interlock.web.standing import limit_words, moment, standing, state_word
 
 _RUNS_MAX = 500
 _FORM_MAX = 100_000  # bytes

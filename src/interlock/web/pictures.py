@@ -33,6 +33,7 @@ _TICK = 8.0  # percent: the least distance of two ticks
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)  # seconds
 
 ASKED, _FOR_YOU = "asked", "waiting for you"
+_ROUNDS = {2: "second", 3: "third"}
 _WORDS: dict[str, str] = {Phase.PAUSED: "paused, needs you"}
 _ICONS: dict[str, str] = {
     ASKED: "?", Phase.ACCEPTED: "✓", Phase.REJECTED: "✗", Phase.WORKING: "▶", Phase.JUDGING: "◆", Phase.PAUSED: "‖",
@@ -128,7 +129,7 @@ def _node(stage: StageView, run: RunPhase, needs: tuple[str, ...], depth: int) -
     phase, word = _stage_state(stage, run)
     tried = len(stage.attempts)
     attempts = f"{tried} attempt{'' if tried == 1 else 's'}" if tried else ""
-    epoch = f"epoch {stage.epoch}" if stage.epoch > 1 else ""
+    rounds = f"{_ROUNDS.get(stage.epoch, f'{stage.epoch}th')} round" if stage.epoch > 1 else ""
     newest = {attempt.id.item: attempt for attempt in stage.attempts if attempt.id.item}
     cells = tuple(_cell(item, attempt, run) for item, attempt in newest.items())
     return Node(
@@ -137,7 +138,7 @@ def _node(stage: StageView, run: RunPhase, needs: tuple[str, ...], depth: int) -
         icon=_icon(phase),
         word=word,
         worker=stage.worker,
-        detail=", ".join(part for part in (attempts, epoch) if part),
+        detail=", ".join(part for part in (attempts, rounds) if part),
         needs=needs,
         depth=depth,
         cells=cells[:_CELLS_MAX],

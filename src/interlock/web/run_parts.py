@@ -15,7 +15,7 @@ from interlock.web.changes import Changes, Ends, changes
 from interlock.web.decisions import Question, questions
 from interlock.web.evidence import Checks, WholeChange, caught, checks, whole_change
 from interlock.web.outcomes import outcomes, rejected_before
-from interlock.web.standing import at_work, standing, whys
+from interlock.web.standing import at_work, delivered, standing, whys
 
 _ATTEMPTS_MAX = 20  # of a stage, the newest
 _OPEN = (Phase.PAUSED, Phase.REJECTED, Phase.WORKING, Phase.JUDGING)
@@ -79,6 +79,7 @@ def run_parts(app: Application, view: RunView, mark: str, now: float) -> dict[st
         "caught": failed,
         "rejected": sum(len(one.attempts) for one in failed),
         "outcomes": list(outcomes(view, inbox)),
+        "delivered": delivered(series=app.service.pipeline_of(view.id).deliver.series) if view.branch else "",
         "stages": [_stage(stage, is_over=view.phase in OVER) for stage in view.stages],
         "base": _open_verdicts(view),
     }

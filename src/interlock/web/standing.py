@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from interlock.core.limits import LimitUsage
 from interlock.readmodel.history import AttemptPhase, AttemptView
-from interlock.readmodel.reasons import Reason
+from interlock.readmodel.reasons import Reason, without_notes
 from interlock.readmodel.run import RunPhase, RunSummary, RunView
 from interlock.service.formats import cost, count, duration, tokens
 from interlock.text.cleaning import plain, without_place
@@ -28,6 +28,7 @@ _STATES = {
     RunPhase.UNREADABLE: ("Unreadable", "alert", "bad"),
     RunPhase.DAMAGED: ("Damaged", "alert", "bad"),
 }
+_MESSAGE_MAX = 4000  # characters
 _SHORT = 10  # characters of a commit's name
 _HALTED = (RunPhase.STOPPED, RunPhase.CANCELLED)
 
@@ -46,13 +47,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """A reason, for the page: `repeated` says whether it is new."""
+    """A reason, for the page: `message` is one line, `rest` the whole of it if there is more; `repeated` says whether
+    it is new."""
 
     reason: Reason
     gate: str
     message: str
     repeated: str
     attempt: AttemptView | None
+    rest: str = ""
 
 
 def standing(run: RunSummary) -> Standing:
@@ -61,16 +64,27 @@ def standing(run: RunSummary) -> Standing:
     return Standing(word, icon, tone, _who(run), tuple(_commands(run)))
 
 
-def at_work(view: RunView) -> Iterator[str]:
-    """What is at work now, one line for each attempt."""
+def state_word(run: RunSummary) -> str:
+    """The word of its page, for the list."""
+    word, _, _ = _state(run)
+    return word[:1].lower() + word[1:]
+
+
+def at_work(view: RunView) -> Iterator[tuple[str, AttemptView]]:
+    """What is at work now: who does what, and on which attempt."""
     for stage in view.stages:
         newest = stage.attempts[-1] if stage.attempts else None
         if newest is None:
             continue
         if newest.phase is AttemptPhase.WORKING:
-            yield f"{newest.agent or newest.by or stage.worker or 'a script'} works on {newest.id}"
+            yield f"{newest.agent or newest.by or stage.worker or 'a script'} works on", newest
         elif newest.phase is AttemptPhase.JUDGING and not newest.asked:
-            yield f"gates judge {newest.id}"
+            yield "gates judge", newest
+
+
+def delivered(*, series: bool) -> str:
+    """What the branch of an accepted run has: other commits than those of the attempts."""
+    return "a commit for each handoff" if series else "one commit on the base: the accepted work without the documents"
 
 
 def whys(view: RunView) -> Iterator[Why]:
@@ -79,7 +93,17 @@ def whys(view: RunView) -> Iterator[Why]:
         attempts = view.stage(reason.stage).attempts if reason.stage else ()
         attempt = next((one for one in attempts if str(one.id) == reason.attempt), None)
         said = without_place(plain(reason.message, 2000), reason.file, reason.line)
-        yield Why(reason, reason.gate.rpartition("/")[2], said, _repeated(reason, attempts), attempt)
+        message = next((line.strip() for line in said.splitlines() if line.strip()), "")
+        whole = plain(_whole_message(view, reason, attempt), _MESSAGE_MAX)
+        rest = whole if len(whole.strip().splitlines()) > 1 else said if said.strip() != message else ""
+        yield Why(reason, reason.gate.rpartition("/")[2], message, _repeated(reason, attempts), attempt, rest)
+
+
+def _whole_message(view: RunView, reason: Reason, attempt: AttemptView | None) -> str:
+    """Of the finding that the reason names: a reason may have only a part of it."""
+    given = attempt.verdicts if attempt else () if reason.stage else view.base_verdicts
+    newest = next((one.verdict for one in reversed(given) if one.verdict.gate == reason.gate), None)
+    return without_notes(newest.findings)[0].message if newest and newest.findings else reason.message
 
 
 def _that_count(view: RunView) -> list[Reason]:

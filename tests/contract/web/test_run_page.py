@@ -56,6 +56,7 @@ _IN_FIVE_SECONDS = {
         ("#state", ["Running"]),
         ("#who", ["Nobody needs to act."]),
         (".now", ["coder works on code/1.1"]),
+        (".now a[href$='/attempts/code/1.1#log']", ["code/1.1"]),
     ],
     ("running", WHAT): [("#what", ["Nothing is changed yet"])],
     ("running", COST): [("#cost", ["0 attempts"])],
@@ -65,7 +66,7 @@ _IN_FIVE_SECONDS = {
         (".next", ["git merge interlock/"]),
     ],
     ("accepted", GATE): [("#caught summary", ["1 attempt did not pass on the way"])],
-    ("accepted", WHAT): [("#delivered", ["branch interlock/"]), _FILES],
+    ("accepted", WHAT): [("#delivered", ["branch interlock/", "one commit on the base"]), _FILES],
     ("accepted", COST): [("#cost", ["2 attempts"])],
     ("cancelled", WHO): [
         ("#state", ["Cancelled"]),
@@ -200,6 +201,20 @@ def test_the_change_is_read_below_the_question_and_links_lead_to_lines(page, sta
     page.locator("#why a", has_text="gate right").click()
     page.wait_for_url("**/attempts/code/1.2#gate-right")
     assert page.locator("[id='gate-right']").is_visible()
+
+
+def test_a_strip_of_links_stays_on_a_wide_screen_and_leads_to_the_parts(page, states: States) -> None:
+    shown(page, states, "waiting")
+    links = page.locator("nav.parts a")
+    assert links.all_inner_texts() == ["Decision", "Change", "Graph", "Timeline", "Stages", "Answers", "Cost"]
+    for link in links.all():
+        link.click()
+        assert page.locator(link.get_attribute("href") or "").count() == 1
+        assert link.is_visible()
+        assert bottom(link) <= _SCREENS[1200]
+    page.goto(page.url.partition("#")[0])
+    shown(page, states, "waiting", 390)
+    assert not links.first.is_visible()
 
 
 def test_a_command_line_is_copied(browser, states: States) -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from interlock.readmodel.run import RunPhase, unreadable
-from interlock.web.inbox import fits, groups, progress_words, state_word
+from interlock.web.inbox import fits, groups, progress_words
+from interlock.web.standing import standing, state_word
 
 RUN = replace(
     unreadable("20261126-abc", "", damaged=False), phase=RunPhase.RUNNING, pipeline="feature", task="Fix the parser"
@@ -43,10 +44,16 @@ def test_every_word_must_be_there(words: str, phase: str, expected: bool) -> Non
 def test_a_run_that_waits_is_never_told_as_one_that_passed() -> None:
     words = {state_word(replace(RUN, phase=phase)) for phase in RunPhase}
     assert len(words) == len(RunPhase)
-    assert state_word(replace(RUN, phase=RunPhase.WAITING)) == "needs you"
+    assert state_word(replace(RUN, phase=RunPhase.WAITING)) == "paused, needs you"
+
+
+@pytest.mark.parametrize("phase", RunPhase)
+def test_the_list_says_the_word_of_the_page(phase: RunPhase) -> None:
+    run = replace(RUN, phase=phase)
+    assert state_word(run) == standing(run).word.lower()
 
 
 def test_the_bar_of_stages_says_in_words_what_it_shows() -> None:
     assert progress_words(replace(RUN, progress=(("plan", "accepted"), ("code", "asked")))) == (
-        "plan accepted, code needs you"
+        "plan accepted, code waiting for you"
     )

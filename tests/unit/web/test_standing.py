@@ -21,7 +21,7 @@ from interlock.core.ids import base_of
 from interlock.core.limits import LimitUsage
 from interlock.readmodel.run import RunPhase, RunView, describe, unreadable
 from interlock.web.evidence import caught, checks
-from interlock.web.standing import at_work, limit_words, standing, whys
+from interlock.web.standing import at_work, delivered, limit_words, standing, whys
 
 FAILED = VerdictStatus.FAILED
 
@@ -62,8 +62,10 @@ def test_what_to_do_next() -> None:
 
 
 def test_what_is_at_work() -> None:
-    assert list(at_work(view(*WORKING, owner="p"))) == ["coder works on code/1.1"]
-    assert list(at_work(view(*SECOND, owner="p"))) == ["gates judge code/1.2"]
+    assert [(words, str(one.id)) for words, one in at_work(view(*WORKING, owner="p"))] == [
+        ("coder works on", "code/1.1")
+    ]
+    assert [(words, str(one.id)) for words, one in at_work(view(*SECOND, owner="p"))] == [("gates judge", "code/1.2")]
     assert list(at_work(view(*ASKED))) == []
 
 
@@ -85,6 +87,19 @@ def test_why_names_the_gate_and_says_whether_it_is_new() -> None:
     assert new.repeated == "new in this attempt"
     (first,) = whys(view(*REJECTED))
     assert first.repeated == ""
+
+
+def test_why_is_one_line_and_the_rest_is_kept_as_it_was() -> None:
+    trace = "a.py:3: it failed\n  File a.py\n    x = 1\nValueError: no"
+    (why,) = whys(view(*rejected("one", trace)))
+    assert (why.message, why.rest) == ("it failed", trace)
+    (short,) = whys(view(*rejected("one", "it failed")))
+    assert (short.message, short.rest) == ("it failed", "")
+
+
+def test_what_the_branch_has_is_said() -> None:
+    assert delivered(series=False) == "one commit on the base: the accepted work without the documents"
+    assert delivered(series=True) == "a commit for each handoff"
 
 
 def test_a_run_that_stopped_names_the_gate_that_stopped_it() -> None:
