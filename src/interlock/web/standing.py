@@ -29,6 +29,7 @@ _STATES = {
     RunPhase.DAMAGED: ("Damaged", "alert", "bad"),
 }
 _MESSAGE_MAX = 4000  # characters
+_LINE_MAX = 80  # characters of a message that is seen whole
 _SHORT = 10  # characters of a commit's name
 _HALTED = (RunPhase.STOPPED, RunPhase.CANCELLED)
 
@@ -95,7 +96,7 @@ def whys(view: RunView) -> Iterator[Why]:
         said = without_place(plain(reason.message, 2000), reason.file, reason.line)
         message = next((line.strip() for line in said.splitlines() if line.strip()), "")
         whole = plain(_whole_message(view, reason, attempt), _MESSAGE_MAX)
-        rest = whole if len(whole.strip().splitlines()) > 1 else said if said.strip() != message else ""
+        rest = whole if len(whole.strip().splitlines()) > 1 else said if len(said) > _LINE_MAX else ""
         yield Why(reason, reason.gate.rpartition("/")[2], message, _repeated(reason, attempts), attempt, rest)
 
 

@@ -93,6 +93,8 @@ def test_why_is_one_line_and_the_rest_is_kept_as_it_was() -> None:
     trace = "a.py:3: it failed\n  File a.py\n    x = 1\nValueError: no"
     (why,) = whys(view(*rejected("one", trace)))
     assert (why.message, why.rest) == ("it failed", trace)
+    (long,) = whys(view(*rejected("one", "long " * 30)))
+    assert long.rest.strip() == long.message
     (short,) = whys(view(*rejected("one", "it failed")))
     assert (short.message, short.rest) == ("it failed", "")
 
