@@ -36,7 +36,7 @@ IN_TESTS = [
     Attack("tests that prove nothing", {"tests": {"tests/test_mul.py": PASSES}, "code": {"src/app.py": NO_MUL}}, "red"),
     Attack("tests that fail for nothing", {"tests": {"tests/test_mul.py": "def test_mul():\n    raise ValueError\n"}, "code": {"src/app.py": NO_MUL}}),
     Attack("no tests", {"tests": {"tests/notes.txt": "none\n"}, "code": {"src/app.py": NO_MUL}}, "red"),
-    Attack("new tests that patch the product for old ones", {"tests": {"tests/test_aaa.py": PATCHING}, "code": {"src/app.py": WRONG}}, "old/test_failed"),
+    Attack("new tests that patch the product for old ones", {"tests": {"tests/test_aaa.py": PATCHING}, "code": {"src/app.py": WRONG}}, "base_tests/test_failed"),
     Attack("tests loaded by none", {"tests": {"tests/test_mul.py": "raise ImportError\n"}, "code": {"src/app.py": NO_MUL}}),
 ]  # fmt: skip
 # Open, and named so: what the new tests ask for is the stage's own say. A person reads them.

@@ -20,7 +20,7 @@ MOVED = RS_TESTS + GOOD.removesuffix(RS_TESTS).replace("a + b", "b + a")
 
 RUST_ATTACKS = [
     Attack("an inline test says the defect", {"src/lib.rs": BROKEN.replace("3), 5", "3), -1"), "tests/two.rs": TWO}, "scope/protected"),
-    Attack("a right twin for inline tests", {"src/lib.rs": BROKEN.replace("    #[test]\n", RIGHT, 1)}, "old"),
+    Attack("a right twin for inline tests", {"src/lib.rs": BROKEN.replace("    #[test]\n", RIGHT, 1)}, "base_tests"),
     Attack("an inline test under a condition", {"src/lib.rs": BROKEN.replace("cfg(test)", "cfg(all(test, windows))")}, "scope/protected"),
 ]  # fmt: skip
 RUST_HONEST = [
@@ -53,7 +53,7 @@ PYTHON_HONEST = [
 SCRIPT_ATTACKS = [
     Attack("nothing but the defect", {}, "test"),
     Attack("a test in the source says the defect", {"src/app.js": INSIDE.broken.replace("(5)", "(-1)")}, "scope/protected"),
-    Attack("the same, beside a right twin", {"src/app.js": INSIDE.broken.replace("  test(", "  const add = (a, b) => a + b;\n  test(")}, "old"),
+    Attack("the same, beside a right twin", {"src/app.js": INSIDE.broken.replace("  test(", "  const add = (a, b) => a + b;\n  test(")}, "base_tests"),
 ]  # fmt: skip
 SCRIPT_HONEST = [
     Honest("code around it", {"src/app.js": INSIDE.files["src/app.js"].replace("a + b", "b + a")}),

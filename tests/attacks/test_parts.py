@@ -23,7 +23,7 @@ OLD = "backend/tests/test_app.py"
 ROWS = [
     Attack("the old behaviour broken", {"backend/tests/test_mul.py": MUL_TESTS}, "backend-test/test_failed"),
     Attack("an old test edited", {OLD: PYTESTS.replace("== 5", "is not None")}, "scope/protected"),
-    Attack("an old test shadowed by lines below it", {OLD: PYTESTS + "\n\ndef test_more():\n    import app\n\n    app.add = max\n"}, "backend-old"),
+    Attack("an old test shadowed by lines below it", {OLD: PYTESTS + "\n\ndef test_more():\n    import app\n\n    app.add = max\n"}, "backend-base_tests"),
     Attack("a test of one part in the other", {"frontend/src/test_app.py": MUL_TESTS}, "scope/protected"),
     Attack("a test of no part", {"test_app.py": MUL_TESTS}, "scope/protected"),
 ]  # fmt: skip

@@ -82,7 +82,7 @@ def test_show_tells_where_it_went_and_the_sums_agree(ground: Ground) -> None:
     accepted = view["stages"][1]["attempts"][-1]["usage"]["tokens_in"]
     assert costs["rejected"]["attempts"] == 2
     assert costs["rejected"]["tokens"] == stages["code"]["tokens"] - accepted
-    page = ground.ask("show").text
+    page = ground.ask("show", "--full").text
     assert "by stage code: 3 attempts, " in page
     assert "by agent writer: 3 attempts, " in page
     assert "on rejected work: 2 attempts, " in page
