@@ -19,7 +19,7 @@ from interlock.core.events import VerdictStatus
 from interlock.core.pipeline import ARTIFACTS
 from interlock.core.state import Phase
 from interlock.readmodel.history import AttemptPhase, AttemptView
-from interlock.readmodel.reasons import Reason, alike
+from interlock.readmodel.reasons import WITH_OUTPUT, Reason, alike, headline
 from interlock.readmodel.run import RunPhase, RunView, StageView
 from interlock.service.formats import count, spent
 from interlock.text.cleaning import without_place
@@ -126,29 +126,41 @@ def _near(view: RunView) -> Iterator[str]:
 def _why(view: RunView, around: Around) -> Iterator[str]:
     """Each reason once: a pause that says the same is not repeated."""
     said = " ".join(in_a_line(wait.detail, 1000) for wait in view.waits)
-    left = [reason for reason in view.reasons if not reason.message or in_a_line(reason.message, 200) not in said]
+    left = [reason for reason in view.reasons if not reason.message or in_a_line(_headline(reason), 200) not in said]
     label = "why"
     for reason in left[:_REASONS_MAX]:
         tone = "red" if reason.hard else "yellow"
-        for line in _wrapped(_reason(view, reason), around.width - 9):
+        folded = len(left) > 1 and around.width > _NARROWEST
+        said = _reason(view, reason, around.width - 9 if folded else 0)
+        for line in [said] if folded else _wrapped(said, around.width - 9):
             yield f"{label:<8} {click.style(line, fg=tone)}"
             label = ""
     if len(left) > _REASONS_MAX:
         yield f"         and {len(left) - _REASONS_MAX} more"
 
 
-def _reason(view: RunView, reason: Reason) -> str:
-    """`code/1.1-1.3 rejected by test: tests/test_a.py:3 1 != 2 (same 3 times)`."""
+def _reason(view: RunView, reason: Reason, room: int) -> str:
+    """`code/1.1-1.3 rejected by test: tests/test_a.py:3 1 != 2 (same 3 times)`, in at most `room` characters; 0: in as
+    many as it needs."""
     gate = gate_name(reason.gate, reason.stage)
     where = reason.file + (f":{reason.line}" if reason.line else "") if reason.file else ""
-    message = without_place(reason.message, reason.file, reason.line)
+    message = without_place(_headline(reason), reason.file, reason.line)
     named = "" if where and message.startswith(where) else where
     more = f" (and {reason.findings - 1} more)" if reason.findings > 1 else ""
     same = f" (same {reason.times} times)" if reason.times > 1 else ""
     about = _about(view, reason)
     how = f"{about} {_how(view, reason, gate)}" if about else _how(view, reason, gate)
     said = " ".join(part for part in (named, message.strip()) if part)
-    return f"{how}: {in_a_line(said or 'no reason given', 200)}{more}{same}"
+    if room:
+        how, same = how.replace(" rejected by ", " "), same.replace("(same ", "(")
+    most = min(200, max(_NARROWEST, room - len(f"{how}: {more}{same}"))) if room else 200
+    return f"{how}: {in_a_line(said or 'no reason given', most)}{more}{same}"
+
+
+def _headline(reason: Reason) -> str:
+    """Of a message with a program's output the line that says what is wrong, or its ends."""
+    lines = reason.message.strip().splitlines()
+    return lines[0] if reason.rule in WITH_OUTPUT and lines and lines[1:2] != ["..."] else reason.message
 
 
 def _about(view: RunView, reason: Reason) -> str:
@@ -239,7 +251,7 @@ def _group(group: Sequence[AttemptView]) -> str:
         return f"{which} {newest.phase}{same}: {in_a_line(newest.why, 140) or 'it changed nothing'}"
     verdict = failed[0]
     gate = gate_name(verdict.gate, newest.id.stage)
-    finding = verdict.findings[0] if verdict.findings else None
+    finding = headline(verdict.findings[0]) if verdict.findings else None
     where = f"{finding.file}:{finding.line} " if finding and finding.file and finding.line else ""
     message = without_place(finding.message, finding.file, finding.line).strip() if finding else "no reason given"
     said = in_a_line(message, 200)
