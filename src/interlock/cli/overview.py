@@ -190,18 +190,25 @@ def _how(view: RunView, reason: Reason, gate: str) -> str:
 def _changes(view: RunView, around: Around) -> Iterator[str]:
     if not around.up_to:
         return
-    documents = [each for each in around.changes if each.path.startswith(f"{ARTIFACTS}/")]
-    changes = [each for each in around.changes if each not in documents]
+    first, *others = change_lines(around.changes, around.up_to, around.room)
+    yield f"changes  {first}"
+    yield from (f"         {line}" for line in others)
+    if around.changes:
+        yield f"         interlock diff {view.id} base {around.up_to}"
+
+
+def change_lines(every: Sequence[Change], up_to: str, room: int, most: int = _FILES_MAX) -> Iterator[str]:
+    """How much changes from the base, then the files with their sizes. Documents are counted apart."""
+    documents = [each for each in every if each.path.startswith(f"{ARTIFACTS}/")]
+    changes = [each for each in every if each not in documents]
     added, removed = (sum(getattr(each, name) or 0 for each in changes) for name in ("added", "removed"))
     size = f"{count(len(changes), 'file')}, +{added} -{removed}" if changes else "nothing"
     beside = f" and {count(len(documents), 'document')}, not delivered" if documents else ""
-    yield f"changes  {size}{beside}, from the base to {around.up_to}"
-    for change in changes[:_FILES_MAX]:
-        yield f"         {change.status} {safe(change.path, around.room - 30)} +{change.added} -{change.removed}"
-    if len(changes) > _FILES_MAX:
-        yield f"         and {count(len(changes) - _FILES_MAX, 'more file')}"
-    if around.changes:
-        yield f"         interlock diff {view.id} base {around.up_to}"
+    yield f"{size}{beside}, from the base to {up_to}"
+    for change in changes[:most]:
+        yield f"{change.status} {safe(change.path, room - 30)} +{change.added} -{change.removed}"
+    if len(changes) > most:
+        yield f"and {count(len(changes) - most, 'more file')}"
 
 
 def _stages(view: RunView, around: Around, *, history: bool = False) -> Iterator[str]:

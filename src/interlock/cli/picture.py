@@ -42,6 +42,7 @@ class Frame:
     asked: tuple[str, str] = ("", "")  # subject and gate of the question
     said: str = ""
     last: bool = False
+    changes: tuple[str, ...] = ()  # what is asked about changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,8 @@ def _wait(wait: WaitView, frame: Frame) -> _Block:
         why = f"‖ {about} is paused ({wait.reason.replace('_', ' ')}): {in_a_line(wait.detail)}"
         block.add(_SUBJECT, Text(why, style="bold yellow"))
     if frame.question and frame.asked == (wait.subject, wait.gate):
+        for number, change in enumerate(frame.changes):
+            block.add(_PAST if number else _GATES, Text(f"  {'  ' if number else ''}{safe(change)}"))
         block.add(_SUBJECT, Text(f"  {frame.question.removeprefix(f'{about}: ')}", style="yellow"))
         return block
     for command in wait.commands:
