@@ -156,7 +156,7 @@ def _total(moment: Moment) -> Text:
     used = [
         f"{view.spent.attempts} of {moment.pipeline.limits.attempts} attempts",
         *paid(view.spent),
-        duration((view.at if view.phase in OVER else moment.now) - view.started_at),
+        f"{duration((view.at if view.phase in OVER else moment.now) - view.started_at)} since the start",
     ]
     return Text(f"total {', '.join(used)}  sandbox {view.sandbox}", style="dim")
 

@@ -9,6 +9,7 @@ from tests.unit.cli.views import ASKED, RUN, attempt_of, run_of, stage_of
 
 from interlock.cli.overview import Around, run_page, status_page
 from interlock.cli.pages import full_page
+from interlock.cli.words import closing, wrapped
 from interlock.core.events import Action, AnswerTaken, Finding, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.state import Phase
@@ -147,3 +148,12 @@ def test_several_reasons_have_a_line_each() -> None:
     assert "u.py:8 IndentationError: no" in first
     assert first.endswith("... (3 times)")
     assert "code/1.1\u20131.3 lint: tests/test_a.py:3 1 is not 2 (3 times)" in second
+
+
+def test_closing_words_wrap_at_words_and_commands_do_not() -> None:
+    wait = replace(PAUSE, detail="every attempt was rejected " * 6, commands=(f"interlock retry {'R' * 90} code",))
+    view = replace(paused(), waits=(wait,))
+    lines = list(wrapped(closing(view), 80))
+    assert " ".join(lines) == " ".join(closing(view))
+    assert [line for line in lines if len(line) > 80] == [f"  {wait.commands[0]}"]
+    assert list(wrapped(closing(view), 0)) == closing(view)

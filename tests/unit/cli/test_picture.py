@@ -97,4 +97,5 @@ def test_what_changes_stands_above_the_keys_as_room_allows() -> None:
     assert "  9 files, +9 -0" in lines
     low = drawn(view, height=7, changes=changes, **asked)
     assert "  [a]pprove" in low
+    assert " 1 min 0 s since the start " in low[-1]  # the time of work is another one
     assert "  9 files, +9 -0" in low
