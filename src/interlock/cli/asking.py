@@ -133,10 +133,12 @@ class Asking:
             try:
                 why = prompt(f"{wait.subject}: {_WHAT_IS_WRONG}")
             except click.Abort:
-                self.said = "not rejected"
-                return False
+                why = ""
+        if not why or keys.ESCAPE in why:  # Esc goes back; what was typed with it is nobody's comment
+            self.said = "not rejected"
+            return False
         request = AnswerRequest(
-            Action.REJECT, self.app.person(), wait.stage, wait.subject, wait.gate, plain(why, 10_000)
+            Action.REJECT, self.app.person(), wait.stage, wait.subject, wait.gate, plain(why, 10_000).replace("\t", " ")
         )
         return self._send(request, wait)
 
