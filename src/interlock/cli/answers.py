@@ -65,12 +65,14 @@ def ask_approval(app: Application, run: str, asked: dict[str, Asking]) -> bool:
     if not any(wait.reason == "approval" for wait in waits):
         return False
     asking = asked.setdefault(run, Asking(app, run))
-    view, typed = app.service.describe_run(run), ""
+    view, typed = app.service.describe_run(run), "d"
     with Keys(sys.stdin) as keys:
         if not asking.is_drawn:
             keys.forget()
         try:
             while keys.is_open and (question := asking.question(view)):
+                if typed.lower() == "d":
+                    note(asking.context(view))
                 if typed not in _BLANK:
                     note(question)
                 while not (typed := keys.typed(_KEY_S)):

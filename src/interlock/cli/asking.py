@@ -15,9 +15,11 @@ from interlock.bootstrap import Application
 from interlock.cli import keys
 from interlock.cli.colours import coloured_diff, show_in_pager
 from interlock.cli.keys import Keys
+from interlock.cli.overview import change_lines
 from interlock.cli.terminal import prompt
 from interlock.cli.words import safe
 from interlock.core.events import Action, AnswerTaken, Recorded, Refused
+from interlock.ports import InterlockError
 from interlock.readmodel.run import RunSummary, WaitView
 from interlock.service import AnswerRequest
 from interlock.service.diffs import visible_diff
@@ -25,6 +27,9 @@ from interlock.text.cleaning import plain, plain_patch
 
 _OFFER = "[a]pprove, [r]eject, [d]iff, [l]ater"
 _WHAT_IS_WRONG = "what is wrong (the next attempt gets this text; Ctrl-C: back)"
+_STAT_WIDTH = 100
+_FILES_MAX = 30
+_CONTEXT_MAX = 8  # lines
 _DIFF_MAX = 5_000_000
 _DONE = {Action.APPROVE: "approved", Action.REJECT: "rejected"}
 
@@ -40,6 +45,7 @@ class Asking:
     confirming: tuple[str, str] = ("", "")
     sent: dict[str, WaitView] = field(default_factory=dict)  # by the id of the answer
     said: str = ""
+    stats: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by subject
     is_drawn: bool = False  # a question was on the screen
 
     @property
@@ -66,6 +72,25 @@ class Asking:
         if self.confirming == _key(wait):
             return f"Approve {wait.subject}? [y/N]"
         return f"{wait.subject}: {_OFFER}"
+
+    def stat(self, wait: WaitView) -> tuple[str, ...]:
+        """What the run changes up to `wait`: how much, then each file. Empty if the commits are not there."""
+        if wait.subject not in self.stats:
+            try:
+                view = self.app.service.describe_run(self.run)
+                commit = self.app.service.commit_of(view, wait.subject)
+                found = visible_diff(self.app.workspaces, view, view.base_commit, commit, patch=False)
+                self.stats[wait.subject] = tuple(change_lines(found.changes, wait.subject, _STAT_WIDTH, _FILES_MAX))
+            except InterlockError:
+                self.stats[wait.subject] = ()
+        return self.stats[wait.subject]
+
+    def context(self, view: RunSummary) -> list[str]:
+        """The question of the gate and what changes, above the keys."""
+        wait = self.current(view)
+        if wait is None or self.is_confirming:
+            return []
+        return [f"{wait.subject} asks: {safe(wait.detail)}", *(f"  {line}" for line in self.stat(wait)[:_CONTEXT_MAX])]
 
     def press(self, key: str, view: RunSummary, reader: Keys) -> bool:
         """Act on a key. True if an answer was sent."""
@@ -108,10 +133,12 @@ class Asking:
             try:
                 why = prompt(f"{wait.subject}: {_WHAT_IS_WRONG}")
             except click.Abort:
-                self.said = "not rejected"
-                return False
+                why = ""
+        if not why or keys.ESCAPE in why:  # Esc goes back; what was typed with it is nobody's comment
+            self.said = "not rejected"
+            return False
         request = AnswerRequest(
-            Action.REJECT, self.app.person(), wait.stage, wait.subject, wait.gate, plain(why, 10_000)
+            Action.REJECT, self.app.person(), wait.stage, wait.subject, wait.gate, plain(why, 10_000).replace("\t", " ")
         )
         return self._send(request, wait)
 
@@ -126,7 +153,9 @@ class Asking:
         view = self.app.service.describe_run(self.run)
         commit = self.app.service.commit_of(view, wait.subject)
         found = visible_diff(self.app.workspaces, view, view.base_commit, commit)
-        text = "\n".join((*(plain(note, 1000) for note in found.notes), plain_patch(found.patch, _DIFF_MAX)))
+        stat = (*self.stat(wait), "") if found.patch else ()
+        notes = (plain(line, 1000) for line in (*stat, *found.notes))
+        text = "\n".join((*notes, plain_patch(found.patch, _DIFF_MAX)))
         show_in_pager(coloured_diff(text or f"{wait.subject} changes nothing"))
         self.looked_at.add(wait.subject)
 

@@ -17,8 +17,17 @@ import click
 from interlock.bootstrap import Application
 from interlock.cli.exits import Exit, of_phase
 from interlock.cli.screens import DisplayOptions, Screen, follow, screen
-from interlock.cli.terminal import confirm, is_interactive, note, prompt, say, signals_as_interrupt, without_reader
-from interlock.cli.words import closing, path_warning, uncancelled
+from interlock.cli.terminal import (
+    columns,
+    confirm,
+    is_interactive,
+    note,
+    prompt,
+    say,
+    signals_as_interrupt,
+    without_reader,
+)
+from interlock.cli.words import closing, path_warning, uncancelled, wrapped
 from interlock.core.events import Action, OwnerChanged
 from interlock.readmodel.history import AttemptPhase
 from interlock.readmodel.run import OVER, RunPhase
@@ -115,7 +124,7 @@ def conclude(app: Application, run: str, display: DisplayOptions) -> int:
             outcome = {"phase": view.phase, "branch": view.branch, "commit": view.commit, "waits": view.waits}
             say(line(run=run, kind="outcome", **outcome, **({"pull_request": url} if url else {})))
         else:
-            say([*closing(view), *([f"pull request: {url}"] if url else [])])
+            say([*wrapped(closing(view), columns(sys.stdout)), *([f"pull request: {url}"] if url else [])])
     return of_phase(view.phase)
 
 

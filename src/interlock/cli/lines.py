@@ -41,7 +41,7 @@ from interlock.core.events import (
 from interlock.core.ids import AttemptId
 from interlock.core.limits import TRIES_MAX
 from interlock.core.pipeline import Pipeline
-from interlock.readmodel.reasons import about_command, without_notes
+from interlock.readmodel.reasons import about_command, headline, without_notes
 from interlock.service.formats import count, duration, usage
 
 _OfStage = InputPrepared | StageSkipped | ApprovalAsked | CandidateRejected | HandoffAccepted | SentBack
@@ -236,7 +236,7 @@ def verdict_words(event: VerdictGiven) -> str:
         case VerdictStatus.FAILED:
             return f"{name} failed{traits(event)}: {_findings(event)}"
         case VerdictStatus.ERRORED:
-            why = safe(event.findings[0].message) if event.findings else "no reason given"
+            why = safe(headline(event.findings[0]).message) if event.findings else "no reason given"
             return f"{name} errored{traits(event)}: {why}"
 
 
@@ -244,7 +244,7 @@ def _findings(event: VerdictGiven) -> str:
     if not event.findings:
         return "no findings given"
     wrong = without_notes(event.findings)
-    first, notes = wrong[0], len(event.findings) - len(wrong)
+    first, notes = headline(wrong[0]), len(event.findings) - len(wrong)
     message = _first_line(first.message)
     named = "" if first.file and message.startswith(first.file) else place(first)
     where = " ".join(part for part in (named, message) if part)

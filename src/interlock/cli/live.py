@@ -118,6 +118,7 @@ class LiveScreen:
             (wait.subject, wait.gate) if wait is not None else ("", ""),
             asking.said if asking is not None else "",
             last,
+            asking.stat(wait) if asking is not None and wait is not None else (),
         )
         lines = picture(Moment(self._pipeline, view, now, self._activity), frame)
         self._live.update(Group(*lines), refresh=True)

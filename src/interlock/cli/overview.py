@@ -19,7 +19,7 @@ from interlock.core.events import VerdictStatus
 from interlock.core.pipeline import ARTIFACTS
 from interlock.core.state import Phase
 from interlock.readmodel.history import AttemptPhase, AttemptView
-from interlock.readmodel.reasons import Reason, alike
+from interlock.readmodel.reasons import WITH_OUTPUT, Reason, alike, headline
 from interlock.readmodel.run import RunPhase, RunView, StageView
 from interlock.service.formats import count, spent
 from interlock.text.cleaning import without_place
@@ -126,29 +126,41 @@ def _near(view: RunView) -> Iterator[str]:
 def _why(view: RunView, around: Around) -> Iterator[str]:
     """Each reason once: a pause that says the same is not repeated."""
     said = " ".join(in_a_line(wait.detail, 1000) for wait in view.waits)
-    left = [reason for reason in view.reasons if not reason.message or in_a_line(reason.message, 200) not in said]
+    left = [reason for reason in view.reasons if not reason.message or in_a_line(_headline(reason), 200) not in said]
     label = "why"
     for reason in left[:_REASONS_MAX]:
         tone = "red" if reason.hard else "yellow"
-        for line in _wrapped(_reason(view, reason), around.width - 9):
+        folded = len(left) > 1 and around.width > _NARROWEST
+        said = _reason(view, reason, around.width - 9 if folded else 0)
+        for line in [said] if folded else _wrapped(said, around.width - 9):
             yield f"{label:<8} {click.style(line, fg=tone)}"
             label = ""
     if len(left) > _REASONS_MAX:
         yield f"         and {len(left) - _REASONS_MAX} more"
 
 
-def _reason(view: RunView, reason: Reason) -> str:
-    """`code/1.1-1.3 rejected by test: tests/test_a.py:3 1 != 2 (same 3 times)`."""
+def _reason(view: RunView, reason: Reason, room: int) -> str:
+    """`code/1.1-1.3 rejected by test: tests/test_a.py:3 1 != 2 (same 3 times)`, in at most `room` characters; 0: in as
+    many as it needs."""
     gate = gate_name(reason.gate, reason.stage)
     where = reason.file + (f":{reason.line}" if reason.line else "") if reason.file else ""
-    message = without_place(reason.message, reason.file, reason.line)
+    message = without_place(_headline(reason), reason.file, reason.line)
     named = "" if where and message.startswith(where) else where
     more = f" (and {reason.findings - 1} more)" if reason.findings > 1 else ""
     same = f" (same {reason.times} times)" if reason.times > 1 else ""
     about = _about(view, reason)
     how = f"{about} {_how(view, reason, gate)}" if about else _how(view, reason, gate)
     said = " ".join(part for part in (named, message.strip()) if part)
-    return f"{how}: {in_a_line(said or 'no reason given', 200)}{more}{same}"
+    if room:
+        how, same = how.replace(" rejected by ", " "), same.replace("(same ", "(")
+    most = min(200, max(_NARROWEST, room - len(f"{how}: {more}{same}"))) if room else 200
+    return f"{how}: {in_a_line(said or 'no reason given', most)}{more}{same}"
+
+
+def _headline(reason: Reason) -> str:
+    """Of a message with a program's output the line that says what is wrong, or its ends."""
+    lines = reason.message.strip().splitlines()
+    return lines[0] if reason.rule in WITH_OUTPUT and lines and lines[1:2] != ["..."] else reason.message
 
 
 def _about(view: RunView, reason: Reason) -> str:
@@ -178,18 +190,25 @@ def _how(view: RunView, reason: Reason, gate: str) -> str:
 def _changes(view: RunView, around: Around) -> Iterator[str]:
     if not around.up_to:
         return
-    documents = [each for each in around.changes if each.path.startswith(f"{ARTIFACTS}/")]
-    changes = [each for each in around.changes if each not in documents]
+    first, *others = change_lines(around.changes, around.up_to, around.room)
+    yield f"changes  {first}"
+    yield from (f"         {line}" for line in others)
+    if around.changes:
+        yield f"         interlock diff {view.id} base {around.up_to}"
+
+
+def change_lines(every: Sequence[Change], up_to: str, room: int, most: int = _FILES_MAX) -> Iterator[str]:
+    """How much changes from the base, then the files with their sizes. Documents are counted apart."""
+    documents = [each for each in every if each.path.startswith(f"{ARTIFACTS}/")]
+    changes = [each for each in every if each not in documents]
     added, removed = (sum(getattr(each, name) or 0 for each in changes) for name in ("added", "removed"))
     size = f"{count(len(changes), 'file')}, +{added} -{removed}" if changes else "nothing"
     beside = f" and {count(len(documents), 'document')}, not delivered" if documents else ""
-    yield f"changes  {size}{beside}, from the base to {around.up_to}"
-    for change in changes[:_FILES_MAX]:
-        yield f"         {change.status} {safe(change.path, around.room - 30)} +{change.added} -{change.removed}"
-    if len(changes) > _FILES_MAX:
-        yield f"         and {count(len(changes) - _FILES_MAX, 'more file')}"
-    if around.changes:
-        yield f"         interlock diff {view.id} base {around.up_to}"
+    yield f"{size}{beside}, from the base to {up_to}"
+    for change in changes[:most]:
+        yield f"{change.status} {safe(change.path, room - 30)} +{change.added} -{change.removed}"
+    if len(changes) > most:
+        yield f"and {count(len(changes) - most, 'more file')}"
 
 
 def _stages(view: RunView, around: Around, *, history: bool = False) -> Iterator[str]:
@@ -239,7 +258,7 @@ def _group(group: Sequence[AttemptView]) -> str:
         return f"{which} {newest.phase}{same}: {in_a_line(newest.why, 140) or 'it changed nothing'}"
     verdict = failed[0]
     gate = gate_name(verdict.gate, newest.id.stage)
-    finding = verdict.findings[0] if verdict.findings else None
+    finding = headline(verdict.findings[0]) if verdict.findings else None
     where = f"{finding.file}:{finding.line} " if finding and finding.file and finding.line else ""
     message = without_place(finding.message, finding.file, finding.line).strip() if finding else "no reason given"
     said = in_a_line(message, 200)

@@ -34,6 +34,7 @@ from interlock.core.ids import parse_attempt
 from interlock.core.joins import conflict_text
 from interlock.core.state import Phase, Spending
 from interlock.readmodel.history import AttemptPhase, AttemptView, Reply, VerdictView, taken_before
+from interlock.readmodel.reasons import has_output, headline
 from interlock.readmodel.run import NOT_BEGUN, RunPhase, RunView, StageView, attempt_word
 from interlock.service.formats import count, done, duration, paid, spent, usage
 from interlock.text.cleaning import without_place
@@ -291,13 +292,19 @@ def _verdict(view: VerdictView, stage: str, before: str = "", *, deep: bool = Fa
 
 
 def _finding(finding: Finding, *, deep: bool) -> Iterator[str]:
-    """Its first line, and some of the others; `logs` has the rest."""
-    where = place(finding)
+    """What it says first, and some of the other lines; `logs` has the rest. The end of an output is never left out."""
+    top = headline(finding)
+    where = place(top)
     severity = "" if finding.severity == "error" else f"{finding.severity}: "
     rule = f" [{safe(finding.rule, 80)}]" if finding.rule else ""
     hidden = " (held out)" if finding.secret else ""
     message = without_place(finding.message, finding.file, finding.line).strip()
     first, *others = message.splitlines() or [""]
+    if top is not finding:
+        first, others = without_place(top.message, top.file, top.line), [first, *others]
     yield f"{where + ': ' if where else ''}{severity}{safe(first, 400)}{rule}{hidden}"
-    shown = [line for line in others if line.strip()][: _LINES_DEEP_MAX if deep else _LINES_MAX]
-    yield from (f"    {safe(line, 200)}" for line in shown)
+    shown = [line for line in others if line.strip()]
+    most = _LINES_DEEP_MAX if deep else _LINES_MAX
+    if len(shown) > most and has_output(finding):
+        shown = [shown[0], "...", *shown[1 - most :]]
+    yield from (f"    {safe(line, 200)}" for line in (shown if has_output(finding) else shown[:most]))

@@ -42,6 +42,7 @@ class Frame:
     asked: tuple[str, str] = ("", "")  # subject and gate of the question
     said: str = ""
     last: bool = False
+    changes: tuple[str, ...] = ()  # what is asked about changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def _total(moment: Moment) -> Text:
     used = [
         f"{view.spent.attempts} of {moment.pipeline.limits.attempts} attempts",
         *paid(view.spent),
-        duration((view.at if view.phase in OVER else moment.now) - view.started_at),
+        f"{duration((view.at if view.phase in OVER else moment.now) - view.started_at)} since the start",
     ]
     return Text(f"total {', '.join(used)}  sandbox {view.sandbox}", style="dim")
 
@@ -175,6 +176,8 @@ def _wait(wait: WaitView, frame: Frame) -> _Block:
         why = f"‖ {about} is paused ({wait.reason.replace('_', ' ')}): {in_a_line(wait.detail)}"
         block.add(_SUBJECT, Text(why, style="bold yellow"))
     if frame.question and frame.asked == (wait.subject, wait.gate):
+        for number, change in enumerate(frame.changes):
+            block.add(_PAST if number else _GATES, Text(f"  {'  ' if number else ''}{safe(change)}"))
         block.add(_SUBJECT, Text(f"  {frame.question.removeprefix(f'{about}: ')}", style="yellow"))
         return block
     for command in wait.commands:

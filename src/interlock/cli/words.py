@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -77,6 +78,7 @@ _IDLE_MARKS: dict[str, tuple[str, str]] = {
     NOT_BEGUN: ("·", "bright_black"),
 }
 _NAMED_MAX = 20
+NARROWEST = 20  # columns
 
 
 def stage_look(stage: StageView, run: RunPhase) -> tuple[str, str, str]:
@@ -196,6 +198,13 @@ def traits(verdict: VerdictGiven) -> str:
 def closing(view: RunSummary) -> list[str]:
     """The outcome, and the exact next command."""
     return [_outcome(view), *_overrides(view), *nearly_used(view), *next_commands(view)]
+
+
+def wrapped(lines: Iterable[str], width: int) -> Iterator[str]:
+    """Wrapped at words, but for commands; as they are where no terminal says how wide they may be."""
+    for line in lines:
+        is_command = line.startswith((" ", "next: "))
+        yield from [line] if is_command or width <= NARROWEST else textwrap.wrap(line, width, break_on_hyphens=False)
 
 
 def ended(phase: str, why: str) -> str:

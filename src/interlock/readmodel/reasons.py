@@ -5,8 +5,9 @@ Rule: hard gates come first. A reason says in how many attempts in a row the sam
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 
 from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
@@ -15,13 +16,22 @@ from interlock.core.state import RunState
 from interlock.readmodel.history import AttemptPhase, AttemptView, Past
 
 _NO_CANDIDATE = (AttemptPhase.ERRORED, AttemptPhase.LOST)
+WITH_OUTPUT = frozenset({"exit", "report", "timeout", "not_found", "setup"})  # rules: a line of ours, then output
+_ERROR = re.compile(r"^E   (?!\s*[+-])|\w*(?:Error|Exception)\b|\berror:|\bFAILED\b")
+_PLACED = re.compile(r"^\s*[^\s:]+:\d+:")
+_OF_MAKE = re.compile(r"^g?make(\[\d+\])?: ")
+_MARKED = re.compile(r"^E\s+")  # by pytest
+_PLACES = (re.compile(r'File "([^"]+)", line (\d+)'), re.compile(r"(?:^|[\s(])([^\s:()]+\.\w+):(\d+)\b"))
+_PLACE_NEAR = 8  # lines before the error
+_ENDS_MAX = 4  # lines of an output without an error
 _Mark = tuple[str, frozenset[str]]  # a status and what the findings say: equal for what is wrong in the same way
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
     """`attempt` is empty for the base and for an input, `gate` (STAGE/GATE) for an attempt that ended without a
-    candidate. `times` counts this attempt and those directly before it in which the same was wrong."""
+    candidate. `message` begins with the line of an output that says what is wrong, if there is one. `times` counts this
+    attempt and those directly before it in which the same was wrong."""
 
     stage: str
     attempt: str
@@ -55,10 +65,56 @@ def without_notes(findings: Sequence[Finding]) -> Sequence[Finding]:
     return tuple(finding for finding in findings if finding.severity is not Severity.NOTE) or findings
 
 
+def has_output(finding: Finding) -> bool:
+    """Whether its message is a line of ours and the end of a program's output."""
+    return finding.rule in WITH_OUTPUT and "\n" in finding.message.strip()
+
+
+def headline(finding: Finding) -> Finding:
+    """Of a message that ends with a program's output: its last line that looks like an error, with the place that it or
+    a line near before it names. Else the finding as it is."""
+    output = finding.message.splitlines()[1:]
+    at = _error_in(output) if has_output(finding) else None
+    if at is None:
+        return finding
+    file, line = (finding.file, finding.line) if finding.file else _place_in(output[max(0, at - _PLACE_NEAR) : at + 1])
+    return replace(finding, message=_MARKED.sub("", output[at]).strip(), file=file, line=line)
+
+
 def about_command(findings: Iterable[Finding]) -> str:
     """What a gate notes about its own command, which its person should know also where it passed."""
     shown = (finding.message for finding in findings if finding.rule == CHANGED_FILES and not finding.secret)
     return next(shown, "")
+
+
+def _error_in(output: Sequence[str]) -> int | None:
+    """The number of the last line that looks like an error; of those that only name a place, if there is no other."""
+    for pattern in (_ERROR, _PLACED):
+        found = [at for at, line in enumerate(output) if pattern.search(line) and not _OF_MAKE.match(line)]
+        if found:
+            return found[-1]
+    return None
+
+
+def _place_in(output: Sequence[str]) -> tuple[str, int]:
+    """The last place in the tree, whose paths are relative."""
+    for line in reversed(output):
+        for pattern in _PLACES:
+            named = [found for found in pattern.findall(line) if not found[0].startswith(("/", "<", "."))]
+            if named:
+                return named[-1][0], int(named[-1][1])
+    return "", 0
+
+
+def _told(finding: Finding) -> Finding:
+    """The headline before the whole message; of an output without an error its two ends."""
+    first = headline(finding)
+    if first is not finding:
+        return replace(first, message=f"{first.message}\n{finding.message}")
+    lines = finding.message.splitlines()
+    if not has_output(finding) or len(lines) <= _ENDS_MAX:
+        return finding
+    return replace(finding, message="\n".join((lines[0], "...", *lines[2 - _ENDS_MAX :])))
 
 
 def _of_stage(past: Past, name: str) -> Iterator[Reason]:
@@ -78,7 +134,7 @@ def _of_stage(past: Past, name: str) -> Iterator[Reason]:
 
 def _of_verdict(stage: str, attempt: str, verdict: VerdictGiven, times: int) -> Reason:
     wrong = without_notes(verdict.findings)
-    first = next(iter(wrong), Finding("", ""))
+    first = _told(next(iter(wrong), Finding("", "")))
     return Reason(
         stage,
         attempt,

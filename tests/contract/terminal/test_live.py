@@ -94,7 +94,7 @@ def test_a_second_ctrl_c_stops_and_the_run_can_be_resumed(terminal: Terminal, wo
 
 def test_an_approval_is_answered_in_place(terminal: Terminal, world: World, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
-    terminal.until("[a]pprove")
+    assert "  1 file, +1 -1, from the base to ship" in terminal.until("[a]pprove", "ship/1.1 asks:")
     terminal.keys("x")
     terminal.until("type one of the letters")
     terminal.keys("a")
@@ -127,7 +127,9 @@ def test_without_colours_nothing_is_coloured(world: World, tmp_path: Path, setti
         terminal.until("[a]pprove")
         assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|9[0-7])m", terminal.screen(history=True, raw=True))
         terminal.keys("d")
-        terminal.until("+two")
+        terminal.until("diff --git", "+two", history=True)
+        terminal.when(lambda screen: screen.count("ship/1.1 asks:") == 2, "the question after the diff", history=True)
+        assert terminal.screen(history=True).count("1 file, +1 -1, from the base to ship/1.1") == 3
         terminal.keys("a")
         assert terminal.ended()[0] == 0
     finally:

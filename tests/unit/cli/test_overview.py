@@ -9,6 +9,7 @@ from tests.unit.cli.views import ASKED, RUN, attempt_of, run_of, stage_of
 
 from interlock.cli.overview import Around, run_page, status_page
 from interlock.cli.pages import full_page
+from interlock.cli.words import closing, wrapped
 from interlock.core.events import Action, AnswerTaken, Finding, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.state import Phase
@@ -118,3 +119,41 @@ def test_documents_are_counted_and_not_listed_as_files_that_are_delivered() -> N
     lines = said(paused(), Around(width=80, up_to="code/1.3", changes=(document, CHANGE)))
     assert "changes  1 file, +1 -2 and 1 document, not delivered, from the base to code/1.3" in lines
     assert not [line for line in lines if "plan.md" in line]
+
+
+STEPS = "\n".join(f"step {number}" for number in range(30))
+OUTPUT = Finding(
+    "report", f'the report is missing (exit code 4)\n{STEPS}\n  File "u.py", line 8\nIndentationError: no block'
+)
+
+
+def test_the_error_of_an_output_is_shown_with_its_place() -> None:
+    tried = attempt_of("code", 1, AttemptPhase.REJECTED, OUTPUT)
+    view = run_of(stage_of("code", Phase.PAUSED, tried), phase=RunPhase.WAITING)
+    full = click.unstyle("\n".join(full_page(view)))
+    assert "u.py:8: IndentationError: no block [report]\n            the report is missing (exit code 4)" in full
+    assert full.count("step") < 3
+    before = attempt_of("code", 2, AttemptPhase.ACCEPTED)
+    lines = said(run_of(stage_of("code", Phase.ACCEPTED, tried, before)))
+    assert "    1.1 rejected by test: u.py:8 IndentationError: no block" in lines
+
+
+def test_several_reasons_have_a_line_each() -> None:
+    output = replace(
+        REASON, rule="report", message=f"IndentationError: {'no block ' * 9}\nthe report is missing\nand more",
+        file="u.py", line=8,
+    )  # fmt: skip
+    lines = said(replace(paused(), reasons=(output, replace(REASON, gate="code/lint"))))
+    first, second = lines[lines.index(next(line for line in lines if line.startswith("why "))) :][:2]
+    assert "u.py:8 IndentationError: no" in first
+    assert first.endswith("... (3 times)")
+    assert "code/1.1\u20131.3 lint: tests/test_a.py:3 1 is not 2 (3 times)" in second
+
+
+def test_closing_words_wrap_at_words_and_commands_do_not() -> None:
+    wait = replace(PAUSE, detail="every attempt was rejected " * 6, commands=(f"interlock retry {'R' * 90} code",))
+    view = replace(paused(), waits=(wait,))
+    lines = list(wrapped(closing(view), 80))
+    assert " ".join(lines) == " ".join(closing(view))
+    assert [line for line in lines if len(line) > 80] == [f"  {wait.commands[0]}"]
+    assert list(wrapped(closing(view), 0)) == closing(view)

@@ -86,3 +86,16 @@ def test_the_last_picture_of_a_run_that_is_over_has_every_stage() -> None:
     lines = drawn(view, 80, 10, last=True)
     assert len(lines) == 16
     assert len(drawn(view, 80, 10)) == 3
+
+
+def test_what_changes_stands_above_the_keys_as_room_allows() -> None:
+    view = run_of(stage_of("ship", Phase.JUDGING), phase=RunPhase.WAITING, waits=(ASKED,))
+    asked = {"question": "ship/1.1: [a]pprove", "asked": (ASKED.subject, ASKED.gate)}
+    changes = ("9 files, +9 -0", *(f"M {number}.txt +1 -0" for number in range(9)))
+    lines = drawn(view, changes=changes, **asked)
+    assert lines[lines.index("  [a]pprove") - 1] == "    M 8.txt +1 -0"
+    assert "  9 files, +9 -0" in lines
+    low = drawn(view, height=7, changes=changes, **asked)
+    assert "  [a]pprove" in low
+    assert " 1 min 0 s since the start " in low[-1]  # the time of work is another one
+    assert "  9 files, +9 -0" in low

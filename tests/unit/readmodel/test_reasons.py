@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.unit.core.histories import ACCEPTED, FAILED, JUDGING, ONE, PASSED, PIPELINE, READY, TWO, WAITING
 from tests.unit.readmodel.test_history import seen
 
@@ -94,3 +95,46 @@ def test_attempts_that_ended_alike_are_one_group() -> None:
     ).past
     # The first attempt also passed `scope`: what passed does not matter.
     assert [[each.id.number for each in group] for group in alike(past.of_stage("code"))] == [[1, 2], [3]]
+
+
+BROKEN = (
+    "the report is missing: nothing was written to $REPORT (exit code 4)\n"
+    "ImportError while loading conftest 'tests/conftest.py'.\n"
+    "tests/conftest.py:3: in <module>\n"
+    "    import utils\n"
+    'E     File "utils.py", line 158\n'
+    "E       return\n"
+    "E   IndentationError: expected an indented block"
+)
+
+
+@pytest.mark.parametrize(
+    ("output", "message", "file", "line"),
+    [
+        (BROKEN, "IndentationError: expected an indented block", "utils.py", 158),
+        ("exit code 2\nsrc/a.c:3:9: error: no x\nmake: *** [Makefile:2: a.o] Error 1", None, "src/a.c", 3),
+        ("exit code 1\nE   assert 1 == 2\nE    +  where 1 = f()\n1 failed", "assert 1 == 2", "", 0),
+        ('exit code 1\n  File "/usr/lib/x.py", line 3, in y\nValueError: no', "ValueError: no", "", 0),
+        ("exit code 1\napp/b.go:7: undefined: x\nok", "app/b.go:7: undefined: x", "app/b.go", 7),
+    ],
+)
+def test_an_output_is_told_by_its_last_error_and_the_place_it_names(
+    output: str, message: str | None, file: str, line: int
+) -> None:
+    (reason,) = why(*JUDGING, *rejected(ONE, failed(ONE, Finding("exit", output))))
+    assert (reason.file, reason.line) == (file, line)
+    first, _, rest = reason.message.partition("\n")
+    assert first == (message or "src/a.c:3:9: error: no x")
+    assert rest == output
+
+
+def test_of_an_output_without_an_error_the_middle_is_left_out() -> None:
+    output = "\n".join(["exit code 1", *(f"step {n}" for n in range(9))])
+    (reason,) = why(*JUDGING, *rejected(ONE, failed(ONE, Finding("exit", output))))
+    assert reason.message == "exit code 1\n...\nstep 7\nstep 8"
+
+
+def test_a_message_without_an_output_stays_as_it_is() -> None:
+    said = "test_x failed: ValueError: no\nE   assert 1"
+    (reason,) = why(*JUDGING, *rejected(ONE, failed(ONE, Finding("test_failed", said))))
+    assert reason.message == said
