@@ -171,7 +171,7 @@ def test_a_no_is_feedback_and_a_yes_delivers(root: Path) -> None:
     verdict = stage_of(world.show(), "code")["attempts"][1]["verdicts"][-1]["verdict"]
     assert verdict["by"]
     world.ask("approve").ended(2)
-    world.ask("approve", world.show()["id"]).ended(2, "is accepted: it does not wait for an answer")
+    world.ask("approve", world.show()["id"]).ended(2, "is accepted: ", "approved code/1.2 (gate look) at ")
 
 
 def test_work_that_a_no_at_a_later_stage_sends_back_is_in_the_brief(root: Path) -> None:

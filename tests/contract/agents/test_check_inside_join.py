@@ -62,7 +62,7 @@ def test_what_is_left_of_a_conflict_is_seen_before_it_is_handed_over(joined: tup
     world, file = joined
     (world.repository / "new.txt").write_text("new\n")
     said = world.ask("check", "--inside", str(file)).ended(1)
-    assert "m.txt:1: conflict: a conflict marker is left" in said.text
+    assert "m.txt:1: conflict: a conflict marker remains" in said.text
     assert "this conflict has no decision" in said.text
 
 
