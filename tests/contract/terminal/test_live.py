@@ -113,7 +113,7 @@ def test_a_rejection_in_place_says_why(terminal: Terminal, world: World, tmp_pat
     (tmp_path / "go").touch()
     terminal.until("[a]pprove")
     terminal.keys("r")
-    terminal.until("what is wrong")
+    terminal.until("what is wrong (")
     terminal.keys("too short", "Enter")
     assert terminal.ended()[0] == 3
     assert "too short" in world.ask("show", "-v").text
