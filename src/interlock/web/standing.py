@@ -94,10 +94,18 @@ def whys(view: RunView) -> Iterator[Why]:
         attempts = view.stage(reason.stage).attempts if reason.stage else ()
         attempt = next((one for one in attempts if str(one.id) == reason.attempt), None)
         said = without_place(plain(reason.message, 2000), reason.file, reason.line)
-        message = next((line.strip() for line in said.splitlines() if line.strip()), "")
+        message = _in_a_line(said)
         whole = plain(_whole_message(view, reason, attempt), _MESSAGE_MAX)
         rest = whole if len(whole.strip().splitlines()) > 1 else said if len(said) > _LINE_MAX else ""
         yield Why(reason, reason.gate.rpartition("/")[2], message, _repeated(reason, attempts), attempt, rest)
+
+
+def _in_a_line(said: str) -> str:
+    """The first line; an exit code alone says too little, so the last line of the output is added to it."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("exit code "):
+        return f"{lines[0]}: {lines[-1]}"
+    return lines[0] if lines else ""
 
 
 def _whole_message(view: RunView, reason: Reason, attempt: AttemptView | None) -> str:
