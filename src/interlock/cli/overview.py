@@ -180,7 +180,7 @@ def _how(view: RunView, reason: Reason, gate: str) -> str:
     if not gate:
         return str(phase or "ended")
     if reason.status is VerdictStatus.ERRORED:
-        return f"gate {gate} could not decide"
+        return f"gate {gate} errored"
     return f"rejected by {gate}" if phase is AttemptPhase.REJECTED else f"gate {gate} failed"
 
 

@@ -91,7 +91,7 @@ def check(
     inside: Path | None,
     json: bool,
 ) -> int:
-    """Run the gates without a run. Exit code 0: no gate failed; 1: a gate failed; 5: a gate could not decide.
+    """Run the gates without a run. Exit code 0: no gate failed; 1: a gate failed; 5: a gate errored.
 
     On GitHub Actions, findings also become annotations, and the job gets a summary.
     """
@@ -151,9 +151,7 @@ def _with_stages(loaded: list[Loaded], options: _Options) -> list[Pipeline]:
     for name in options.stages:
         if name not in known:
             raise UsageError(f"--stage {name}: no such stage, there are {', '.join(sorted(known))}")
-    if not options.stages:
-        return pipelines
-    wanted = set(options.stages)
+    wanted = set(options.stages or known)
     return [pipeline for pipeline in pipelines if wanted & {stage.id for stage in pipeline.stages}]
 
 
@@ -392,11 +390,7 @@ def _compare(app: Application, base: str, commit: str, *, inside: bool) -> _Comp
     if merged.commit == proposed.commit:
         return _Comparison(onto, proposed, proposed)
     if not merged.conflicts:
-        note(_merge_note(onto, proposed))
+        from interlock.cli.words import safe
+
+        note(f"{safe(proposed.ref)} is behind {safe(onto.ref)}: the gates judge their merge")
     return _Comparison(onto, proposed, replace(proposed, commit=merged.commit, tree=merged.tree), merged.conflicts)
-
-
-def _merge_note(onto: Base, proposed: Base) -> str:
-    from interlock.cli.words import safe
-
-    return f"{safe(proposed.ref)} is behind {safe(onto.ref)}: the gates judge their merge"
