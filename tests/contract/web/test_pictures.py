@@ -106,7 +106,8 @@ def test_a_run_is_started_from_the_page_and_its_log_is_followed(browser, site, t
     page.wait_for_url("**/runs/2*")
     page.locator("#graph a.node.working", has_text="code").wait_for(timeout=60_000)
     page.goto(f"{page.url}/attempts/code/1.1")
-    page.locator(".log pre", has_text="line 3 <b>bold</b>").wait_for(timeout=60_000)  # while it is at work
+    log = page.locator(".log pre", has_text="line 3 <b>bold</b>").first
+    log.wait_for(state="attached", timeout=60_000)  # on a quick machine the work may be done by now
     page.get_by_text("What it printed").wait_for(timeout=60_000)  # it came by itself when the work was done
     page.get_by_text("What it printed").click()
     page.locator("details.log input[type=search]").first.fill("line 5")
