@@ -19,7 +19,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from tests.nightly import divided, longest_first
+from tests.nightly import SLOW, beyond, divided, longest_first, slow_tests
 from tests.plain_python import plain_python
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
@@ -54,13 +54,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without a path, the longest tests come first. Without --all as well, those marked `nightly` are deselected."""
+    """Without a path, the longest tests come first. Without --all as well, those marked `nightly` and those that
+    `slow.txt` lists are deselected."""
     if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
         return
     items[:] = longest_first(items, lambda item: item.nodeid)
     if not config.getoption("all"):
-        items[:], late = divided(items, lambda item: item.get_closest_marker("nightly") is not None)
-        config.hook.pytest_deselected(items=late)
+        items[:], marked = divided(items, lambda item: item.get_closest_marker("nightly") is not None)
+        left_out = beyond((item.nodeid for item in items), slow_tests(SLOW.read_text()))
+        items[:], slow = divided(items, lambda item: item.nodeid in left_out)
+        config.hook.pytest_deselected(items=[*marked, *slow])
 
 
 def _hear_signals() -> None:

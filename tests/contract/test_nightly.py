@@ -36,7 +36,7 @@ def test_row(a, b):
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "tests"
     folder.mkdir()
-    for name in ("conftest.py", "nightly.py", "plain_python.py"):
+    for name in ("conftest.py", "nightly.py", "plain_python.py", "slow.txt"):
         shutil.copy(TESTS / name, folder)
     (folder / "test_rows.py").write_text(MODULE)
     (tmp_path / "pyproject.toml").write_text(PAGE)

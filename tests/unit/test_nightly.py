@@ -1,7 +1,7 @@
 """What a push runs of a small table of tests, and in which order."""
 
 import pytest
-from tests.nightly import divided, longest_first, rest_at_night
+from tests.nightly import SLOW, beyond, divided, longest_first, rest_at_night, slow_tests
 
 TABLE = [
     ("tests/acceptance/test_a.py::test_one", False),
@@ -37,3 +37,14 @@ def test_a_row_of_several_values_stays_one() -> None:
     first, second = rest_at_night([("one", 1), ("two", 2)])
     assert first == ("one", 1)
     assert second.values == ("two", 2)
+
+
+def test_a_slow_test_is_left_out_and_of_a_slow_table_the_rows_beyond_the_number() -> None:
+    names = ["a.py::test_t[1]", "a.py::test_fast", "a.py::test_t[2]", "a.py::test_slow", "a.py::test_t[3]"]
+    slow = slow_tests("# why\na.py::test_slow\na.py::test_t +2\n")
+    assert beyond(names, slow) == {"a.py::test_slow", "a.py::test_t[3]"}
+
+
+def test_each_slow_test_exists() -> None:
+    found = [name.partition("::") for name in slow_tests(SLOW.read_text())]
+    assert [test for path, _, test in found if f"def {test}(" not in (SLOW.parents[1] / path).read_text()] == []
