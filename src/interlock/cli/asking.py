@@ -22,7 +22,6 @@ from interlock.core.events import Action, AnswerTaken, Recorded, Refused
 from interlock.ports import InterlockError
 from interlock.readmodel.run import RunSummary, WaitView
 from interlock.service import AnswerRequest
-from interlock.service.diffs import visible_diff
 from interlock.text.cleaning import plain, plain_patch
 
 _OFFER = "[a]pprove, [r]eject, [d]iff, [l]ater"
@@ -76,6 +75,8 @@ class Asking:
     def stat(self, wait: WaitView) -> tuple[str, ...]:
         """What the run changes up to `wait`: how much, then each file. Empty if the commits are not there."""
         if wait.subject not in self.stats:
+            from interlock.service.diffs import visible_diff
+
             try:
                 view = self.app.service.describe_run(self.run)
                 commit = self.app.service.commit_of(view, wait.subject)
@@ -150,6 +151,8 @@ class Asking:
 
     def _show_diff(self, wait: WaitView) -> None:
         """Everything that the run changed, up to what waits."""
+        from interlock.service.diffs import visible_diff
+
         view = self.app.service.describe_run(self.run)
         commit = self.app.service.commit_of(view, wait.subject)
         found = visible_diff(self.app.workspaces, view, view.base_commit, commit)

@@ -63,8 +63,9 @@ def apply(state: RunState, record: Recorded) -> RunState:
 
 
 def _draft(state: RunState) -> RunState:
-    """A copy that nobody else has seen: until it is given away, fields are put into it in place."""
-    return changed(state, stages=state.stages.draft())
+    """A copy that nobody else has seen: until it is given away, fields are put into it in place, and into its
+    `spent`."""
+    return changed(state, stages=state.stages.draft(), spent=changed(state.spent))
 
 
 def _put(draft: RunState, **changes: object) -> None:
@@ -73,14 +74,14 @@ def _put(draft: RunState, **changes: object) -> None:
 
 def _take(draft: RunState, record: Recorded) -> None:
     """Cases here and below are in the order of how often they come."""
-    event, spent = record.event, draft.spent
+    event = record.event
     passed = record.at - draft.at
     if type(event) is TimeReached:
         passed -= event.jumped_s
     if passed > 0 and type(event) is not OwnerChanged and draft.stages.busy:
-        spent = changed(spent, wall_s=spent.wall_s + passed)  # not while nobody owned it
+        draft.spent.__dict__["wall_s"] += passed  # not while nobody owned it
     fields = draft.__dict__  # as `_put`, which costs a dict of its own
-    fields["seq"], fields["at"], fields["spent"] = record.seq, record.at, spent
+    fields["seq"], fields["at"] = record.seq, record.at
     if record.at > draft.now:
         fields["now"] = record.at
     match event:

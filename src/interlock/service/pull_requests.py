@@ -18,7 +18,6 @@ from interlock.core.pipeline import PullRequest
 from interlock.ports import InfrastructureError, Journal, UsageError
 from interlock.process import capture
 from interlock.readmodel.run import RunPhase, RunView
-from interlock.service.reports import run_markdown
 from interlock.service.service import Service
 from interlock.text.cleaning import plain
 
@@ -107,6 +106,8 @@ class PullRequests:
 
     def _write_body(self, view: RunView) -> Path:
         """A file that describes the run. It mentions nobody and refers to no issue, whatever agents wrote."""
+        from interlock.service.reports import run_markdown
+
         text = run_markdown(self.service.pipeline_of(view.id), view)
         text = _REFERENCE.sub(lambda found: f"{found[0]}\N{WORD JOINER}", text)
         if len(text) > BODY_MAX:

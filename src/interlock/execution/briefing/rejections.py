@@ -13,7 +13,6 @@ from typing import Any
 
 from interlock.core.feedback import same_words
 from interlock.core.pipeline import Stage
-from interlock.pipelinefile.sets import short_command
 from interlock.ports import Blobs
 from interlock.text.cleaning import cut, fenced, listed, path_here, plain
 
@@ -187,6 +186,8 @@ def _command(stage: Stage, found: Found) -> str:
     """What ended with the exit code: a session that goes on is not told the checks again."""
     if found.file or not found.message.startswith("exit code"):
         return ""
+    from interlock.pipelinefile.sets import short_command
+
     gates = [gate for gate in stage.gates if f"{stage.id}/{gate.id}" == found.gate and not gate.held_out]
     command = " ".join(short_command(gates[0]).split()) if gates else ""
     return f" (`{cut(command, _COMMAND_MAX)}`)" if command else ""
