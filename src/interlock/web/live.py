@@ -133,21 +133,24 @@ class Hub:
             await self._news.wait()
 
     async def _page(self, run: str, start: int) -> _Page:
-        """The page beyond `start`, a multiple of PAGE. One that cannot be known to be new enough is not kept."""
+        """The page beyond `start`, a multiple of PAGE. One that cannot be known to be new enough is shared only while
+        it is read: a reader for whom it is too old asks again."""
         newest = min(self._newest.get(run, 0), start + PAGE)
-        if newest <= start:
-            return await self._read(run, start)
-        key = (run, start, newest)
-        if key not in self._pages:
-            self._pages[key] = asyncio.create_task(self._read(run, start))
+        key = (run, start, max(newest, start))
+        page = self._pages.get(key)
+        if page is None:
+            page = self._pages[key] = asyncio.create_task(self._read(run, start))
             if len(self._pages) > _KEPT:
                 self._pages.popitem(last=False)
         self._pages.move_to_end(key)
         try:
-            return await asyncio.shield(self._pages[key])
+            return await asyncio.shield(page)
         except InterlockError:
-            self._pages.pop(key, None)
+            newest = start
             raise
+        finally:
+            if newest <= start and self._pages.get(key) is page:
+                del self._pages[key]
 
     async def _read(self, run: str, start: int) -> _Page:
         return await anyio.to_thread.run_sync(self._encoded, run, start)

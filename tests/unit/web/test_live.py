@@ -77,6 +77,19 @@ def test_a_hundred_readers_cost_as_many_reads_as_one() -> None:
     assert hub.streams == 0
 
 
+@pytest.mark.parametrize("is_new", [True, False])
+def test_readers_of_a_server_that_just_began_cost_as_many_reads_as_one(is_new: bool) -> None:
+    source = Source(a=3 * PAGE + 7)
+    source.grow("a", FINISHED)
+    hub = Hub(source.read, source.heads if is_new else dict)  # a run that is not among the newest is read too
+
+    async def all_read() -> list[list[int]]:
+        return await asyncio.gather(*(read(hub, "a") for _ in range(100)))
+
+    assert asyncio.run(all_read()) == [list(range(1, 3 * PAGE + 9))] * 100
+    assert source.reads <= 8  # a page each; while it is not known how new one is, it may be read twice
+
+
 @pytest.mark.parametrize("after", [0, 1, PAGE - 1, PAGE, PAGE + 1])
 def test_a_reader_begins_where_it_says_and_ends_with_the_run(after: int) -> None:
     source = Source(a=PAGE)
