@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from interlock.core.events import Usage
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState, Spending
@@ -31,33 +34,60 @@ class Costs:
     rejected: Spending = field(default_factory=Spending)
 
 
-@dataclass(frozen=True, slots=True)
-class _Charge:
-    stage: str
+class _Charge(NamedTuple):
     agent: str
-    spent: Spending
+    usage: Usage
     lost: bool
+    attempts: int = 0
     reviews: int = 0
+
+
+@dataclass(slots=True)
+class _Sum:
+    """It grows in place, since a run can have thousands of attempts and is shown at each of its events."""
+
+    attempts: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    cost_known: bool = True
+    reviews: int = 0
+
+    def add(self, charge: _Charge) -> None:
+        usage = charge.usage
+        self.attempts += charge.attempts
+        self.reviews += charge.reviews
+        self.tokens += (usage.tokens_in or 0) + (usage.tokens_out or 0)
+        self.cost_usd += usage.cost_usd or 0.0
+        self.cost_known = self.cost_known and usage.cost_usd is not None
+
+    def spending(self) -> Spending:
+        return Spending(self.attempts, self.tokens, self.cost_usd, self.cost_known)
 
 
 def costs(pipeline: Pipeline, state: RunState, past: Past) -> Costs:
     """Of all that the run's agents did."""
-    charges = [charge for name in state.stages for charge in _of_stage(pipeline, state, past, name)]
-    rejected = _sum(charge.spent for charge in charges if charge.lost)
-    by_stage = _shares((charge.stage, charge) for charge in charges)
-    return Costs(by_stage, _shares((charge.agent, charge) for charge in charges), rejected)
+    by_stage: defaultdict[str, _Sum] = defaultdict(_Sum)
+    by_agent: defaultdict[str, _Sum] = defaultdict(_Sum)
+    rejected = _Sum()
+    for name in state.stages:
+        for charge in _of_stage(pipeline, state, past, name):
+            by_stage[name].add(charge)
+            by_agent[charge.agent].add(charge)
+            if charge.lost:
+                rejected.add(charge)
+    return Costs(_shares(by_stage), _shares(by_agent), rejected.spending())
 
 
 def _of_stage(pipeline: Pipeline, state: RunState, past: Past, name: str) -> Iterator[_Charge]:
+    epoch = state.stages[name].epoch
     for verdict in past.on_input.get(name, ()):
-        yield from _review(pipeline, name, verdict, lost=False)
+        yield from _review(pipeline, verdict, lost=False)
     for attempt in past.of_stage(name):
-        lost = not _is_taken(attempt, state.stages[name].epoch)
+        lost = not _is_taken(attempt, epoch)
         if attempt.agent and attempt.phase is not AttemptPhase.WORKING:
-            spent = Spending().plus(attempt.usage, 1 if attempt.commit else 0)
-            yield _Charge(name, attempt.agent, spent, lost)
+            yield _Charge(attempt.agent, attempt.usage, lost, attempts=1 if attempt.commit else 0)
         for verdict in attempt.verdicts:
-            yield from _review(pipeline, name, verdict, lost=lost)
+            yield from _review(pipeline, verdict, lost=lost)
 
 
 def _is_taken(attempt: AttemptView, epoch: int) -> bool:
@@ -66,35 +96,15 @@ def _is_taken(attempt: AttemptView, epoch: int) -> bool:
     return standing and attempt.id.epoch == epoch
 
 
-def _review(pipeline: Pipeline, stage: str, view: VerdictView, *, lost: bool) -> Iterator[_Charge]:
+def _review(pipeline: Pipeline, view: VerdictView, *, lost: bool) -> Iterator[_Charge]:
     verdict = view.verdict
     if verdict.hard or verdict.by:
         return
     options = find_gate(pipeline, verdict.gate)[1].options
     if options is not None and options.agents:
-        given = 0 if verdict.cached else 1
-        yield _Charge(stage, " + ".join(options.agents), Spending().plus(verdict.usage, 0), lost, given)
+        yield _Charge(" + ".join(options.agents), verdict.usage, lost, reviews=0 if verdict.cached else 1)
 
 
-def _shares(charges: Iterator[tuple[str, _Charge]]) -> tuple[CostShare, ...]:
-    shares: dict[str, CostShare] = {}
-    for of, charge in charges:
-        former = shares.get(of, CostShare(of, Spending()))
-        shares[of] = CostShare(of, _plus(former.spent, charge.spent), former.reviews + charge.reviews)
-    return tuple(sorted(shares.values(), key=lambda share: (-share.spent.cost_usd, -share.spent.tokens, share.of)))
-
-
-def _sum(spent: Iterator[Spending]) -> Spending:
-    total = Spending()
-    for one in spent:
-        total = _plus(total, one)
-    return total
-
-
-def _plus(one: Spending, other: Spending) -> Spending:
-    return Spending(
-        one.attempts + other.attempts,
-        one.tokens + other.tokens,
-        one.cost_usd + other.cost_usd,
-        one.cost_known and other.cost_known,
-    )
+def _shares(sums: Mapping[str, _Sum]) -> tuple[CostShare, ...]:
+    shares = [CostShare(of, total.spending(), total.reviews) for of, total in sums.items()]
+    return tuple(sorted(shares, key=lambda share: (-share.spent.cost_usd, -share.spent.tokens, share.of)))

@@ -157,6 +157,8 @@ def _open(verdicts: Iterable[VerdictGiven]) -> Iterator[VerdictGiven]:
 
 
 def _marks(attempt: AttemptView) -> frozenset[_Mark]:
+    if not attempt.verdicts:  # most attempts of a long run
+        return frozenset()
     return frozenset(_mark(verdict) for verdict in _open(view.verdict for view in attempt.verdicts))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from interlock.core.events import InputPrepared, OwnerChanged, RunStarted
@@ -57,6 +59,19 @@ def test_a_view_has_the_past_whatever_was_looked_at_before(journal: Journal) -> 
     assert histories.view(PIPELINE, "r", "me") == whole
     assert histories.state("r") == fold(journal.records("r"))
     assert journal.asked == [("r", 0), ("r", 0), ("r", 2), ("r", 2)]
+
+
+def test_a_view_is_made_once_for_each_newest_event_and_owner(journal: Journal) -> None:
+    histories = Histories(journal)
+    first = histories.view(PIPELINE, "r", "me")
+    assert histories.view(PIPELINE, "r", "me") is first
+    assert histories.view(PIPELINE, "r", "").owner == ""
+    assert histories.view(PIPELINE, "r", "me") == first
+    journal.append("r", 1, 2, 2.0, InputPrepared(input_of("code", 1), "c", "t", ("c",)))
+    histories.state("r")  # which takes the event in, and not into the past
+    assert histories.view(PIPELINE, "r", "me").seq == 3
+    other = replace(PIPELINE, stages=(Stage("code", command=("true",)),))
+    assert histories.view(other, "r", "me").stage("code").worker == "script"
 
 
 def test_there_is_no_view_of_a_run_without_events() -> None:
