@@ -11,17 +11,19 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from interlock import __version__
 from interlock.agents.logs import readable
 from interlock.agents.program import log_path
 from interlock.ports import UsageError
 from interlock.readmodel.history import AttemptPhase
+from interlock.readmodel.run import OVER
 from interlock.service.diffs import visible_diff
 from interlock.service.formats import document, line
 from interlock.text.cleaning import plain
-from interlock.web.live import STREAMS_MAX
-from interlock.web.site import Site, site_of
+from interlock.web.live import STREAMS_MAX, Hub, TooManyStreams
+from interlock.web.site import site_of
 
 _PIECE_MAX = 200_000  # bytes
 _DIGITS_MAX = 15
@@ -115,12 +117,12 @@ async def events(request: Request) -> Response:
     after = _number(given, "Last-Event-ID: expected the number of an event")
     if name not in site.app.service.run_ids():
         raise UsageError(f"no run {name} in this repository")
-    newest = (await anyio.to_thread.run_sync(site.app.service.locate_run, name)).seq
-    if after > newest:
-        raise UsageError(f"Last-Event-ID: the newest event of run {name} is {newest}, so none follows {after}")
-    if await site.hub.is_over(name, after):
+    newest = await anyio.to_thread.run_sync(site.app.service.locate_run, name)
+    if after > newest.seq:
+        raise UsageError(f"Last-Event-ID: the newest event of run {name} is {newest.seq}, so none follows {after}")
+    if after == newest.seq and newest.phase in OVER:
         return Response(status_code=204)
-    return _stream(site, site.hub.events(name, after))
+    return EventStream(site.hub, site.hub.events(name, after))
 
 
 async def changes(request: Request) -> Response:
@@ -132,26 +134,33 @@ async def changes(request: Request) -> Response:
             async for newest in found:
                 yield ServerSentEvent(line(runs=newest), event="changes")
 
-    return _stream(site, stream())
+    return EventStream(site.hub, stream())
 
 
 def streams(request: Request) -> Response:
     return _json(streams=site_of(request).hub.streams)
 
 
-def _stream(site: Site, content: AsyncGenerator[bytes | ServerSentEvent]) -> Response:
-    if site.hub.is_full:
-        return Response(
-            document(error=f"{STREAMS_MAX} streams are open: close one"), 503, media_type="application/json"
-        )
+class EventStream(EventSourceResponse):
+    """A stream of the hub from the first byte to the last, whether or not anything of `content` is read."""
 
-    async def opened() -> AsyncIterator[bytes | ServerSentEvent]:
-        yield ServerSentEvent(comment="here", retry=1000)
-        async with aclosing(content):
-            async for part in content:
-                yield part
+    def __init__(self, hub: Hub, content: AsyncGenerator[bytes | ServerSentEvent]) -> None:
+        async def opened() -> AsyncIterator[bytes | ServerSentEvent]:
+            yield ServerSentEvent(comment="here", retry=1000)
+            async with aclosing(content):
+                async for part in content:
+                    yield part
 
-    return EventSourceResponse(opened(), ping=15, send_timeout=30)
+        super().__init__(opened(), ping=15, send_timeout=30)
+        self._hub = hub
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with self._hub.stream():
+                await super().__call__(scope, receive, send)
+        except TooManyStreams:
+            words = document(error=f"{STREAMS_MAX} streams are open: close one")
+            await Response(words, 503, media_type="application/json")(scope, receive, send)
 
 
 def openapi(request: Request) -> Response:

@@ -56,10 +56,14 @@ class _Page:
             yield b"".join(piece)
 
 
+class TooManyStreams(Exception):
+    """STREAMS_MAX are open."""
+
+
 @dataclass(slots=True)
 class Hub:
     """To be used from one event loop. `read` gives a page of events of a run beyond a seq, `heads` the newest seq of
-    each of the newest runs."""
+    each of the newest runs. Who reads `events` or `changes` does so in a `stream`."""
 
     read: Read
     heads: Heads
@@ -69,42 +73,11 @@ class Hub:
     _poller: asyncio.Task[None] | None = None
     _pages: OrderedDict[tuple[str, int, int], asyncio.Task[_Page]] = field(default_factory=OrderedDict)
 
-    @property
-    def is_full(self) -> bool:
-        return self.streams >= STREAMS_MAX
-
-    async def events(self, run: str, after: int) -> AsyncGenerator[bytes]:
-        """Each event of `run` beyond `after`, once and in order, as server-sent events. Ends with the run."""
-        with self._polling():
-            while True:
-                page = await self._page(run, after - after % PAGE)
-                for piece in page.pieces(after):
-                    yield piece
-                if page.over:
-                    return
-                if page.last <= after:
-                    await self._moved(run, after)
-                after = max(after, page.last)
-
-    async def changes(self) -> AsyncGenerator[Mapping[str, int]]:
-        """Again and again, the runs that changed, with their newest seq."""
-        with self._polling():
-            known = dict(await anyio.to_thread.run_sync(self.heads))
-            while True:
-                changed = {run: seq for run, seq in self._newest.items() if seq > known.get(run, 0)}
-                if changed:
-                    known |= changed
-                    yield changed
-                else:
-                    await self._news.wait()
-
-    async def is_over(self, run: str, after: int) -> bool:
-        """Whether nothing can come beyond `after`."""
-        page = await self._page(run, max(0, after - 1) // PAGE * PAGE)
-        return page.over and page.last <= after
-
     @contextmanager
-    def _polling(self) -> Iterator[None]:
+    def stream(self) -> Iterator[None]:
+        """One of at most STREAMS_MAX. Raises TooManyStreams."""
+        if self.streams >= STREAMS_MAX:
+            raise TooManyStreams
         self.streams += 1
         if self._poller is None:
             self._poller = asyncio.create_task(self._poll())
@@ -115,6 +88,29 @@ class Hub:
             if not self.streams and self._poller is not None:
                 self._poller.cancel()
                 self._poller = None
+
+    async def events(self, run: str, after: int) -> AsyncGenerator[bytes]:
+        """Each event of `run` beyond `after`, once and in order, as server-sent events. Ends with the run."""
+        while True:
+            page = await self._page(run, after - after % PAGE)
+            for piece in page.pieces(after):
+                yield piece
+            if page.over:
+                return
+            if page.last <= after:
+                await self._moved(run, after)
+            after = max(after, page.last)
+
+    async def changes(self) -> AsyncGenerator[Mapping[str, int]]:
+        """Again and again, the runs that changed, with their newest seq."""
+        known = dict(await anyio.to_thread.run_sync(self.heads))
+        while True:
+            changed = {run: seq for run, seq in self._newest.items() if seq > known.get(run, 0)}
+            if changed:
+                known |= changed
+                yield changed
+            else:
+                await self._news.wait()
 
     async def _poll(self) -> None:
         while True:

@@ -151,6 +151,19 @@ def test_events_come_with_numbers_and_go_on_behind_the_last_one(site: Served, ru
             assert seen == list(range(after + 1, last + 1))
 
 
+def test_the_stream_of_a_run_ends_with_it_and_then_there_is_none(site: Served, world: World) -> None:
+    assert world.ask("run", "-t", "Cancelled soon.", "--plain").code == 3
+    run = max(one["id"] for one in world.ask("list", "--json").json()["runs"])
+    world.ask("cancel", run, "--plain")
+    last = world.show(run)["seq"]
+    with site.client() as client:
+        for after, status in ((0, 200), (last - 1, 200), (last, 204)):
+            answer = client.get(f"/api/v1/runs/{run}/events", headers={"last-event-id": str(after)})
+            assert answer.status_code == status
+            seen = [int(line[4:]) for line in answer.text.splitlines() if line.startswith("id: ")]
+            assert seen == list(range(after + 1, last + 1))
+
+
 def test_a_finding_leads_to_its_line(site: Served, run: str) -> None:
     with site.client() as client:
         page = client.get(f"/runs/{run}/attempts/code/1.1").text

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 
 import pytest
+from starlette.types import Message
 
 from interlock.core.events import Event, Recorded, RunFinished, RunStatus, TimeReached
 from interlock.ports import Damaged
 from interlock.web import live
+from interlock.web.api import EventStream
 from interlock.web.live import PAGE, Hub
 
 
@@ -49,13 +52,19 @@ def seqs(chunk: bytes) -> list[int]:
 async def read(hub: Hub, run: str, after: int = 0, until: int = 0) -> list[int]:
     """The seqs of the events beyond `after`, up to `until` or to the end of the stream."""
     found: list[int] = []
-    events = hub.events(run, after)
-    async for chunk in events:
-        found += seqs(chunk)
-        if until and found[-1] >= until:
-            break
-    await events.aclose()
+    with hub.stream():
+        async with aclosing(hub.events(run, after)) as events:
+            async for chunk in events:
+                found += seqs(chunk)
+                if until and found[-1] >= until:
+                    break
     return found
+
+
+async def next_change(hub: Hub) -> Mapping[str, int]:
+    with hub.stream():
+        async with aclosing(hub.changes()) as changes:
+            return await anext(changes)
 
 
 FINISHED = RunFinished(RunStatus.ACCEPTED, "done")
@@ -126,30 +135,20 @@ def test_a_run_that_is_not_among_the_newest_is_followed_too() -> None:
     assert asyncio.run(wait()) == [1, 2]
 
 
-@pytest.mark.parametrize("length", [1, PAGE, PAGE + 1])
-def test_a_run_is_over_where_nothing_can_come(length: int) -> None:
-    source = Source(a=length - 1, b=length)
-    source.grow("a", FINISHED)
-    hub = Hub(source.read, source.heads)
-    answers = [asyncio.run(hub.is_over(run, after)) for run, after in (("a", length), ("a", length - 1), ("b", length))]
-    assert answers == [True, False, False]
-
-
 def test_changes_name_the_runs_that_changed_and_no_others() -> None:
     source = Source(a=1, b=1)
     hub = Hub(source.read, source.heads)
 
     async def listen() -> list[dict[str, int]]:
-        changes = hub.changes()
-        task = asyncio.create_task(anext(changes))
-        while not hub._news._waiters:  # it has read what there is, and waits
-            await asyncio.sleep(0.001)
-        source.grow("b", TimeReached(0.0))
-        first = await asyncio.wait_for(task, 10)
-        source.grow("a", TimeReached(0.0), TimeReached(0.0))
-        second = await asyncio.wait_for(anext(changes), 10)
-        await changes.aclose()
-        return [dict(first), dict(second)]
+        with hub.stream():
+            async with aclosing(hub.changes()) as changes:
+                task = asyncio.create_task(anext(changes))
+                while not hub._news._waiters:  # it has read what there is, and waits
+                    await asyncio.sleep(0.001)
+                source.grow("b", TimeReached(0.0))
+                first = await asyncio.wait_for(task, 10)
+                source.grow("a", TimeReached(0.0), TimeReached(0.0))
+                return [dict(first), dict(await asyncio.wait_for(anext(changes), 10))]
 
     assert asyncio.run(listen()) == [{"b": 2}, {"a": 3}]
     assert hub.streams == 0
@@ -181,7 +180,7 @@ def test_who_opens_a_page_takes_no_change_from_others() -> None:
         others = []
         for _ in range(2):
             source.grow("a", TimeReached(0.0))
-            others.append(asyncio.create_task(anext(hub.changes())))
+            others.append(asyncio.create_task(next_change(hub)))
             await asyncio.sleep(0.02)
         found = await asyncio.wait_for(reader, 10)
         for task in others:
@@ -210,3 +209,37 @@ def test_the_journal_is_looked_at_again_after_it_could_not_be_read() -> None:
         return await asyncio.wait_for(reader, 10)
 
     assert asyncio.run(follow()) == [2]
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_burst_opens_no_more_streams_than_the_bound(monkeypatch: pytest.MonkeyPatch, stays: bool) -> None:
+    monkeypatch.setattr(live, "STREAMS_MAX", 3)
+    source = Source(a=1)
+    hub = Hub(source.read, source.heads)
+    scope = {"type": "http", "method": "GET", "path": "/api/v1/changes", "headers": []}
+
+    async def open_eight() -> list[int]:
+        told: list[int] = []
+
+        async def receive() -> Message:
+            if stays:
+                await asyncio.sleep(3600)
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            await asyncio.sleep(0)
+            if message["type"] == "http.response.start":
+                told.append(message["status"])
+
+        streams = [asyncio.create_task(EventStream(hub, hub.changes())(scope, receive, send)) for _ in range(8)]
+        await asyncio.wait(streams, timeout=0.1)
+        assert hub.streams == (3 if stays else 0)
+        for stream in streams:
+            stream.cancel()
+        await asyncio.gather(*streams, return_exceptions=True)
+        return told
+
+    told = asyncio.run(open_eight())
+    assert told.count(503) == 5
+    assert told.count(200) == 3 or not stays
+    assert hub.streams == 0
