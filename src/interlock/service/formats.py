@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from math import floor
+from typing import Any
 
 from interlock.core.events import Recorded, Usage
 from interlock.core.ids import AttemptId
@@ -36,15 +38,22 @@ def event_line(run: str, record: Recorded) -> str:
 
 def to_json(value: object) -> object:
     """Dataclasses as objects, attempts as their names, enums as their values."""
-    if isinstance(value, AttemptId):
-        return str(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {known.name: to_json(getattr(value, known.name)) for known in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [to_json(item) for item in value]
-    return value
+    return _form(type(value))(value)
+
+
+@cache
+def _form(kind: type) -> Callable[[Any], object]:
+    """How values of a class are written: found once, since a long run has a hundred thousand of them."""
+    if issubclass(kind, AttemptId):
+        return str
+    if is_dataclass(kind):
+        names = tuple(known.name for known in fields(kind))
+        return lambda value: {name: to_json(getattr(value, name)) for name in names}
+    if issubclass(kind, Mapping):
+        return lambda value: {str(key): to_json(item) for key, item in value.items()}
+    if issubclass(kind, list | tuple | set | frozenset):
+        return lambda value: [to_json(item) for item in value]
+    return lambda value: value
 
 
 # --- amounts --------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ _DOCUMENTS: Mapping[str, tuple[str, str]] = {
 
 
 def _json(**parts: object) -> Response:
-    return Response(document(**parts), media_type="application/json")
+    return Response(line(**parts), media_type="application/json")  # indented it would take four times as long
 
 
 def runs(request: Request) -> Response:
