@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from interlock.core.pipeline import Pipeline
@@ -15,15 +16,18 @@ from interlock.ports import Journal
 from interlock.readmodel.history import History
 from interlock.readmodel.run import RunSummary, RunView, describe, locate
 
-KEPT = 8  # runs, those looked at last
+KEPT = 600  # runs, those looked at last: a list shows up to 500
+PASTS_KEPT = 8  # of them with all their past
 
 
 class Histories:
-    """Share one per journal. Safe to use from several threads."""
+    """Share one per journal. Safe to use from several threads. `pipeline_of` gives the pipeline of the run, which never
+    changes; it is called where nothing is kept."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._with_past: OrderedDict[str, _Known] = OrderedDict()
         self._lock = threading.Lock()
 
     def state(self, run: str) -> RunState:
@@ -34,33 +38,65 @@ class Histories:
                 history.grow(page)
             return history.state
 
-    def standing(self, pipeline: Pipeline, run: str, owner: str) -> RunSummary:
-        """Raises ValueError for a run without events."""
-        return locate(pipeline, self.state(run), owner)
-
-    def view(self, pipeline: Pipeline, run: str, owner: str) -> RunView:
-        """Made once for each newest event, however many look. Raises ValueError for a run without events."""
+    def gathered_state(self, run: str) -> RunState:
+        """As `state`, where the view is asked for next: what is read now is not read again for the past."""
         with self._lock:
-            known = self._of(run)
-            for page in self._journal.pages(run, known.history.seen):
-                known.history.gather(page)
-            seen = known.history.seen, owner, pipeline
-            if known.view is None or known.seen != seen:
-                known.view, known.seen = describe(pipeline, known.history, owner), seen
-            return known.view
+            return self._gathered(run).history.state
+
+    def standing(self, pipeline_of: Callable[[], Pipeline], run: str, owner: str) -> RunSummary:
+        """Raises ValueError for a run without events."""
+        known = self._known.get(run)
+        pipeline = pipeline_of() if known is None or known.standing is None else None
+        state = self.state(run)
+        kept = known.standing if known is not None else None
+        if kept is None or (kept.seq, kept.owner) != (state.seq, owner):
+            kept = locate(pipeline or pipeline_of(), state, owner)
+            with self._lock:
+                self._of(run).standing = kept
+        return kept
+
+    def view(self, pipeline_of: Callable[[], Pipeline], run: str, owner: str) -> RunView:
+        """Made once for each newest event, however many look. Raises ValueError for a run without events."""
+        known = self._known.get(run)
+        pipeline = pipeline_of() if known is None or known.view is None else None
+        while True:
+            with self._lock:
+                known = self._gathered(run)
+                if known.view is not None and (known.view.seq, known.view.owner) == (known.history.seen, owner):
+                    return known.view
+                if pipeline is not None:
+                    known.view = describe(pipeline, known.history, owner)
+                    return known.view
+            pipeline = pipeline_of()
+
+    def _gathered(self, run: str) -> _Known:
+        known = self._of(run)
+        self._with_past[run] = known
+        self._with_past.move_to_end(run)
+        while len(self._with_past) > PASTS_KEPT:
+            _, oldest = self._with_past.popitem(last=False)
+            oldest.forget_past()
+        for page in self._journal.pages(run, known.history.seen):
+            known.history.gather(page)
+        return known
 
     def _of(self, run: str) -> _Known:
-        known = self._known.pop(run, None) or _Known()
-        self._known[run] = known
+        known = self._known.setdefault(run, _Known())
+        self._known.move_to_end(run)
         while len(self._known) > KEPT:
-            self._known.popitem(last=False)
+            oldest, _ = self._known.popitem(last=False)
+            self._with_past.pop(oldest, None)
         return known
 
 
 @dataclass(slots=True)
 class _Known:
-    """Of a run: its history, and its view as of `seen`: the newest event, the owner and the pipeline."""
+    """A run: its history, and what was made of it last."""
 
     history: History = field(default_factory=History)
+    standing: RunSummary | None = None
     view: RunView | None = None
-    seen: tuple[int, str, Pipeline] | None = None
+
+    def forget_past(self) -> None:
+        state, self.history, self.view = self.history.state, History(), None
+        self.history.state = state

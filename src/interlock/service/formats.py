@@ -38,7 +38,7 @@ def event_line(run: str, record: Recorded) -> str:
 
 def to_json(value: object) -> object:
     """Dataclasses as objects, attempts as their names, enums as their values."""
-    return _form(type(value))(value)
+    return _form(type(value))(value)  # type: ignore[arg-type]
 
 
 @cache

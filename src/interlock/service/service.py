@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
 from interlock.core.events import Recorded
 from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
+from interlock.core.state import RunState
 from interlock.execution.histories import Histories
 from interlock.execution.records import recorded_pipeline
 from interlock.ports import (
@@ -83,15 +85,15 @@ class Service:
         read."""
         with naming_run(run):
             answered = self.has_answer(run)
-            return _with_answer(self.histories.view(self._pipeline(run), run, self.owner_of(run)), answered=answered)
+            pipeline_of = partial(self._pipeline, run, self.histories.gathered_state)
+            return _with_answer(self.histories.view(pipeline_of, run, self.owner_of(run)), answered=answered)
 
     def locate_run(self, run: str) -> RunSummary:
         """Where a run is, without its history. Raises as `describe_run`."""
         with naming_run(run):
             answered = self.has_answer(run)
-            return _with_answer(
-                self.histories.standing(self._pipeline(run), run, self.owner_of(run)), answered=answered
-            )
+            pipeline_of = partial(self._pipeline, run)
+            return _with_answer(self.histories.standing(pipeline_of, run, self.owner_of(run)), answered=answered)
 
     def has_answer(self, run: str) -> bool:
         """Whether the run's inbox has an answer that no owner has taken yet."""
@@ -228,10 +230,10 @@ class Service:
             why = str(error).removeprefix(f"run {run} cannot be read: ")
             return unreadable(run, why, damaged=isinstance(error, Damaged))
 
-    def _pipeline(self, run: str) -> Pipeline:
+    def _pipeline(self, run: str, state_of: Callable[[str], RunState] | None = None) -> Pipeline:
         """Raises UsageError if there never was such a run."""
         try:
-            return recorded_pipeline(self.journal, run, self.histories.state)
+            return recorded_pipeline(self.journal, run, state_of or self.histories.state)
         except UsageError:
             if run in self.lost_runs():
                 raise lost_run() from None

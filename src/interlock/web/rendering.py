@@ -60,7 +60,7 @@ class Colours:
     """Colours the lines of files while there is room: `characters` and seconds of the processor that are left."""
 
     characters: int = 300_000
-    seconds: float = 0.5
+    seconds: float = 0.25
 
     def tokens(self, lines: Sequence[str], file: str) -> list[Tokens]:
         """The lines with the syntax of the language that the name of `file` tells; without it if none is known."""
