@@ -96,14 +96,21 @@ def _measure(application: Application, place: Path, environ: dict[str, str]) -> 
 
 def long_history(place: Path, environ: dict[str, str], count: int) -> str:
     """A run of `count` events, whatever the pipeline there; it waits for a person."""
+    return histories(place, environ, count, 1)[0]
+
+
+def histories(place: Path, environ: dict[str, str], count: int, runs: int) -> list[str]:
+    """Runs of `count` events each, whatever the pipeline there; they wait for a person."""
     (place / "interlock.history.yaml").write_text(PIPELINE)
     application = build(place, environ)
     try:
         loaded = load_pipeline(place / "interlock.history.yaml", place)
         base = application.workspaces.import_base()
-        run = application.service.start_run(RunRequest(loaded.pipeline, "wait", base.commit, base.tree))
-        _fill(application, run, count)
-        return run
+        request = RunRequest(loaded.pipeline, "wait", base.commit, base.tree)
+        begun = [application.service.start_run(request) for _ in range(runs)]
+        for run in begun:
+            _fill(application, run, count)
+        return begun
     finally:
         application.close()
 
