@@ -31,8 +31,11 @@ agents:
     env: [OWN_PLAN]
   coder:
     use: command
+    env: [OWN_HOLD]
     run: |
-      for i in 1 2 3 4 5 6 7 8; do echo "line $i <b>bold</b>"; sleep 0.4; done
+      for i in 1 2 3 4; do echo "line $i <b>bold</b>"; done
+      while [ -e "$OWN_HOLD" ]; do sleep 0.1; done
+      for i in 5 6 7 8; do echo "line $i <b>bold</b>"; done
       case $INTERLOCK_ATTEMPT in
         code/1.*) echo 'def wrong(): pass' ;;
         *) echo 'def right(): return "x"  # yes' ;;
@@ -70,9 +73,19 @@ def browser() -> Iterator[object]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Served]]:
     folder = tmp_path_factory.mktemp("pictures")
     (folder / "plan.md").write_text(_PLAN)
-    world = new_world(folder, {"interlock.yaml": _PIPELINE}, OWN_PLAN=str(folder / "plan.md"))
+    own = {"OWN_PLAN": str(folder / "plan.md"), "OWN_HOLD": str(folder / "hold")}
+    world = new_world(folder, {"interlock.yaml": _PIPELINE}, **own)
     with served(world) as one:
         yield world, one
+
+
+@pytest.fixture
+def hold(site: tuple[World, Served]) -> Iterator[Path]:
+    """While this file is there the coder works."""
+    path = Path(site[0].environ["OWN_HOLD"])
+    path.touch()
+    yield path
+    path.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +108,7 @@ def shot(page, tmp_path: Path, name: str) -> None:
     page.screenshot(path=str(tmp_path / f"{name}.png"), full_page=True)
 
 
-def test_a_run_is_started_from_the_page_and_its_log_is_followed(browser, site, tmp_path: Path) -> None:
+def test_a_run_is_started_from_the_page_and_its_log_is_followed(browser, site, hold: Path, tmp_path: Path) -> None:
     world, one = site
     page = opened(browser, one)
     asked: list[str] = []
@@ -106,8 +119,9 @@ def test_a_run_is_started_from_the_page_and_its_log_is_followed(browser, site, t
     page.wait_for_url("**/runs/2*")
     page.locator("#graph a.node.working", has_text="code").wait_for(timeout=60_000)
     page.goto(f"{page.url}/attempts/code/1.1")
-    log = page.locator(".log pre", has_text="line 3 <b>bold</b>").first
-    log.wait_for(state="attached", timeout=60_000)  # on a quick machine the work may be done by now
+    page.locator(".log[data-follow] pre span", has_text="line 4 <b>bold</b>").wait_for(timeout=60_000)
+    assert page.get_by_text("What it printed").count() == 0
+    hold.unlink()
     page.get_by_text("What it printed").wait_for(timeout=60_000)  # it came by itself when the work was done
     page.get_by_text("What it printed").click()
     page.locator("details.log input[type=search]").first.fill("line 5")
