@@ -120,6 +120,54 @@ def test_six_tabs_have_one_stream_and_a_finished_run_has_none(world: World, site
         page.close()
 
 
+def test_a_page_that_is_open_while_the_server_restarts_goes_on_by_itself(world: World, context: object) -> None:
+    run = waiting(world, "Restart the server.")
+    page = context.new_page()
+    page.add_init_script("window.setInterval = () => 0")  # only the stream tells it
+    with served(world) as first:
+        page.goto(f"{first.base}/?token={first.token}")
+        page.goto(f"{first.base}/runs/{run}")
+        live(page)
+        page.evaluate("window.same = document.querySelector('main')")
+    page.locator("#live", has_text="not connected").wait_for(timeout=30_000)
+    assert world.ask("approve", run, "first", "--plain").code == 3  # what nobody told the page
+    assert page.get_by_text("Is the first right?").count() > 0
+    with served(world, "--port", first.base.rpartition(":")[2]) as again:
+        assert again.base == first.base
+        live(page)
+        page.get_by_text("Is the second right?").first.wait_for(timeout=30_000)
+        assert page.get_by_role("button", name="Approve").count() == 1
+        assert page.evaluate("window.same === document.querySelector('main')")  # nobody loaded it again
+        assert streams(again) == 1
+        page.get_by_role("button", name="Approve").click()  # a form of before the restart
+        page.get_by_text("Delivered: branch").wait_for(timeout=60_000)
+        page.close()
+    assert world.show(run)["phase"] == "accepted"
+
+
+def test_back_from_an_attempt_the_run_is_as_it_is_now(world: World, site: Served, context: object) -> None:
+    run = waiting(world, "Go there and back.")
+    page = context.new_page()
+    page.add_init_script("window.setInterval = () => 0")  # only the stream tells it
+    page.goto(f"{site.base}/runs/{run}")
+    live(page)
+    page.locator("#stage-first").evaluate("stage => { stage.open = true; }")
+    page.locator("[id='attempt-first/1.1'] h3 a").click()
+    page.wait_for_url("**/attempts/first/1.1")
+    assert world.ask("approve", run, "first", "--plain").code == 3
+    page.go_back()
+    page.wait_for_url(f"**/runs/{run}")
+    page.get_by_text("Is the second right?").first.wait_for(timeout=30_000)
+    assert page.get_by_role("button", name="Approve").count() == 1  # the first question is gone
+    live(page)
+    assert streams(site) == 1
+    assert world.ask("reject", run, "second", "-m", "Again.", "--plain").code == 3
+    page.locator("main").get_by_text("second/1.2").first.wait_for(state="attached", timeout=30_000)
+    page.go_forward()
+    page.wait_for_url("**/attempts/first/1.1")
+    page.close()
+
+
 def test_keys_move_and_lead_and_never_decide(world: World, site: Served, context: object) -> None:
     run = waiting(world, "Press keys.")
     page = context.new_page()
