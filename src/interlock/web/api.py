@@ -115,9 +115,7 @@ async def events(request: Request) -> Response:
     name = request.path_params["run"]
     given = request.headers.get("last-event-id") or request.query_params.get("after", "0")
     after = _number(given, "Last-Event-ID: expected the number of an event")
-    if name not in site.app.service.run_ids():
-        raise UsageError(f"no run {name} in this repository")
-    newest = await anyio.to_thread.run_sync(site.app.service.locate_run, name)
+    newest = await anyio.to_thread.run_sync(site.locate, name)
     if after > newest.seq:
         raise UsageError(f"Last-Event-ID: the newest event of run {name} is {newest.seq}, so none follows {after}")
     if after == newest.seq and newest.phase in OVER:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from interlock.bootstrap import Application
 from interlock.ports import InterlockError, UsageError
 from interlock.readmodel.history import AttemptView
-from interlock.readmodel.run import RunView, StageView
+from interlock.readmodel.run import RunSummary, RunView, StageView
 from interlock.web.guard import Guard, Keys
 from interlock.web.live import Hub
 
@@ -38,10 +38,11 @@ class Site:
 
     def view(self, request: Request) -> RunView:
         """The run in the path, by its whole id. Raises UsageError."""
-        name = request.path_params["run"]
-        if name not in self.app.service.run_ids():
-            raise UsageError(f"no run {name} in this repository")
-        return self.app.service.describe_run(name)
+        return self.app.service.describe_run(self._known(request.path_params["run"]))
+
+    def locate(self, run: str) -> RunSummary:
+        """A run by its whole id. Raises UsageError."""
+        return self.app.service.locate_run(self._known(run))
 
     def stage(self, request: Request, view: RunView) -> StageView:
         """Raises UsageError."""
@@ -59,6 +60,11 @@ class Site:
             if str(attempt.id) == name:
                 return attempt
         raise UsageError(f"run {view.id} has no attempt {name}")
+
+    def _known(self, run: str) -> str:
+        if run not in self.app.service.run_ids():
+            raise UsageError(f"no run {run} in this repository")
+        return run
 
 
 def site_of(request: Request) -> Site:
