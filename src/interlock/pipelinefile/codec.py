@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from interlock.core.codec import NewerFormat, object_reader, object_writer
@@ -32,6 +33,11 @@ def encode_pipeline(pipeline: Pipeline) -> str:
 
 def decode_pipeline(text: str) -> Pipeline:
     """Decode what `encode_pipeline` wrote. Raises InfrastructureError if it is damaged or of a newer version."""
+    return replace(_decoded(text), _by_id={})  # each caller has its own: a pipeline keeps what it looked up
+
+
+@lru_cache(maxsize=16)  # the runs of a list have few pipelines
+def _decoded(text: str) -> Pipeline:
     try:
         content = json.loads(text)
         if content["format"] > FORMAT:

@@ -19,6 +19,7 @@ from interlock.gates.locks import Slots
 from interlock.gates.referee import GateContext, Referee
 from interlock.pipelinefile import (
     InvalidPipeline,
+    codec,
     decode_pipeline,
     encode_pipeline,
     json_schema,
@@ -104,6 +105,7 @@ def _widest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "more/widest.py").write_text(MODULE)
     monkeypatch.setattr(kinds, "__path__", [*kinds.__path__, str(tmp_path / "more")])
     yield
+    codec._decoded.cache_clear()
     sys.modules.pop("interlock.gates.kinds.widest", None)
     vars(kinds).pop("widest", None)
 

@@ -16,6 +16,7 @@ from interlock.pipelinefile import (
     InvalidPipeline,
     Level,
     Loaded,
+    codec,
     decode_pipeline,
     encode_pipeline,
     json_schema,
@@ -244,6 +245,19 @@ def test_a_recorded_pipeline_is_the_same_pipeline(root: Path) -> None:
     assert decode_pipeline(text) == pipeline
     assert decode_pipeline(text).stage("code") == pipeline.stage("code")
     assert encode_pipeline(decode_pipeline(text)) == text
+
+
+def test_runs_of_one_pipeline_share_its_stages_and_not_what_they_look_up(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = encode_pipeline(load(root).pipeline)
+    first = decode_pipeline(text)
+    monkeypatch.setattr(codec.json, "loads", lambda _: pytest.fail("it was read once more"))
+    second = decode_pipeline(text)
+    assert first.ordered() == second.ordered() == first.ordered()
+    assert first.stage("code") is second.stage("code")
+    assert first._by_id is not second._by_id
+    assert first._order is not second._order
 
 
 def test_bytes_that_are_no_text_survive_recording() -> None:
