@@ -60,9 +60,10 @@ def _with_secrets(view: RunView, ends: Sequence[str]) -> list[AttemptView]:
 
 def _masked_name(path: str, attempts: Sequence[AttemptView]) -> str:
     """The name as the findings have it; empty if the whole file can be shown."""
+    shown = plain(path, FILE_MAX)
     named = [finding.file for attempt in attempts for finding in _findings(attempt) if finding.rule == RULE]
     for name in sorted(named, key=lambda name: _STARS in name):  # exact names first
-        if _matches(name, plain(path, FILE_MAX)):
+        if _matches(name, shown) or _matches(plain(name, FILE_MAX), shown):  # a former version removed less from names
             return name
     is_cut = any(len(item.verdict.findings) >= FINDINGS_MAX for one in attempts for item in one.verdicts)
     return _STARS if is_cut else ""
