@@ -26,13 +26,16 @@ _COMMAND = re.compile(r"^(?=\s*(?:::|##\[|##vso\[|##teamcity\[))", re.MULTILINE)
 
 def plain(text: str, limit: int) -> str:
     """`text` without what is not to be shown, at most `limit` characters (20 or more): of a longer one its two ends."""
-    text = text[: limit * 40].replace("\r\n", "\n").translate(_BREAKS)
-    text = _CONTROL.sub(_shown, _ESCAPES.sub("", text))
-    text = _COMMAND.sub("| ", text).strip("\n")
+    text = _COMMAND.sub("| ", clean(text[: limit * 40])).strip("\n")
     if len(text) <= limit:
         return text
     head = limit // 2
     return f"{_to_line(text[:head])}\n[...]\n{_from_line(text[-(limit - head - 8) :])}"
+
+
+def clean(text: str) -> str:
+    """All of `text`, without what steers a terminal, and what hides or reorders text."""
+    return _CONTROL.sub(_shown, _ESCAPES.sub("", text.replace("\r\n", "\n").translate(_BREAKS)))
 
 
 def visible(text: str) -> str:
