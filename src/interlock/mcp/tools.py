@@ -319,7 +319,7 @@ def artifact(program: Program, run: str, subject: str, file: str) -> str:
             changes = visible_diff(app.workspaces, view, view.base_commit, commit, patch=False).changes
             known_files = [one.path.removeprefix(folder) for one in changes if one.path.startswith(folder)]
             raise ToolError(f"{subject} has no artifact {file!r}: it has {', '.join(known_files) or 'none'}")
-        if is_withheld(view, commit, folder + file):
+        if is_withheld(app.workspaces, view, commit, folder + file):
             raise ToolError(f"{subject}: {file} holds a secret that was handed out, and is not shown: see its findings")
         return plain(content.decode("utf-8", "replace"), _ARTIFACT_BYTES_MAX) + "\n" * content.endswith(b"\n")
 

@@ -1,7 +1,8 @@
 """Diffs as they may be shown: without files, and names, that hold a secret which was handed out.
 
 Rule: the reader's environment may lack the secrets of a run. So what is left out is what the candidate was rejected
-for: each file that a finding names, and every file if there were too many findings to keep.
+for: each file that a finding names, and every file if there were too many findings to keep. What was accepted all the
+same is in every later candidate, whose own gates do not name it again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from interlock.ports import Change, Workspaces
 from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import RunView
 from interlock.text.cleaning import plain
+from interlock.text.patches import Bounds, read_patch
 
 _STARS = "***"
 
@@ -41,21 +43,38 @@ def visible_diff(workspaces: Workspaces, view: RunView, old: str, new: str, *, p
     """The difference between two commits or trees of the run."""
     attempts = _with_secrets(view, (old, new))
     changes = workspaces.changes(old, new) if attempts or not patch else ()
-    names = {change.path: _masked_name(change.path, attempts) for change in changes} if attempts else {}
+    moved = _moved(workspaces, attempts, new)
+    names = (
+        {one.path: _masked_name(one.path, attempts) or moved.get(one.path, "") for one in changes} if attempts else {}
+    )
     hidden = [path for path, name in names.items() if name]
     visible = tuple(replace(change, path=names.get(change.path) or change.path) for change in changes)
     text = b"" if not patch or (hidden and len(hidden) == len(changes)) else workspaces.patch(old, new, hidden)
     return VisibleDiff(visible, text, tuple(names[path] for path in hidden), tuple(str(one.id) for one in attempts))
 
 
-def is_withheld(view: RunView, commit: str, path: str) -> bool:
+def is_withheld(workspaces: Workspaces, view: RunView, commit: str, path: str) -> bool:
     """Whether a file of a candidate is not shown."""
-    return bool(_masked_name(path, _with_secrets(view, (commit,))))
+    attempts = _with_secrets(view, (commit,))
+    return bool(_masked_name(path, attempts)) or path in _moved(workspaces, attempts, commit)
 
 
 def _with_secrets(view: RunView, ends: Sequence[str]) -> list[AttemptView]:
-    made = [attempt for stage in view.stages for attempt in stage.attempts if {attempt.commit, attempt.tree} & {*ends}]
+    every = (attempt for stage in view.stages for attempt in stage.attempts)
+    made = (one for one in every if one.record or {one.commit, one.tree} & {*ends})
     return [attempt for attempt in made if any(finding.rule == RULE for finding in _findings(attempt))]
+
+
+def _moved(workspaces: Workspaces, attempts: Sequence[AttemptView], new: str) -> dict[str, str]:
+    """The files in `new` that were one of those when they were accepted, and have another name since; each as it is
+    called in public."""
+    return {
+        file.path: plain(file.path, FILE_MAX)
+        for one in attempts
+        if new not in (one.commit, one.tree)
+        for file in read_patch(workspaces.patch(one.commit, new), Bounds(lines=0))
+        if file.path != file.old_path and _masked_name(file.old_path, [one])
+    }
 
 
 def _masked_name(path: str, attempts: Sequence[AttemptView]) -> str:

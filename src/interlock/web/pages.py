@@ -36,7 +36,7 @@ from interlock.web.inbox import fits, groups, progress_words
 from interlock.web.outcomes import person
 from interlock.web.pictures import graph, timeline
 from interlock.web.rendering import markdown
-from interlock.web.run_parts import run_parts
+from interlock.web.run_parts import run_parts, unseen
 from interlock.web.site import Site, site_of
 from interlock.web.standing import limit_words, moment, standing, state_word
 
@@ -172,7 +172,8 @@ def _answer(request: Request, given: Mapping[str, str]) -> Response:
     site = site_of(request)
     view = site.view(request)
     try:
-        put_id = put(site.app.service, view, given, f"{site.person} (web)", time.time())
+        left = unseen(site.app, view, given.get("subject", "")) if given.get("action") == "approve" else ""
+        put_id = put(site.app.service, view, given, f"{site.person} (web)", time.time(), left)
     except UsageError as error:
         newer, typed = site.view(request), {name: given.get(name, "") for name in _TYPED}
         return _run_page(request, newer, 409 if isinstance(error, Stale) else 400, str(error), **typed)
@@ -228,7 +229,7 @@ def _documents(site: Site, view: RunView, made: AttemptView) -> Iterator[tuple[s
     for artifact in stage.produces:
         path = PurePosixPath(ARTIFACTS) / stage.id / artifact.file
         content = site.app.workspaces.read(made.commit, str(path), artifact.max_bytes)
-        if content is not None and not is_withheld(view, made.commit, str(path)):
+        if content is not None and not is_withheld(site.app.workspaces, view, made.commit, str(path)):
             text = plain(content.decode("utf-8", "replace"), _LOG_MAX)
             shown = markdown(text) if path.suffix.lower() in (".md", ".markdown") else ""
             yield f"{stage.id}/{artifact.name}", text, shown

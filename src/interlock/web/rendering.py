@@ -27,7 +27,7 @@ from interlock.text.patches import Row
 Tokens = list[tuple[str, str]]  # class and text of the parts of a line
 Ranges = tuple[tuple[int, int], ...]
 
-_LINE_MAX = 2_000  # characters of a line; of a longer one its beginning
+LINE_MAX = 2_000  # characters of a line; of a longer one its beginning
 _COLOURED_MAX = 500  # characters of a line
 _PIECE_MAX = 20_000  # characters that are coloured at once
 _MARKDOWN_MAX = 50_000  # characters; hostile ones take time that grows with their square
@@ -92,7 +92,7 @@ class Colours:
 def drawn_lines(rows: Sequence[Row], path: str, colours: Colours) -> tuple[Line, ...]:
     """The lines of a hunk, with the syntax of each version and the words that differ."""
     ending = "\r" if all(row.text.endswith("\r") for row in rows) else ""
-    texts = [visible(row.text[:_LINE_MAX].removesuffix(ending)) for row in rows]
+    texts = [visible(row.text[:LINE_MAX].removesuffix(ending)) for row in rows]
     marks = _marks(rows, texts)
     tokens: dict[int, Tokens] = {}
     for signs in (" -", " +"):  # each version is read as a whole
@@ -142,7 +142,7 @@ def changed_words(old: str, new: str) -> tuple[Ranges, Ranges]:
 
 
 def _note(row: Row) -> str:
-    longer = len(row.text) - _LINE_MAX
+    longer = len(row.text) - LINE_MAX
     notes = [f"{longer:,} more characters"] if longer > 0 else []
     notes += [] if row.has_newline else ["no newline at the end of the file"]
     return "; ".join(notes)
