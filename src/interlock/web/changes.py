@@ -371,7 +371,7 @@ def _not_shown(asked: _Asked) -> str:
         "end of a line": sum(len(row.text) > LINE_MAX for row in kept),
     }
     told = [f"{number:,} {noun if number == 1 else _SEVERAL[noun]}" for noun, number in counts.items() if number]
-    return f"{' and '.join(told)} not shown" if told else ""
+    return f"{' and '.join(told)} left out" if told else ""
 
 
 @lru_cache(maxsize=8)

@@ -28,7 +28,7 @@ from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import OVER, RunPhase, RunView, attempt_word, stage_word
 from interlock.service.diffs import is_withheld
 from interlock.service.formats import ago, cost, done, duration
-from interlock.text.cleaning import plain, visible, without_place
+from interlock.text.cleaning import clean, plain, visible, without_place
 from interlock.web.changes import Changes, Ends, anchor, changes, finding_id
 from interlock.web.decisions import Stale, put
 from interlock.web.evidence import newest_verdicts
@@ -92,7 +92,9 @@ def attempt(request: Request) -> Response:
     against = request.query_params.get("against", "") or _INPUT
     change = _change(site, view, made, against) if made.commit else None
     documents = list(_documents(site, view, made)) if made.commit else []
-    logs = [(item.name, readable(_log(site, item))) for item in made.evidence if item.name in ("log", "transcript")]
+    logs = [
+        (item.name, clean(readable(_log(site, item)))) for item in made.evidence if item.name in ("log", "transcript")
+    ]
     logs += [
         (f"{verdict.verdict.gate} {item.name}", _log(site, item))
         for verdict in made.verdicts

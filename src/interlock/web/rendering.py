@@ -21,7 +21,7 @@ from pygments.lexers import get_lexer_for_filename
 from pygments.token import STANDARD_TYPES, _TokenType
 from pygments.util import ClassNotFound
 
-from interlock.text.cleaning import visible
+from interlock.text.cleaning import clean, visible
 from interlock.text.patches import Row
 
 Tokens = list[tuple[str, str]]  # class and text of the parts of a line
@@ -40,8 +40,8 @@ _CLASSES = {"k": "k", "ow": "k", "s": "s", "c": "c", "m": "m", "nf": "n", "nc": 
 
 @lru_cache(maxsize=16)  # a page is drawn again at each event of its run
 def markdown(text: str) -> str:
-    """CommonMark with tables, as HTML; empty if the text is too long for it."""
-    return safe(_reader().render(text)) if len(text) <= _MARKDOWN_MAX else ""
+    """CommonMark with tables, as HTML; empty if the text is too long for it. An entity is any character."""
+    return safe(clean(_reader().render(text))) if len(text) <= _MARKDOWN_MAX else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,12 +63,12 @@ def left(text: str, left_out: tuple[str, ...] = ()) -> str:
 
 def test_what_a_page_leaves_out_is_counted() -> None:
     assert left("") == left(patch("a.py", "+x")) == ""
-    assert left(patch("a.py", *["+x"] * 3_002)) == "2 lines not shown"
-    assert left(patch("a.py", "+x", "+" + "x" * 2_001)) == "1 end of a line not shown"
-    assert left(patch("a.py", "+x"), ("***",)) == "1 file not shown"
+    assert left(patch("a.py", *["+x"] * 3_002)) == "2 lines left out"
+    assert left(patch("a.py", "+x", "+" + "x" * 2_001)) == "1 end of a line left out"
+    assert left(patch("a.py", "+x"), ("***",)) == "1 file left out"
     many = "".join(patch(f"{number}.py", "+x") for number in range(503))
-    assert left(many, ("a", "b")) == "5 files not shown"
-    assert left(patch("b.py", *["+x"] * 3_001) + patch("a.py", "+" + "x" * 3_000_000)) == "2 lines not shown"
+    assert left(many, ("a", "b")) == "5 files left out"
+    assert left(patch("b.py", *["+x"] * 3_001) + patch("a.py", "+" + "x" * 3_000_000)) == "2 lines left out"
 
 
 def outline(file: File) -> list[str]:

@@ -73,16 +73,16 @@ def test_an_answer_is_put_once_however_often_its_form_is_sent() -> None:
 
 def test_an_approval_of_what_the_page_cannot_show_says_so() -> None:
     asked = desk(*ASKED)
-    with pytest.raises(UsageError, match=r"the whole change: 3 lines not shown\. Tick") as refused:
-        asked.put(form(asked, "approve"), unseen="3 lines not shown")
+    with pytest.raises(UsageError, match=r"the whole change: 3 lines left out\. Tick") as refused:
+        asked.put(form(asked, "approve"), unseen="3 lines left out")
     assert not isinstance(refused.value, Stale)
     with pytest.raises(Stale):
-        asked.put({**form(asked, "approve"), "mark": "of another question"}, unseen="3 lines not shown")
-    asked.put(form(asked, "approve", unseen="yes"), unseen="3 lines not shown")
-    asked.put(form(asked, "approve", unseen="yes"), unseen="3 lines not shown")
+        asked.put({**form(asked, "approve"), "mark": "of another question"}, unseen="3 lines left out")
+    asked.put(form(asked, "approve", unseen="yes"), unseen="3 lines left out")
+    asked.put(form(asked, "approve", unseen="yes"), unseen="3 lines left out")
     assert [answer.comment for answer in asked.inbox] == ["because\nI have not seen the whole change."]
     other = desk(*ASKED)
-    other.put(form(other, "reject"), unseen="3 lines not shown")
+    other.put(form(other, "reject"), unseen="3 lines left out")
     assert [answer.comment for answer in other.inbox] == ["because"]
 
 
