@@ -45,6 +45,11 @@ class Histories:
                 history.gather(page)
             return describe(pipeline, history, owner)
 
+    def forget(self, run: str) -> None:
+        """Read all of the run anew at the next look: what was read before may have been damaged since."""
+        with self._lock:
+            self._known.pop(run, None)
+
     def _history(self, run: str) -> History:
         history = self._known.pop(run, None) or History()
         self._known[run] = history

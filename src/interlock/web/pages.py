@@ -172,6 +172,8 @@ def _inputs(given: Mapping[str, str]) -> dict[str, str]:
 def _answer(request: Request, given: Mapping[str, str]) -> Response:
     """A redirect to what became of the answer; if it is refused, the page again, with what was typed."""
     site = site_of(request)
+    run = request.path_params["run"]
+    site.app.service.histories.forget(run)  # it may be damaged by now: then nothing is recorded
     view = site.view(request)
     try:
         left = unseen(site.app, view, given.get("subject", "")) if given.get("action") == "approve" else ""

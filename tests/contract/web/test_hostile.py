@@ -70,6 +70,11 @@ def test_no_page_and_no_answer_over_mcp_hides_anything(tmp_path: Path) -> None:
             path: client.get(path)
             for path in ("/", f"/runs/{evil}", f"/runs/{evil}/attempts/code/1.1", f"/runs/{damaged}", "/?q=%E2%80%AE")
         }
+        own = {**hidden(client.get(f"/runs/{other}").text), "action": "approve"}
+        damage(world, other)  # after it was read
+        late = client.post(f"/runs/{other}/answers", data=own, headers={"origin": site.base})
+        assert (late.status_code, "event 5 was changed" in late.text) == (500, True)
+        assert client.get(f"/runs/{other}").status_code == 500
     assert {path: hides(page.text) for path, page in pages.items() if hides(page.text)} == {}
     assert [page.status_code for page in pages.values()] == [200, 200, 200, 500, 200]
     assert damaged in pages["/"].text
