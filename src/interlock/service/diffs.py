@@ -14,13 +14,15 @@ from fnmatch import fnmatchcase
 from interlock.core.events import Finding
 from interlock.gates.forbidden import RULE
 from interlock.gates.reports import FILE_MAX, FINDINGS_MAX
-from interlock.ports import Change, Workspaces
+from interlock.ports import Change, UsageError, Workspaces
 from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import RunView
 from interlock.text.cleaning import plain
 from interlock.text.patches import Bounds, read_patch
 
 _STARS = "***"
+_READ_BYTES_MAX = 5_000_000
+_LINE_MIN = 8  # characters; no secret is shorter
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,8 @@ def visible_diff(workspaces: Workspaces, view: RunView, old: str, new: str, *, p
     """The difference between two commits or trees of the run."""
     attempts = _with_secrets(view, (old, new))
     changes = workspaces.changes(old, new) if attempts or not patch else ()
-    moved = _moved(workspaces, attempts, new)
-    names = (
-        {one.path: _masked_name(one.path, attempts) or moved.get(one.path, "") for one in changes} if attempts else {}
-    )
+    carried = _carried(workspaces, [one for one in attempts if one.record], old, new)
+    names = {one.path: _masked_name(one.path, attempts) or carried.get(one.path, "") for one in changes if attempts}
     hidden = [path for path, name in names.items() if name]
     visible = tuple(replace(change, path=names.get(change.path) or change.path) for change in changes)
     text = b"" if not patch or (hidden and len(hidden) == len(changes)) else workspaces.patch(old, new, hidden)
@@ -56,7 +56,11 @@ def visible_diff(workspaces: Workspaces, view: RunView, old: str, new: str, *, p
 def is_withheld(workspaces: Workspaces, view: RunView, commit: str, path: str) -> bool:
     """Whether a file of a candidate is not shown."""
     attempts = _with_secrets(view, (commit,))
-    return bool(_masked_name(path, attempts)) or path in _moved(workspaces, attempts, commit)
+    accepted = [one for one in attempts if one.record]
+    if _masked_name(path, attempts) or path in _moved(workspaces, accepted, commit):
+        return True
+    lines = _secret_lines(workspaces, accepted)
+    return bool(lines) and _holds(_text(workspaces, commit, path), lines)
 
 
 def _with_secrets(view: RunView, ends: Sequence[str]) -> list[AttemptView]:
@@ -65,16 +69,45 @@ def _with_secrets(view: RunView, ends: Sequence[str]) -> list[AttemptView]:
     return [attempt for attempt in made if any(finding.rule == RULE for finding in _findings(attempt))]
 
 
-def _moved(workspaces: Workspaces, attempts: Sequence[AttemptView], new: str) -> dict[str, str]:
-    """The files in `new` that were one of those when they were accepted, and have another name since; each as it is
-    called in public."""
+def _carried(workspaces: Workspaces, accepted: Sequence[AttemptView], old: str, new: str) -> dict[str, str]:
+    """Files that hold a secret of a candidate that was accepted all the same, under another name or in a copy; each as
+    it is called in public."""
+    found = {**_moved(workspaces, accepted, old), **_moved(workspaces, accepted, new)}
+    if lines := _secret_lines(workspaces, accepted):
+        for file in read_patch(workspaces.patch(old, new)):
+            if any(_holds(row.text, lines) for hunk in file.hunks for row in hunk.rows):
+                found |= {path: plain(path, FILE_MAX) for path in (file.path, file.old_path)}
+    return found
+
+
+def _moved(workspaces: Workspaces, accepted: Sequence[AttemptView], commit: str) -> dict[str, str]:
     return {
         file.path: plain(file.path, FILE_MAX)
-        for one in attempts
-        if new not in (one.commit, one.tree)
-        for file in read_patch(workspaces.patch(one.commit, new), Bounds(lines=0))
+        for one in accepted
+        if commit not in (one.commit, one.tree)
+        for file in read_patch(workspaces.patch(one.commit, commit), Bounds(lines=0))
         if file.path != file.old_path and _masked_name(file.old_path, [one])
     }
+
+
+def _secret_lines(workspaces: Workspaces, accepted: Sequence[AttemptView]) -> frozenset[str]:
+    """The lines that findings name."""
+    named = {(one.commit, each.file, each.line) for one in accepted for each in _findings(one) if each.rule == RULE}
+    texts = {(commit, file): _text(workspaces, commit, file).split("\n") for commit, file, _ in named}
+    lines = (texts[commit, file][line - 1 : line] for commit, file, line in named if line)
+    return frozenset(each.strip() for found in lines for each in found if len(each.strip()) >= _LINE_MIN)
+
+
+def _text(workspaces: Workspaces, commit: str, path: str) -> str:
+    try:
+        content = workspaces.read(commit, path, _READ_BYTES_MAX)
+    except UsageError:
+        return ""
+    return (content or b"").decode("utf-8", "surrogateescape")
+
+
+def _holds(text: str, lines: frozenset[str]) -> bool:
+    return any(line in text for line in lines)
 
 
 def _masked_name(path: str, attempts: Sequence[AttemptView]) -> str:

@@ -54,7 +54,11 @@ _LATER = """version: 1
 name: quick
 agents:
   own: {use: command, run: 'echo "key = $AGENT_KEY" > key.txt; seq 9000 > long.txt', secrets: [AGENT_KEY]}
-  next: {use: command, run: "git mv key.txt moved.txt; echo more >> moved.txt; echo fine > fine.txt"}
+  next:
+    use: command
+    run: |
+      cp key.txt copy.txt; git mv key.txt moved.txt
+      echo more | tee -a copy.txt moved.txt > fine.txt; echo fine >> fine.txt
 stages:
   code: {agent: own, attempts: 1, gates: [{id: there, run: "true"}]}
   ship: {needs: [code], agent: next, gates: [{id: merge, approve: Merge it?}]}
@@ -70,6 +74,7 @@ def test_a_secret_stays_withheld_after_it_was_accepted_and_an_approval_says_that
     world.ask("accept", run, "code/1.1", "--override", "-m", "it is an old key", "--plain").ended(3, "Merge it?")
     whole, raw = world.ask("diff", run), world.ask("diff", run, "--raw")
     assert "moved.txt is left out" in whole.out, whole.text
+    assert "copy.txt is left out" in whole.out, whole.text
     assert "+fine" in whole.out
     raw.ended(2, "--unmasked shows it")
     assert _KEY in world.ask("diff", run, "--unmasked").out
@@ -78,7 +83,7 @@ def test_a_secret_stays_withheld_after_it_was_accepted_and_an_approval_says_that
         change = client.get(f"/runs/{run}/attempts/ship/1.1?against=base")
         assert _KEY not in whole.text + raw.text + page.text + change.text
         assert "fine.txt" in page.text
-        assert "The page does not show the whole change: 1 file and 6,000 lines left out" in page.text
+        assert "The page does not show the whole change: 2 files and 6,000 lines left out" in page.text
         form = {**hidden(page.text), "action": "approve", "comment": "good"}
         refused = client.post(f"/runs/{run}/answers", data=form, headers={"origin": site.base})
         assert (refused.status_code, "Tick that you know it" in refused.text) == (400, True)
