@@ -168,7 +168,7 @@ class Asking:
         show_in_pager(coloured_diff(text or f"{wait.subject} changes nothing"))
         parts = [f"{count(len(found.left_out), 'file')} withheld"] if found.left_out else []
         if len(whole) > _DIFF_MAX:
-            parts.append(f"{len(whole) - _DIFF_MAX:,} of {len(whole):,} characters were left out in the middle")
+            parts.append(f"{len(whole) - _DIFF_MAX:,} of {len(whole):,} characters left out in the middle")
         if not parts:
             self.looked_at.add(wait.subject)
             return

@@ -42,7 +42,7 @@ def test_escape_goes_back_and_control_characters_are_no_comment(
     [
         (b"+x\n", (), ""),
         (b"+x\n", ("a",), "not the whole change was shown: 1 file withheld; `interlock diff --raw --unmasked"),
-        (b"+x\n" * 10 + b"\x1b" * 10, (), "not the whole change was shown: 20 of 80 characters were left out"),
+        (b"+x\n" * 10 + b"\x1b" * 10, (), "not the whole change was shown: 20 of 80 characters left out"),
     ],
 )
 def test_who_could_not_see_the_whole_change_is_told_and_says_so(
