@@ -10,7 +10,7 @@ import posixpath
 import re
 from collections.abc import Iterable
 
-_ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]?")
+_ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]{0,2000}(?:\x07|\x1b\\)|\x1b[@-Z\\-_]?")
 # Control characters, surrogates, and what reorders or hides text. What scripts and emoji need stays: joiners, and the
 # selectors of text and emoji.
 _CONTROL = re.compile(
@@ -26,7 +26,9 @@ _COMMAND = re.compile(r"^(?=\s*(?:::|##\[|##vso\[|##teamcity\[))", re.MULTILINE)
 
 def plain(text: str, limit: int) -> str:
     """`text` without what is not to be shown, at most `limit` characters (20 or more): of a longer one its two ends."""
-    text = _COMMAND.sub("| ", clean(text[: limit * 40])).strip("\n")
+    most = limit * 20
+    text = text if len(text) <= 2 * most else f"{text[:most]}\n[...]\n{text[-most:]}"
+    text = _COMMAND.sub("| ", clean(text)).strip("\n")
     if len(text) <= limit:
         return text
     head = limit // 2

@@ -26,6 +26,9 @@ from interlock.text.cleaning import (
     [
         ("\x1b[31mred\x1b[0m", "red"),
         ("\x1b]0;title\x07a", "a"),
+        ("\x1b]0;title\x1b\\a", "a"),
+        ("\x1b]no end\nerror\x07", "no end\nerror"),
+        ("\x1b[m" * 1_000 + "is bad.", "[...]\nis bad."),
         ("a\r\nb\rc", "a\nb\nc"),
         ("a\x00\x08b\u202e\u200bc", "abc"),
         ("a\xad\u061c\u180eb\ufff9\ufffb\u206ac\u3164", "abc"),
