@@ -1,7 +1,7 @@
 """A pending approval, answered with a key: while it is drawn, or after the run has come to rest.
 
-Rule: nothing is approved by one key alone: who has not looked at the diff is asked once more. What is typed before the
-question is seen answers nothing.
+Rule: nothing is approved by one key alone: who has not looked at the diff, or could not see all of it, is asked once
+more, and in the second case the answer says so. What is typed before the question is seen answers nothing.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from interlock.core.events import Action, AnswerTaken, Recorded, Refused
 from interlock.ports import InterlockError
 from interlock.readmodel.run import RunSummary, WaitView
 from interlock.service import AnswerRequest
-from interlock.text.cleaning import plain, plain_patch
+from interlock.service.answers import NOT_SEEN
+from interlock.text.cleaning import count, plain, plain_patch
 
 _OFFER = "[a]pprove, [r]eject, [d]iff, [l]ater"
 _WHAT_IS_WRONG = "what is wrong (the next attempt gets this text; Ctrl-C: back)"
 _STAT_WIDTH = 100
 _FILES_MAX = 30
 _CONTEXT_MAX = 8  # lines
-_DIFF_MAX = 5_000_000
+_DIFF_MAX = 5_000_000  # characters
+_SIGN_MAX = 12  # characters in the place of one that cannot be seen
 _DONE = {Action.APPROVE: "approved", Action.REJECT: "rejected"}
 
 
@@ -40,6 +42,7 @@ class Asking:
     app: Application
     run: str
     looked_at: set[str] = field(default_factory=set)  # subjects whose diff was shown
+    unseen: dict[str, str] = field(default_factory=dict)  # what was not shown of a diff, by subject
     put_off: set[tuple[str, str]] = field(default_factory=set)
     confirming: tuple[str, str] = ("", "")
     sent: dict[str, WaitView] = field(default_factory=dict)  # by the id of the answer
@@ -69,7 +72,8 @@ class Asking:
         if wait is None:
             return ""
         if self.confirming == _key(wait):
-            return f"Approve {wait.subject}? [y/N]"
+            without = ", although you have not seen the whole change" if wait.subject in self.unseen else ""
+            return f"Approve {wait.subject}{without}? [y/N]"
         return f"{wait.subject}: {_OFFER}"
 
     def stat(self, wait: WaitView) -> tuple[str, ...]:
@@ -101,12 +105,13 @@ class Asking:
         self.said = ""
         if self.confirming == _key(wait):
             self.confirming = ("", "")
-            return key.lower() == "y" and self._send(_approval(self.app, wait), wait)
+            return key.lower() == "y" and self._send(self._approval(wait), wait)
         match key.lower():
             case "a" if wait.subject in self.looked_at:
-                return self._send(_approval(self.app, wait), wait)
+                return self._send(self._approval(wait), wait)
             case "a":
                 self.confirming = _key(wait)
+                self.said = self.unseen.get(wait.subject, "")
             case "r":
                 return self._reject(wait, reader)
             case "d":
@@ -158,13 +163,23 @@ class Asking:
         found = visible_diff(self.app.workspaces, view, view.base_commit, commit)
         stat = (*self.stat(wait), "") if found.patch else ()
         notes = (plain(line, 1000) for line in (*stat, *found.notes))
-        text = "\n".join((*notes, plain_patch(found.patch, _DIFF_MAX)))
+        whole = plain_patch(found.patch, _SIGN_MAX * len(found.patch) + _DIFF_MAX)
+        text = "\n".join((*notes, plain(whole, _DIFF_MAX)))
         show_in_pager(coloured_diff(text or f"{wait.subject} changes nothing"))
-        self.looked_at.add(wait.subject)
+        parts = [f"{count(len(found.left_out), 'file')} withheld"] if found.left_out else []
+        if len(whole) > _DIFF_MAX:
+            parts.append(f"{len(whole) - _DIFF_MAX:,} of {len(whole):,} characters left out in the middle")
+        if not parts:
+            self.looked_at.add(wait.subject)
+            return
+        ask = (
+            f"`interlock diff --raw {'--unmasked ' if found.left_out else ''}{view.id} base {wait.subject}` prints all"
+        )
+        self.unseen[wait.subject] = self.said = f"not the whole change was shown: {', '.join(parts)}; {ask}"
 
-
-def _approval(app: Application, wait: WaitView) -> AnswerRequest:
-    return AnswerRequest(Action.APPROVE, app.person(), wait.stage, wait.subject, wait.gate)
+    def _approval(self, wait: WaitView) -> AnswerRequest:
+        said = NOT_SEEN if wait.subject in self.unseen else ""
+        return AnswerRequest(Action.APPROVE, self.app.person(), wait.stage, wait.subject, wait.gate, said)
 
 
 def _key(wait: WaitView) -> tuple[str, str]:

@@ -69,6 +69,12 @@ class Histories:
                     return known.view
             pipeline = pipeline_of()
 
+    def forget(self, run: str) -> None:
+        """Read all of the run anew at the next look: what was read before may have been damaged since."""
+        with self._lock:
+            self._known.pop(run, None)
+            self._with_past.pop(run, None)
+
     def _gathered(self, run: str) -> _Known:
         known = self._of(run)
         self._with_past[run] = known

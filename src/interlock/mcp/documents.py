@@ -177,7 +177,8 @@ def _next_of_run(run: Document, *, answers: bool) -> str:
     if phase == "interrupted":
         return f"tell a person to run `interlock resume {run['id']}`"
     if phase == "waiting":
-        act = "`answer`, or tell a person" if answers else "tell a person what it waits for, and its `commands`"
+        asked = next((f' with attempt="{one["subject"]}"' for one in run["waits"] if one["reason"] == "approval"), "")
+        act = f"`answer`{asked}, or tell a person" if answers else "tell a person what it waits for, and its `commands`"
         return "; ".join(part for part in (act, '`read` with what="change" shows the work', look) if part)
     return look or "`start_run` begins anew"
 

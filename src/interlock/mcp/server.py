@@ -5,7 +5,6 @@ Rule: answers for people are off unless the server was started with them.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,8 +23,21 @@ from mcp.shared.exceptions import MCPError
 from interlock import __version__
 from interlock.execution.rehearsal import decode_rehearsal
 from interlock.mcp import documents, tools
-from interlock.mcp.tool import RUNS_GATES, Document, Tool, ToolError, arguments, listed, nearest, refused, result
+from interlock.mcp.tool import (
+    RUNS_GATES,
+    Document,
+    Tool,
+    ToolError,
+    arguments,
+    as_text,
+    cleaned,
+    listed,
+    nearest,
+    refused,
+    result,
+)
 from interlock.mcp.tools import CHECK_S, Program
+from interlock.text.cleaning import clean
 
 _FINDINGS_MAX = 20  # of a gate, for an agent in a stage
 _CHARACTERS_MAX = 4_000  # of a finding
@@ -165,7 +177,7 @@ async def _read_resource(program: Program, uri: str) -> types.ReadResourceResult
     try:
         if found := _RUN_URI.fullmatch(uri):
             document = await tools.get_run(program, unquote(found[1]))
-            text, kind = json.dumps(document, ensure_ascii=False), "application/json"
+            text, kind = as_text(cleaned(document)), "application/json"
         elif found := _ARTIFACT_URI.fullmatch(uri):
             run, stage, file = (unquote(part) for part in found.groups())
             text, kind = await anyio.to_thread.run_sync(tools.artifact, program, run, stage, file), "text/plain"
@@ -173,7 +185,7 @@ async def _read_resource(program: Program, uri: str) -> types.ReadResourceResult
             known = ", ".join(template.uri_template for template in _TEMPLATES)
             raise MCPError(types.INVALID_PARAMS, f"there is no resource {uri}: there are {known}")
     except ToolError as error:
-        raise MCPError(types.INVALID_PARAMS, str(error)) from error
+        raise MCPError(types.INVALID_PARAMS, clean(str(error))) from error
     return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, mime_type=kind, text=text)])
 
 

@@ -1,6 +1,7 @@
 """What a tool is: a function whose parameters are its arguments, and the schema of its answer.
 
-Rule: what does not fit is refused in words that say what would, before anything is done.
+Rule: what does not fit is refused in words that say what would, before anything is done. No answer has characters that
+hide or reorder text, or steer a terminal, whoever wrote it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any, Literal, TypeGuard, TypeVar, get_args, get_origin
 
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from mcp_types import Tool as Listed
+
+from interlock.text.cleaning import clean
 
 Document = dict[str, Any]
 Schema = dict[str, Any]
@@ -101,13 +104,30 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def result(answered: Document | str) -> CallToolResult:
     """A document goes out twice, as text and as data, since programs hand only one of them to the model."""
     if isinstance(answered, str):
-        return CallToolResult(content=[TextContent(type="text", text=answered)])
-    text = json.dumps(answered, ensure_ascii=False, separators=(",", ":"))
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=answered)
+        return CallToolResult(content=[TextContent(type="text", text=clean(answered))])
+    shown = cleaned(answered)
+    return CallToolResult(content=[TextContent(type="text", text=as_text(shown))], structured_content=shown)
+
+
+def as_text(document: Document) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def cleaned(document: Document) -> Document:
+    """The document as a model and a person may see it: of what agents wrote in it, nothing is hidden."""
+    return {clean(name): _cleaned(value) for name, value in document.items()}
+
+
+def _cleaned(value: object) -> object:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list | tuple):
+        return [_cleaned(one) for one in value]
+    return cleaned(value) if isinstance(value, dict) else value
 
 
 def refused(error: ToolError) -> CallToolResult:
-    return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
+    return CallToolResult(content=[TextContent(type="text", text=clean(str(error)))], is_error=True)
 
 
 # --- schemas -----------------------------------------------------------------------------------------

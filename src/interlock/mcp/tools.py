@@ -25,6 +25,7 @@ from interlock.mcp import documents
 from interlock.mcp.tool import BEGINS, DECIDES, READS, RUNS_GATES, Document, Tool, ToolError
 from interlock.ports import InterlockError
 from interlock.process import Captured, capture
+from interlock.readmodel.run import RunView
 from interlock.service import AnswerRequest
 from interlock.service.diffs import is_withheld, visible_diff
 from interlock.text.cleaning import plain
@@ -59,6 +60,7 @@ _RUN = {"run": "call `list_runs` to find it"}
 Detail = Literal["compact", "full"]
 What = Literal["change", "files", "diff", "log", "brief", "artifact"]
 Verb = Literal["approve", "reject", "retry", "cancel"]
+_DECISIONS = ("approve", "reject")  # on an attempt
 
 
 async def _unheard(step: int, message: str) -> None:
@@ -226,11 +228,20 @@ async def read(  # noqa: PLR0913 - an argument each
 
 
 async def answer(  # noqa: PLR0913 - an argument each
-    program: Program, run: str, action: Verb, stage: str = "", gate: str = "", comment: str = "", now: bool = False
+    program: Program,
+    run: str,
+    action: Verb,
+    attempt: str = "",
+    stage: str = "",
+    gate: str = "",
+    comment: str = "",
+    now: bool = False,
 ) -> Document:
+    if action in _DECISIONS and not attempt:
+        raise ToolError(f"`answer` needs `attempt` to {action}: the one that you read; `get_run` names it in `waits`")
     if action == "reject" and not comment.strip():
         raise ToolError("`answer` needs `comment` to reject: say what is wrong, since the next attempt is told")
-    name, owner = await anyio.to_thread.run_sync(_answer, program, run, (action, stage, gate, comment, now))
+    name, owner = await anyio.to_thread.run_sync(_answer, program, run, (action, attempt, stage, gate, comment, now))
     if not owner:
         await program.call("resume", "--detach", "--", name)
     next_step = "`get_run` with wait_s=45 tells what became of it"
@@ -238,17 +249,15 @@ async def answer(  # noqa: PLR0913 - an argument each
 
 
 _READ = (
-    "Text, in pages. change: all work since the run's base; files: its files; diff: what `attempt` changed; log: of "
-    "the run, its `attempt`, or gate `name`; brief: what the agent was told; artifact: document `name` of a stage."
+    "Text, in pages. change: all work since the base; files: its files; diff: what `attempt` changed; log: of "
+    "the run, `attempt`, or gate `name`; brief: what the agent was told; artifact: document `name`."
 )
 _GET_RUN = (
     "A run: phase, who must act, why, what next. Default: the only unfinished, else the newest. `run`: an id, its "
-    "start or end, or @ (newest). `wait_s` (to 600): first wait while it works."
+    "start or end, or @ (newest). `wait_s` (to 600): wait while it works."
 )
 TOOLS = (
-    Tool(
-        list_pipelines, "The pipelines, valid or not; of one (name or file) all mistakes.", READS, documents.PIPELINES
-    ),
+    Tool(list_pipelines, "The pipelines; of one (name or file) all mistakes.", READS, documents.PIPELINES),
     Tool(check, "Run a stage's gates (default: all) on the working tree.", RUNS_GATES, documents.CHECKED),
     Tool(
         start_run,
@@ -270,7 +279,7 @@ TOOLS = (
 )
 ANSWER = Tool(
     answer,
-    "Answer for a person. reject needs `comment`; `now`: a retry ends the attempt at work.",
+    "Answer for a person: approve or reject (`comment`) the `attempt` that you read. `now`: retry ends work.",
     DECIDES,
     documents.ANSWERED,
     where={**_RUN, "action": f"one of {', '.join(get_args(Verb))}"},
@@ -310,7 +319,7 @@ def artifact(program: Program, run: str, subject: str, file: str) -> str:
             changes = visible_diff(app.workspaces, view, view.base_commit, commit, patch=False).changes
             known_files = [one.path.removeprefix(folder) for one in changes if one.path.startswith(folder)]
             raise ToolError(f"{subject} has no artifact {file!r}: it has {', '.join(known_files) or 'none'}")
-        if is_withheld(view, commit, folder + file):
+        if is_withheld(app.workspaces, view, commit, folder + file):
             raise ToolError(f"{subject}: {file} holds a secret that was handed out, and is not shown: see its findings")
         return plain(content.decode("utf-8", "replace"), _ARTIFACT_BYTES_MAX) + "\n" * content.endswith(b"\n")
 
@@ -329,11 +338,27 @@ def _needed(what: str, argument: str, value: str) -> str:
     return value
 
 
-def _answer(program: Program, run: str, given: tuple[Verb, str, str, str, bool]) -> tuple[str, str]:
+def _answer(program: Program, run: str, given: tuple[Verb, str, str, str, str, bool]) -> tuple[str, str]:
     """The id of the run, and its owner."""
-    action, stage, gate, comment, now = given
+    action, attempt, stage, gate, comment, now = given
     with program.application() as app:
         view = app.service.describe_run(app.service.latest_run(run).id)
+        if attempt:
+            _check_attempt(view, action, attempt)
+        stage, subject = stage or attempt.partition("/")[0], attempt if action in _DECISIONS else ""
         by = f"{app.person()} (MCP)"
-        app.service.answer(view, AnswerRequest(Action(action), by, stage=stage, gate=gate, comment=comment, now=now))
+        request = AnswerRequest(Action(action), by, stage, subject, gate, comment, now=now)
+        app.service.answer(view, request)
         return view.id, app.service.owner_of(view.id)
+
+
+def _check_attempt(view: RunView, action: Verb, attempt: str) -> None:
+    """Raises ToolError if the run has moved on from what the agent read. What nothing waits for, the service says."""
+    if action in _DECISIONS:
+        current = [wait.subject for wait in view.waits if wait.reason == "approval"]
+    else:
+        stages = [one.attempts for one in view.stages if one.id == attempt.partition("/")[0]]
+        current = [str(attempts[-1].id) for attempts in stages if attempts]
+    if current and attempt not in current:
+        now_is = f"{', '.join(current)} {'waits' if action in _DECISIONS else 'is the newest'} now"
+        raise ToolError(f"nothing was recorded for {attempt}: {now_is}; `read` it, and `get_run`, before you answer")

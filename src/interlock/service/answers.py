@@ -16,6 +16,7 @@ from interlock.service.formats import moment
 from interlock.text.cleaning import plain
 from interlock.text.names import flaw
 
+NOT_SEEN = "I have not seen the whole change."  # the comment of an approval in spite of that
 _NAMED_MAX = 8
 _DECISIONS = {Action.APPROVE: "approved", Action.REJECT: "rejected", Action.ACCEPT: "accepted"}
 _CONTINUES = (PauseReason.INFRASTRUCTURE, PauseReason.LIMIT, PauseReason.DELIVERY)

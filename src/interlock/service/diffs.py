@@ -1,7 +1,8 @@
 """Diffs as they may be shown: without files, and names, that hold a secret which was handed out.
 
 Rule: the reader's environment may lack the secrets of a run. So what is left out is what the candidate was rejected
-for: each file that a finding names, and every file if there were too many findings to keep.
+for: each file that a finding names, and every file if there were too many findings to keep. What was accepted all the
+same is in every later candidate, whose own gates do not name it again.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from fnmatch import fnmatchcase
 from interlock.core.events import Finding
 from interlock.gates.forbidden import RULE
 from interlock.gates.reports import FILE_MAX, FINDINGS_MAX
-from interlock.ports import Change, Workspaces
+from interlock.ports import Change, UsageError, Workspaces
 from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import RunView
 from interlock.text.cleaning import plain
+from interlock.text.patches import Bounds, read_patch
 
 _STARS = "***"
+_READ_BYTES_MAX = 5_000_000
+_LINE_MIN = 8  # characters; no secret is shorter
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +45,77 @@ def visible_diff(workspaces: Workspaces, view: RunView, old: str, new: str, *, p
     """The difference between two commits or trees of the run."""
     attempts = _with_secrets(view, (old, new))
     changes = workspaces.changes(old, new) if attempts or not patch else ()
-    names = {change.path: _masked_name(change.path, attempts) for change in changes} if attempts else {}
+    carried = _carried(workspaces, [one for one in attempts if one.record], old, new)
+    names = {one.path: _masked_name(one.path, attempts) or carried.get(one.path, "") for one in changes if attempts}
     hidden = [path for path, name in names.items() if name]
     visible = tuple(replace(change, path=names.get(change.path) or change.path) for change in changes)
     text = b"" if not patch or (hidden and len(hidden) == len(changes)) else workspaces.patch(old, new, hidden)
     return VisibleDiff(visible, text, tuple(names[path] for path in hidden), tuple(str(one.id) for one in attempts))
 
 
-def is_withheld(view: RunView, commit: str, path: str) -> bool:
+def is_withheld(workspaces: Workspaces, view: RunView, commit: str, path: str) -> bool:
     """Whether a file of a candidate is not shown."""
-    return bool(_masked_name(path, _with_secrets(view, (commit,))))
+    attempts = _with_secrets(view, (commit,))
+    accepted = [one for one in attempts if one.record]
+    if _masked_name(path, attempts) or path in _moved(workspaces, accepted, commit):
+        return True
+    lines = _secret_lines(workspaces, accepted)
+    return bool(lines) and _holds(_text(workspaces, commit, path), lines)
 
 
 def _with_secrets(view: RunView, ends: Sequence[str]) -> list[AttemptView]:
-    made = [attempt for stage in view.stages for attempt in stage.attempts if {attempt.commit, attempt.tree} & {*ends}]
+    every = (attempt for stage in view.stages for attempt in stage.attempts)
+    made = (one for one in every if one.record or {one.commit, one.tree} & {*ends})
     return [attempt for attempt in made if any(finding.rule == RULE for finding in _findings(attempt))]
+
+
+def _carried(workspaces: Workspaces, accepted: Sequence[AttemptView], old: str, new: str) -> dict[str, str]:
+    """Files that hold a secret of a candidate that was accepted all the same, under another name or in a copy; each as
+    it is called in public."""
+    found = {**_moved(workspaces, accepted, old), **_moved(workspaces, accepted, new)}
+    if lines := _secret_lines(workspaces, accepted):
+        for file in read_patch(workspaces.patch(old, new)):
+            if any(_holds(row.text, lines) for hunk in file.hunks for row in hunk.rows):
+                found |= {path: plain(path, FILE_MAX) for path in (file.path, file.old_path)}
+    return found
+
+
+def _moved(workspaces: Workspaces, accepted: Sequence[AttemptView], commit: str) -> dict[str, str]:
+    return {
+        file.path: plain(file.path, FILE_MAX)
+        for one in accepted
+        if commit not in (one.commit, one.tree)
+        for file in read_patch(workspaces.patch(one.commit, commit), Bounds(lines=0))
+        if file.path != file.old_path and _masked_name(file.old_path, [one])
+    }
+
+
+def _secret_lines(workspaces: Workspaces, accepted: Sequence[AttemptView]) -> frozenset[str]:
+    """The lines that findings name."""
+    named = {(one.commit, each.file, each.line) for one in accepted for each in _findings(one) if each.rule == RULE}
+    texts = {(commit, file): _text(workspaces, commit, file).split("\n") for commit, file, _ in named}
+    lines = (texts[commit, file][line - 1 : line] for commit, file, line in named if line)
+    return frozenset(each.strip() for found in lines for each in found if len(each.strip()) >= _LINE_MIN)
+
+
+def _text(workspaces: Workspaces, commit: str, path: str) -> str:
+    try:
+        content = workspaces.read(commit, path, _READ_BYTES_MAX)
+    except UsageError:
+        return ""
+    return (content or b"").decode("utf-8", "surrogateescape")
+
+
+def _holds(text: str, lines: frozenset[str]) -> bool:
+    return any(line in text for line in lines)
 
 
 def _masked_name(path: str, attempts: Sequence[AttemptView]) -> str:
     """The name as the findings have it; empty if the whole file can be shown."""
+    shown = plain(path, FILE_MAX)
     named = [finding.file for attempt in attempts for finding in _findings(attempt) if finding.rule == RULE]
     for name in sorted(named, key=lambda name: _STARS in name):  # exact names first
-        if _matches(name, plain(path, FILE_MAX)):
+        if _matches(name, shown) or _matches(plain(name, FILE_MAX), shown):  # a former version removed less from names
             return name
     is_cut = any(len(item.verdict.findings) >= FINDINGS_MAX for one in attempts for item in one.verdicts)
     return _STARS if is_cut else ""

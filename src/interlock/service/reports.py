@@ -20,7 +20,7 @@ from interlock.core.pipeline import Pipeline, Stage
 from interlock.readmodel.reasons import about_command
 from interlock.readmodel.run import RunView, StageView
 from interlock.service.formats import moment, spent
-from interlock.text.cleaning import plain, without_place
+from interlock.text.cleaning import clean, plain, without_place
 
 ANNOTATIONS_MAX = 50  # GitHub shows no more of a job
 _MESSAGE_MAX = 2_000
@@ -137,7 +137,7 @@ def summary(results: Sequence[Result]) -> str:
 
 def cell(text: str) -> str:
     """One line that is never structure in Markdown, nor markup in HTML: what could be stands as entities."""
-    escaped = _MARKUP.sub(_entity, " ".join(text.split()))
+    escaped = _MARKUP.sub(_entity, " ".join(clean(text).split()))
     return _NUMBERED.sub(lambda found: f"{found[1]}&#{ord(found[2])};", escaped)
 
 

@@ -10,26 +10,34 @@ import posixpath
 import re
 from collections.abc import Iterable
 
-_ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]?")
-# Control characters; surrogates; marks that reorder or hide text.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e01ef]"
+_ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]{0,2000}(?:\x07|\x1b\\)|\x1b[@-Z\\-_]?")
+# Control characters, surrogates, and what reorders or hides text. What scripts and emoji need stays: joiners, and the
+# selectors of text and emoji.
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+_HIDDEN = re.compile(f"{_CONTROL.pattern[:-1]}\x0a\u200c\u200d\u2028\u2029]")
+_BREAKS = str.maketrans({"\r": "\n", "\u2028": "\n", "\u2029": "\n"})
 _NAMES = {0x00: "NUL", 0x08: "BS", 0x0C: "FF", 0x0D: "CR", 0x1B: "ESC", 0x7F: "DEL"}
 _COMMAND = re.compile(r"^(?=\s*(?:::|##\[|##vso\[|##teamcity\[))", re.MULTILINE)
 
 
 def plain(text: str, limit: int) -> str:
     """`text` without what is not to be shown, at most `limit` characters (20 or more): of a longer one its two ends."""
-    text = text[: limit * 40].replace("\r\n", "\n").replace("\r", "\n")
-    text = _CONTROL.sub(_shown, _ESCAPES.sub("", text))
-    text = _COMMAND.sub("| ", text).strip("\n")
+    most = limit * 20
+    text = text if len(text) <= 2 * most else f"{text[:most]}\n[...]\n{text[-most:]}"
+    text = _COMMAND.sub("| ", clean(text)).strip("\n")
     if len(text) <= limit:
         return text
     head = limit // 2
     return f"{_to_line(text[:head])}\n[...]\n{_from_line(text[-(limit - head - 8) :])}"
+
+
+def clean(text: str) -> str:
+    """All of `text`, without what steers a terminal, and what hides or reorders text."""
+    return _CONTROL.sub(_shown, _ESCAPES.sub("", text.replace("\r\n", "\n").translate(_BREAKS)))
 
 
 def visible(text: str) -> str:

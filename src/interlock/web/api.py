@@ -21,7 +21,7 @@ from interlock.readmodel.history import AttemptPhase
 from interlock.readmodel.run import OVER
 from interlock.service.diffs import visible_diff
 from interlock.service.formats import document, line
-from interlock.text.cleaning import plain
+from interlock.text.cleaning import clean, plain
 from interlock.web.live import STREAMS_MAX, Hub, TooManyStreams
 from interlock.web.site import site_of
 
@@ -104,7 +104,7 @@ def _piece(path: Path, offset: int) -> tuple[str, int]:
     except OSError:
         return "", offset
     whole = content.rfind(b"\n") + 1 or (len(content) if len(content) == _PIECE_MAX else 0)
-    shown = readable(plain(content[:whole].decode("utf-8", "replace"), 2 * _PIECE_MAX))
+    shown = clean(readable(plain(content[:whole].decode("utf-8", "replace"), 2 * _PIECE_MAX)))
     return shown + "\n" if shown else "", offset + whole
 
 

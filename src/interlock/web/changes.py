@@ -7,7 +7,7 @@ withholds is named.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -23,7 +23,7 @@ from interlock.service.diffs import is_withheld, visible_diff
 from interlock.text.cleaning import count, plain, visible
 from interlock.text.globs import matches_any
 from interlock.text.patches import Bounds, FilePatch, Hunk, Row, read_patch
-from interlock.web.rendering import Colours, Line, drawn_lines
+from interlock.web.rendering import LINE_MAX, Colours, Line, drawn_lines
 
 _BOUNDS = Bounds(lines=6_000, of_file=3_000, characters=3_000_000)
 _PATCH_MAX = 50_000_000  # bytes
@@ -36,6 +36,7 @@ _NEAR = 3  # lines around a finding
 _BLOCK_MAX = 64  # lines of one side alone
 _FOLDED_FROM = 500  # lines of a file, if it is not the only one
 _SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024)
+_SEVERAL = {"file": "files", "line": "lines", "end of a line": "ends of lines"}
 _SIMPLE = re.compile(r"[\w./+@-]+")
 _LIKE_A_LINE = re.compile(r".*-[LO]\d+|.*~\d+")
 _LOCK_FILES = (
@@ -121,6 +122,16 @@ _DrawnHunk = tuple[tuple[str, str], tuple[Line, ...]]  # its place: line numbers
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    """A change and what is withheld of it; `patch` reads it."""
+
+    old: str
+    new: str
+    left_out: tuple[str, ...]
+    patch: Callable[[], bytes] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class _Drawn:
     """A file whose hunks have titles and lines."""
 
@@ -142,7 +153,7 @@ class _Source:
     def lines(self, path: str) -> Sequence[str]:
         """Of a text; nothing where there is none, it is withheld, or enough was read."""
         self.left -= 1
-        if self.left < 0 or is_withheld(self.view, self.commit, path):
+        if self.left < 0 or is_withheld(self.workspaces, self.view, self.commit, path):
             return ()
         try:
             content = self.workspaces.read(self.commit, path, _READ_BYTES_MAX) or b""
@@ -179,6 +190,11 @@ def changes(workspaces: Workspaces, view: RunView, ends: Ends, verdicts: Sequenc
         ends.command,
         sha256(repr((ends, findings, notes)).encode("utf-8", "replace")).hexdigest()[:16],
     )
+
+
+def not_shown(workspaces: Workspaces, view: RunView, old: str, new: str, left_out: tuple[str, ...]) -> str:
+    """What a page leaves out of a change, in words; empty if it shows all of it. `left_out` are withheld files."""
+    return _not_shown(_Asked(old, new, left_out, lambda: visible_diff(workspaces, view, old, new).patch))
 
 
 def finding_id(verdict: VerdictView, number: int) -> str:
@@ -342,7 +358,23 @@ def _closed(files: Sequence[File]) -> Iterator[File]:
 # --- lines ------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=8)  # a page is drawn again at each event of its run
+@lru_cache(maxsize=16)  # a page is drawn again at each event of its run
+def _not_shown(asked: _Asked) -> str:
+    patch = asked.patch()
+    if len(patch) > _PATCH_MAX:
+        return f"it is larger than {_PATCH_MAX:,} bytes"
+    files = read_patch(patch, _BOUNDS)
+    kept = [row for file in files[:_FILES_MAX] for hunk in file.hunks for row in hunk.rows]
+    counts = {
+        "file": len(files[_FILES_MAX:]) + len(asked.left_out),
+        "line": sum(file.dropped for file in files[:_FILES_MAX]),
+        "end of a line": sum(len(row.text) > LINE_MAX for row in kept),
+    }
+    told = [f"{number:,} {noun if number == 1 else _SEVERAL[noun]}" for noun, number in counts.items() if number]
+    return f"{' and '.join(told)} left out" if told else ""
+
+
+@lru_cache(maxsize=8)
 def _drawn(patch: bytes) -> tuple[_Drawn, ...]:
     colours = Colours()
     files = read_patch(patch, _BOUNDS)

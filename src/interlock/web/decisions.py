@@ -15,7 +15,7 @@ from interlock.core.events import Action
 from interlock.ports import Answer, UsageError
 from interlock.readmodel.run import OVER, RunView, WaitView
 from interlock.service import AnswerRequest, Service
-from interlock.service.answers import resume_answers
+from interlock.service.answers import NOT_SEEN, resume_answers
 from interlock.text.cleaning import plain
 from interlock.web.outcomes import answered_by, did, earlier, person
 
@@ -58,11 +58,19 @@ def questions(view: RunView, inbox: Sequence[Answer]) -> list[Question]:
     return [_question(view, wait, inbox) for wait in view.waits]
 
 
-def put(service: Service, view: RunView, given: Mapping[str, str], by: str, now: float) -> str:
+def put(  # noqa: PLR0913 - who says what of which run, and when
+    service: Service, view: RunView, given: Mapping[str, str], by: str, now: float, unseen: str = ""
+) -> str:
     """Put the answers of a form into the inbox; returns the id of the first, empty if there is none. A form that was
-    sent twice is one answer. Raises UsageError, or Stale."""
-    requests = list(_requests(view, given, by))
+    sent twice is one answer. `unseen` is what the page could not show of the change: an approval says that it knows.
+    Raises UsageError, or Stale."""
     inbox = service.journal.answers(view.id)
+    if unseen and given.get("action") == "approve":
+        if given.get("unseen") != "yes":
+            _check_mark(view, given, inbox, now)
+            raise UsageError(f"The page does not show the whole change: {plain(unseen, 300)}. Tick that you know it.")
+        given = {**given, "comment": f"{given.get('comment', '').rstrip()}\n{NOT_SEEN}".lstrip()}
+    requests = list(_requests(view, given, by))
     if requests and (twin := _twin(inbox, requests[0])):
         return twin.id
     _check_mark(view, given, inbox, now)

@@ -29,6 +29,7 @@ class WholeChange:
     notes: tuple[str, ...] = ()
     why: str = ""
     shown: bool = False  # its lines are on the same page
+    left_out: tuple[str, ...] = ()  # files that are withheld
 
     @property
     def is_short(self) -> bool:
@@ -86,7 +87,7 @@ def whole_change(workspaces: Workspaces, view: RunView, subject: str = "") -> Wh
         return WholeChange(attempt, (), (), why=str(error))
     documents = tuple(one for one in found.changes if one.path.startswith(f"{ARTIFACTS}/"))
     files = tuple(one for one in found.changes if not one.path.startswith(f"{ARTIFACTS}/"))
-    return WholeChange(attempt, files, documents, found.notes)
+    return WholeChange(attempt, files, documents, found.notes, left_out=found.left_out)
 
 
 def checks(view: RunView, subject: str) -> Iterator[Checks]:

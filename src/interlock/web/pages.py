@@ -28,7 +28,7 @@ from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import OVER, RunPhase, RunView, attempt_word, stage_word
 from interlock.service.diffs import is_withheld
 from interlock.service.formats import ago, cost, done, duration
-from interlock.text.cleaning import plain, visible, without_place
+from interlock.text.cleaning import clean, plain, visible, without_place
 from interlock.web.changes import Changes, Ends, anchor, changes, finding_id
 from interlock.web.decisions import Stale, put
 from interlock.web.evidence import newest_verdicts
@@ -36,7 +36,7 @@ from interlock.web.inbox import fits, groups, progress_words
 from interlock.web.outcomes import person
 from interlock.web.pictures import graph, timeline
 from interlock.web.rendering import markdown
-from interlock.web.run_parts import run_parts
+from interlock.web.run_parts import run_parts, unseen
 from interlock.web.site import Site, site_of
 from interlock.web.standing import limit_words, moment, standing, state_word
 
@@ -92,7 +92,9 @@ def attempt(request: Request) -> Response:
     against = request.query_params.get("against", "") or _INPUT
     change = _change(site, view, made, against) if made.commit else None
     documents = list(_documents(site, view, made)) if made.commit else []
-    logs = [(item.name, readable(_log(site, item))) for item in made.evidence if item.name in ("log", "transcript")]
+    logs = [
+        (item.name, clean(readable(_log(site, item)))) for item in made.evidence if item.name in ("log", "transcript")
+    ]
     logs += [
         (f"{verdict.verdict.gate} {item.name}", _log(site, item))
         for verdict in made.verdicts
@@ -170,9 +172,12 @@ def _inputs(given: Mapping[str, str]) -> dict[str, str]:
 def _answer(request: Request, given: Mapping[str, str]) -> Response:
     """A redirect to what became of the answer; if it is refused, the page again, with what was typed."""
     site = site_of(request)
+    run = request.path_params["run"]
+    site.app.service.histories.forget(run)  # it may be damaged by now: then nothing is recorded
     view = site.view(request)
     try:
-        put_id = put(site.app.service, view, given, f"{site.person} (web)", time.time())
+        left = unseen(site.app, view, given.get("subject", "")) if given.get("action") == "approve" else ""
+        put_id = put(site.app.service, view, given, f"{site.person} (web)", time.time(), left)
     except UsageError as error:
         newer, typed = site.view(request), {name: given.get(name, "") for name in _TYPED}
         return _run_page(request, newer, 409 if isinstance(error, Stale) else 400, str(error), **typed)
@@ -228,7 +233,7 @@ def _documents(site: Site, view: RunView, made: AttemptView) -> Iterator[tuple[s
     for artifact in stage.produces:
         path = PurePosixPath(ARTIFACTS) / stage.id / artifact.file
         content = site.app.workspaces.read(made.commit, str(path), artifact.max_bytes)
-        if content is not None and not is_withheld(view, made.commit, str(path)):
+        if content is not None and not is_withheld(site.app.workspaces, view, made.commit, str(path)):
             text = plain(content.decode("utf-8", "replace"), _LOG_MAX)
             shown = markdown(text) if path.suffix.lower() in (".md", ".markdown") else ""
             yield f"{stage.id}/{artifact.name}", text, shown

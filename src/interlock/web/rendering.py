@@ -21,13 +21,13 @@ from pygments.lexers import get_lexer_for_filename
 from pygments.token import STANDARD_TYPES, _TokenType
 from pygments.util import ClassNotFound
 
-from interlock.text.cleaning import visible
+from interlock.text.cleaning import clean, visible
 from interlock.text.patches import Row
 
 Tokens = list[tuple[str, str]]  # class and text of the parts of a line
 Ranges = tuple[tuple[int, int], ...]
 
-_LINE_MAX = 2_000  # characters of a line; of a longer one its beginning
+LINE_MAX = 2_000  # characters of a line; of a longer one its beginning
 _COLOURED_MAX = 500  # characters of a line
 _PIECE_MAX = 20_000  # characters that are coloured at once
 _MARKDOWN_MAX = 50_000  # characters; hostile ones take time that grows with their square
@@ -40,8 +40,8 @@ _CLASSES = {"k": "k", "ow": "k", "s": "s", "c": "c", "m": "m", "nf": "n", "nc": 
 
 @lru_cache(maxsize=16)  # a page is drawn again at each event of its run
 def markdown(text: str) -> str:
-    """CommonMark with tables, as HTML; empty if the text is too long for it."""
-    return safe(_reader().render(text)) if len(text) <= _MARKDOWN_MAX else ""
+    """CommonMark with tables, as HTML; empty if the text is too long for it. An entity is any character."""
+    return safe(clean(_reader().render(text))) if len(text) <= _MARKDOWN_MAX else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Colours:
 def drawn_lines(rows: Sequence[Row], path: str, colours: Colours) -> tuple[Line, ...]:
     """The lines of a hunk, with the syntax of each version and the words that differ."""
     ending = "\r" if all(row.text.endswith("\r") for row in rows) else ""
-    texts = [visible(row.text[:_LINE_MAX].removesuffix(ending)) for row in rows]
+    texts = [visible(row.text[:LINE_MAX].removesuffix(ending)) for row in rows]
     marks = _marks(rows, texts)
     tokens: dict[int, Tokens] = {}
     for signs in (" -", " +"):  # each version is read as a whole
@@ -142,7 +142,7 @@ def changed_words(old: str, new: str) -> tuple[Ranges, Ranges]:
 
 
 def _note(row: Row) -> str:
-    longer = len(row.text) - _LINE_MAX
+    longer = len(row.text) - LINE_MAX
     notes = [f"{longer:,} more characters"] if longer > 0 else []
     notes += [] if row.has_newline else ["no newline at the end of the file"]
     return "; ".join(notes)

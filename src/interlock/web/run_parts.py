@@ -11,7 +11,7 @@ from interlock.core.state import Phase
 from interlock.readmodel.history import AttemptView, Reply
 from interlock.readmodel.reasons import alike
 from interlock.readmodel.run import OVER, RunPhase, RunView, StageView
-from interlock.web.changes import Changes, Ends, changes
+from interlock.web.changes import Changes, Ends, changes, not_shown
 from interlock.web.decisions import Question, questions
 from interlock.web.evidence import Checks, WholeChange, caught, checks, whole_change
 from interlock.web.outcomes import outcomes, rejected_before
@@ -40,6 +40,7 @@ class QuestionItem:
     checks: tuple[Checks, ...]
     mine: bool
     rejected: Reply | None = None  # what a person said of an earlier attempt at this gate
+    unseen: str = ""  # of the change that is to be approved
 
     @property
     def keeps(self) -> bool:
@@ -85,6 +86,11 @@ def run_parts(app: Application, view: RunView, mark: str, now: float) -> dict[st
     }
 
 
+def unseen(app: Application, view: RunView, subject: str) -> str:
+    """What the page cannot show of the change of an attempt, in words; empty if it shows all of it."""
+    return _not_shown(app, view, whole_change(app.workspaces, view, subject))
+
+
 def _item(app: Application, view: RunView, question: Question, mark: str, *, alone: bool) -> QuestionItem:
     subject = question.accept or question.wait.subject
     change = whole_change(app.workspaces, view, subject) or whole_change(app.workspaces, view)
@@ -92,7 +98,14 @@ def _item(app: Application, view: RunView, question: Question, mark: str, *, alo
     mine = bool(mark) and (alone or question.mark == mark)
     wait = question.wait
     rejected = rejected_before(view, wait.subject, wait.gate) if wait.reason == "approval" else None
-    return QuestionItem(question, change, found, mine, rejected)
+    unseen = _not_shown(app, view, change) if wait.reason == "approval" else ""
+    return QuestionItem(question, change, found, mine, rejected, unseen)
+
+
+def _not_shown(app: Application, view: RunView, change: WholeChange | None) -> str:
+    if change is None or change.why:
+        return change.why if change else ""
+    return not_shown(app.workspaces, view, view.base_commit, change.attempt.commit, change.left_out)
 
 
 def _diff(app: Application, view: RunView, items: list[QuestionItem]) -> Changes | None:

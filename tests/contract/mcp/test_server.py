@@ -67,7 +67,18 @@ def test_a_run_from_its_start_to_its_approval(world: World) -> None:
         assert "## How to finish" in await text_of(client, "read", run=run, what="brief", attempt="code/1.1")
         assert "a.txt +9000 -0" in await text_of(client, "read", run=run, what="files")
         await pages(client, run)
-        answered = await ask(client, "answer", run=run, action="approve", comment="fine")
+        assert 'with attempt="code/1.1"' in waiting["next"]
+        assert "`get_run`" in await refused(client, "answer", run=run, action="approve")
+        moved = await refused(client, "answer", run=run, action="approve", attempt="code/1.2")
+        assert (
+            moved
+            == "nothing was recorded for code/1.2: code/1.1 waits now; `read` it, and `get_run`, before you answer"
+        )
+        assert "code/1.1 is the newest now" in await refused(
+            client, "answer", run=run, action="retry", attempt="code/1.4"
+        )
+        assert not world.show()["answers"]
+        answered = await ask(client, "answer", run=run, action="approve", attempt="code/1.1", comment="fine")
         assert answered["run"] == run
         over = await ask(client, "get_run", run=run, wait_s=100)
         assert (over["phase"], over["who_acts"]) == ("accepted", "nobody")
@@ -138,7 +149,7 @@ def test_files_outside_the_artifacts_are_none(world: World) -> None:
         for file in ("../../../interlock.yaml", "/etc/passwd", "nothere.md"):
             why = await refused(client, "read", run=run, what="artifact", attempt="code/1.1", name=file)
             assert "plan.md" in why
-        assert "comment" in await refused(client, "answer", run=run, action="reject")
+        assert "comment" in await refused(client, "answer", run=run, action="reject", attempt="code/1.1")
         await ask(client, "answer", run=run, action="cancel")
         assert (await ask(client, "get_run", run=run, wait_s=100))["phase"] == "cancelled"
 

@@ -15,7 +15,7 @@ import apsw
 from tests.contract.cli_world import LIMIT_S, World, new_world
 from tests.contract.web.world import Served, served
 
-_UNGUARDED = "DROP TRIGGER event_is_never_changed; DROP TRIGGER event_is_never_removed;"
+_UNGUARDED = "DROP TRIGGER IF EXISTS event_is_never_changed; DROP TRIGGER IF EXISTS event_is_never_removed;"
 _AGENT = """\
 if grep -q rejected "$BRIEF"; then word=right; else word=wrong; fi
 case "$1" in

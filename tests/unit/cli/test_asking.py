@@ -10,6 +10,8 @@ import pytest
 from tests.unit.cli.views import ASKED, RUN, run_of
 
 from interlock.cli import asking
+from interlock.service import diffs
+from interlock.service.diffs import VisibleDiff
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,39 @@ def test_escape_goes_back_and_control_characters_are_no_comment(
     assert asked.press("r", run_of(waits=(ASKED,)), reader) is (comment is not None)
     assert sent == ([comment] if comment is not None else [])
     assert (asked.said == "not rejected") is (comment is None)
+
+
+@pytest.mark.parametrize(
+    ("patch", "left_out", "unseen"),
+    [
+        (b"+x\n", (), ""),
+        (b"+x\n", ("a",), "not the whole change was shown: 1 file withheld; `interlock diff --raw --unmasked"),
+        (b"+x\n" * 10 + b"\x1b" * 10, (), "not the whole change was shown: 20 of 80 characters left out"),
+    ],
+)
+def test_who_could_not_see_the_whole_change_is_told_and_says_so(
+    patch: bytes, left_out: tuple[str, ...], unseen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+
+    def answer(_: object, request: Any) -> object:
+        sent.append(request.comment)
+        return SimpleNamespace(id="1")
+
+    view = run_of(waits=(ASKED,))
+    service = SimpleNamespace(describe_run=lambda run: view, answer=answer, commit_of=lambda view, name: "c")
+    app: Any = SimpleNamespace(service=service, person=lambda: "Ann", workspaces=None)
+    monkeypatch.setattr(asking, "_DIFF_MAX", 60)
+    monkeypatch.setattr(diffs, "visible_diff", lambda *_, **__: VisibleDiff((), patch, left_out))
+    monkeypatch.setattr(asking, "show_in_pager", lambda lines: "".join(lines))
+    reader: Any = SimpleNamespace(released=nullcontext)
+    asked = asking.Asking(app, RUN)
+    asked.press("d", view, reader)
+    assert asked.said.startswith(unseen)
+    assert bool(asked.said) is bool(unseen)
+    assert asked.press("a", view, reader) is not bool(unseen)
+    if unseen:
+        assert asked.question(view) == "Approve ship/1.1, although you have not seen the whole change? [y/N]"
+        assert asked.said.startswith(unseen)
+        assert asked.press("y", view, reader)
+    assert sent == ["I have not seen the whole change." if unseen else ""]

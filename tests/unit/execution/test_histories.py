@@ -96,6 +96,15 @@ def test_each_look_is_made_once_for_each_newest_event_and_owner(journal: Journal
         assert len(asked) == 4
 
 
+def test_what_is_forgotten_is_read_anew(journal: Journal) -> None:
+    histories = Histories(journal)
+    histories.state("r")
+    histories.forget("r")
+    histories.forget("none")
+    assert histories.state("r") == fold(journal.records("r"))
+    assert journal.asked == [("r", 0), ("r", 0)]
+
+
 def test_there_is_no_view_of_a_run_without_events() -> None:
     histories = Histories(Journal())
     assert histories.state("none") == fold([])

@@ -34,9 +34,14 @@ def test_where_findings_were_too_many_to_be_kept_nothing_is_shown() -> None:
     assert _masked_name("a1.py", [_rejected(FINDINGS_MAX)]) == "a1.py"
 
 
-def _rejected(findings: int) -> AttemptView:
+def test_a_name_that_a_former_version_kept_with_hidden_characters_is_the_same() -> None:
+    assert _masked_name("a\xad.py", [_rejected(1, "a\xad.py")]) == "a\xad.py"
+    assert _masked_name("a\xad.py", [_rejected(1, "a.py")]) == "a.py"
+
+
+def _rejected(findings: int, name: str = "") -> AttemptView:
     subject = AttemptId("code", 1, 1)
-    found = tuple(Finding("secret", "", file=f"a{number}.py") for number in range(findings))
+    found = tuple(Finding("secret", "", file=name or f"a{number}.py") for number in range(findings))
     given = VerdictGiven(subject, "code/scope", 1, VerdictStatus.FAILED, found)
     verdicts = (VerdictView(0.0, given),)
     return AttemptView(subject, AttemptPhase.REJECTED, "own", "", "", "", 0.0, commit="c", verdicts=verdicts)

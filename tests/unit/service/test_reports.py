@@ -75,6 +75,10 @@ def test_what_is_no_markup_is_not_replaced(text: str) -> None:
     assert cell(text) == text
 
 
+def test_a_cell_hides_and_reorders_nothing() -> None:
+    assert cell("a\u202eb\xad\u200bc\x1b[31md\u2028\U000e0041e") == "abcd e"
+
+
 def test_the_answers_of_people_are_in_the_report() -> None:
     told = AnswerTaken("a", Action.APPROVE, "ann", "ship", AttemptId("ship", 1, 1), "ship/merge", comment="good | fine")
     replies = (Reply(7.0, told), Reply(8.0, replace(told, by="bob"), refused="too late"))

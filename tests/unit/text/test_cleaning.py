@@ -26,8 +26,18 @@ from interlock.text.cleaning import (
     [
         ("\x1b[31mred\x1b[0m", "red"),
         ("\x1b]0;title\x07a", "a"),
+        ("\x1b]0;title\x1b\\a", "a"),
+        ("\x1b]no end\nerror\x07", "no end\nerror"),
+        ("\x1b[m" * 1_000 + "is bad.", "[...]\nis bad."),
         ("a\r\nb\rc", "a\nb\nc"),
         ("a\x00\x08b\u202e\u200bc", "abc"),
+        ("a\xad\u061c\u180eb\ufff9\ufffb\u206ac\u3164", "abc"),
+        ("a\U000e0041\U000e007fb\U000e0100\U000e01efc\ufe00\u034f", "abc"),
+        ("a\u2028::error\u2029b", "a\n| ::error\nb"),
+        (
+            "\u2764\ufe0f \U0001f469\u200d\U0001f4bb \u0645\u06cc\u200c",
+            "\u2764\ufe0f \U0001f469\u200d\U0001f4bb \u0645\u06cc\u200c",
+        ),
         ("a\tb", "a\tb"),
         ("caf\udce9", "caf\\xe9"),
         ("\ud800x", "x"),

@@ -14,7 +14,7 @@ from interlock.core.ids import AttemptId
 from interlock.core.pipeline import ARTIFACTS
 from interlock.ports import Change, UsageError
 from interlock.readmodel.history import AttemptPhase, AttemptView, VerdictView
-from interlock.web.changes import Changes, Ends, File, _drawn, anchor, changes, finding_id
+from interlock.web.changes import Changes, Ends, File, _drawn, anchor, changes, finding_id, not_shown
 
 _ENDS = Ends("old", "new", "interlock diff run code/1.1")
 
@@ -54,6 +54,21 @@ def found(file: str, line: int = 0, message: str = "wrong") -> Finding:
 
 def made(store: Store, *verdicts: VerdictView, stages: Sequence[Any] = ()) -> Changes:
     return changes(store, SimpleNamespace(stages=stages), _ENDS, verdicts)  # type: ignore[arg-type]
+
+
+def left(text: str, left_out: tuple[str, ...] = ()) -> str:
+    ends = (f"{len(text)}", f"{left_out}")  # a commit never changes
+    return not_shown(Store(text), SimpleNamespace(stages=()), *ends, left_out)  # type: ignore[arg-type]
+
+
+def test_what_a_page_leaves_out_is_counted() -> None:
+    assert left("") == left(patch("a.py", "+x")) == ""
+    assert left(patch("a.py", *["+x"] * 3_002)) == "2 lines left out"
+    assert left(patch("a.py", "+x", "+" + "x" * 2_001)) == "1 end of a line left out"
+    assert left(patch("a.py", "+x"), ("***",)) == "1 file left out"
+    many = "".join(patch(f"{number}.py", "+x") for number in range(503))
+    assert left(many, ("a", "b")) == "5 files left out"
+    assert left(patch("b.py", *["+x"] * 3_001) + patch("a.py", "+" + "x" * 3_000_000)) == "2 lines left out"
 
 
 def outline(file: File) -> list[str]:

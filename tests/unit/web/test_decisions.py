@@ -41,8 +41,8 @@ class Desk:
         self.inbox.append(made)
         return made
 
-    def put(self, given: Mapping[str, str], by: str = "ann") -> str:
-        return put(self, self.view, given, by, 13.0)  # type: ignore[arg-type]
+    def put(self, given: Mapping[str, str], by: str = "ann", unseen: str = "") -> str:
+        return put(self, self.view, given, by, 13.0, unseen)  # type: ignore[arg-type]
 
 
 def desk(*events: Event) -> Desk:
@@ -69,6 +69,21 @@ def test_an_answer_is_put_once_however_often_its_form_is_sent() -> None:
     assert (answer.action, answer.subject, answer.gate, answer.comment, answer.by) == (
         Action.APPROVE, "code/1.1", "code/look", "because", "ann",
     )  # fmt: skip
+
+
+def test_an_approval_of_what_the_page_cannot_show_says_so() -> None:
+    asked = desk(*ASKED)
+    with pytest.raises(UsageError, match=r"the whole change: 3 lines left out\. Tick") as refused:
+        asked.put(form(asked, "approve"), unseen="3 lines left out")
+    assert not isinstance(refused.value, Stale)
+    with pytest.raises(Stale):
+        asked.put({**form(asked, "approve"), "mark": "of another question"}, unseen="3 lines left out")
+    asked.put(form(asked, "approve", unseen="yes"), unseen="3 lines left out")
+    asked.put(form(asked, "approve", unseen="yes"), unseen="3 lines left out")
+    assert [answer.comment for answer in asked.inbox] == ["because\nI have not seen the whole change."]
+    other = desk(*ASKED)
+    other.put(form(other, "reject"), unseen="3 lines left out")
+    assert [answer.comment for answer in other.inbox] == ["because"]
 
 
 def test_the_second_person_is_told_who_was_first() -> None:

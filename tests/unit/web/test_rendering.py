@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html import unescape
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,16 @@ def test_what_cannot_be_seen_is_shown() -> None:
         visible("a\x1b[31m\r\u202e\u2066\x7f\udcff\u200b\tb") == "a⟨ESC⟩[31m⟨CR⟩⟨U+202E⟩⟨U+2066⟩⟨DEL⟩\\xff⟨U+200B⟩\tb"
     )
     assert visible("häßlich 字 👍🏽") == "häßlich 字 👍🏽"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a&#x202e;b&shy;", "[a&#8238;b](https://e.example/x)", "a [b](https://e.example 'a&#x2066;')", "# a&#xE0041;b"],
+)
+def test_an_entity_hides_nothing_in_a_document(text: str) -> None:
+    shown = str(markdown(text))
+    assert all(visible(line) == line for line in shown.split("\n"))
+    assert "b" in shown
 
 
 @given(_TEXT)

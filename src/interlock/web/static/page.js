@@ -20,7 +20,8 @@ addEventListener("click", (event) => {
 });
 
 function isTyped(field) {
-  return field.matches?.("textarea, input:not([type=hidden])") && field.value !== field.defaultValue;
+  return field.matches?.("textarea, input:not([type=hidden])") &&
+    (field.value !== field.defaultValue || field.checked !== field.defaultChecked);
 }
 
 function isSame(old, next) {
