@@ -128,4 +128,6 @@ def done(attempts: int, reviews: int = 0) -> str:
 
 
 def spent(view: RunSummary) -> str:
-    return ", ".join([count(view.spent.attempts, "attempt"), *paid(view.spent), duration(view.spent.wall_s)])
+    """The time is that in which an agent or a gate was at work."""
+    time_s = f"{duration(view.spent.wall_s)} of agents and gates"
+    return ", ".join([count(view.spent.attempts, "attempt"), *paid(view.spent), time_s])

@@ -14,7 +14,7 @@ from itertools import pairwise
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import Phase
-from interlock.readmodel.history import AttemptPhase, AttemptView
+from interlock.readmodel.history import AttemptPhase, AttemptView, Span
 from interlock.readmodel.run import OVER, RunPhase, RunView, StageView, attempt_word, stage_word
 from interlock.service.formats import duration
 
@@ -235,25 +235,34 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`table` are the newest bars, in the order of time; `older` is the number of those that it leaves out. `undrawn`
-    is the number of earlier attempts that nothing shows."""
+    """`unowned` is time of attempts and gates in which nobody ran the run. `table` are the newest bars, in the order of
+    time; `older` is the number of those that it leaves out. `undrawn` is the number of earlier attempts that nothing
+    shows."""
 
     lanes: tuple[Lane, ...]
     folds: tuple[Piece, ...]
+    unowned: tuple[Piece, ...]
     ticks: tuple[Tick, ...]
     table: tuple[Bar, ...]
     older: int
     rows: int
     undrawn: int
 
+    def nobody(self, piece: Piece) -> bool:
+        """Whether most of a folded pause is time in which nobody ran the run."""
+        return sum(min(piece.end, one.end) - max(piece.start, one.start) for one in self.unowned
+                   if one.start < piece.end and one.end > piece.start) * 2 > piece.seconds  # fmt: skip
+
 
 def timeline(view: RunView, now: float) -> Timeline:
     """The newest attempts of each stage, gates and waits on one axis, up to the newest event of a run that is over,
-    else to `now`. Time in which nothing is at work is folded."""
+    else to `now`. Time in which nothing is at work, or nobody runs the run, is folded."""
     end = max(view.at if view.phase in OVER else now, view.started_at + 0.1)
     begun = [stage for stage in view.stages if stage.attempts]
     most = max(_SHOWN_LEAST, min(_SHOWN_MAX, _SHOWN_ALL // max(1, len(begun))))
-    found = {stage.id: tuple(_bars(stage, view.phase, end, most)) for stage in begun}
+    full = {stage.id: tuple(_bars(stage, view.phase, end, most)) for stage in begun}
+    unowned = _unowned(view, end, [bar for bars in full.values() for bar in bars if bar.kind != "wait"])
+    found = {stage: tuple(_owned(bar, unowned) for bar in bars) for stage, bars in full.items()}
     every = sorted((bar for bars in found.values() for bar in bars), key=lambda bar: (bar.start, bar.end))
     pieces = fold(view.started_at, end, ((bar.start, bar.end) for bar in every if bar.kind != "wait"))
     lanes: list[Lane] = []
@@ -264,7 +273,8 @@ def timeline(view: RunView, now: float) -> Timeline:
     folds = tuple(piece for piece in pieces if piece.folded)
     table = tuple(every[-_TABLE_MAX:])
     rows, undrawn = sum(lane.rows for lane in lanes), sum(max(0, len(stage.attempts) - most) for stage in begun)
-    return Timeline(tuple(lanes), folds, tuple(_ticks(pieces)), table, len(every) - len(table), rows, undrawn)
+    gone = tuple(_spread(span, pieces) for span in unowned)
+    return Timeline(tuple(lanes), folds, gone, tuple(_ticks(pieces)), table, len(every) - len(table), rows, undrawn)
 
 
 def fold(start: float, end: float, busy: Iterable[tuple[float, float]]) -> tuple[Piece, ...]:
@@ -332,6 +342,29 @@ def _bars(stage: StageView, run: RunPhase, end: float, most: int) -> Iterator[Ba
             yield Bar("wait", ASKED, "?", f"wait for a person, gate {gate}", word, min(before, end), end, attempt)
     if stage.phase is Phase.PAUSED and run not in OVER:
         yield Bar("wait", "paused", "‖", "pause", _FOR_YOU, min(before, end), end, stage.attempts[-1])
+
+
+def _unowned(view: RunView, end: float, bars: Iterable[Bar]) -> list[Span]:
+    """When nobody ran the run and an attempt or a gate was not at its end."""
+    spans = [(one, two) for one, two in view.unowned for bar in bars if bar.start < two and bar.end > one]
+    if view.phase is RunPhase.INTERRUPTED:
+        spans.append((view.at, end))
+    return [span for span in _merged(view.started_at, end, spans) if span[0] < span[1]]
+
+
+def _owned(bar: Bar, unowned: Iterable[Span]) -> Bar:
+    """Work is what came before nobody ran the run; the verdict of a gate is of after it."""
+    for begin, to in unowned if bar.kind != "wait" else ():
+        if bar.start < to and bar.end > begin:
+            if bar.kind == "work":
+                return replace(bar, end=max(bar.start, begin))
+            bar = replace(bar, start=min(bar.end, to))
+    return bar
+
+
+def _spread(span: Span, pieces: Sequence[Piece]) -> Piece:
+    left, right = position(pieces, span[0]), position(pieces, span[1])
+    return Piece(*span, x=left, width=right - left, folded=False)
 
 
 def _in_rows(bars: Sequence[Bar]) -> Iterator[Bar]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -121,6 +122,35 @@ def test_an_attempt_at_work_lasts_to_now_and_in_a_run_that_is_over_it_is_cut_off
     working = stage("code", "working", "", attempt("code/1.1", "working", 10))
     assert [(bar.tone, bar.end) for bar in bars(timeline(run(working), START + 60))] == [("working", START + 60)]
     assert [bar.tone for bar in bars(timeline(run(working, phase="cancelled"), START + 60))] == ["ended"]
+
+
+def test_time_in_which_nobody_ran_the_run_is_neither_work_nor_a_gate() -> None:
+    lost = attempt("code/1.1", "lost", 10, 3600)
+    again = attempt("code/1.2", "accepted", 3600, 3620, verdict(7300, "tests"))
+    view = run(stage("code", "accepted", "", lost, again), phase="accepted", end=7300)
+    spans = ((0.0, 1.0), (30.0, 3600.0), (3621.0, 7280.0))  # in the first there was nothing to do
+    view = replace(view, unowned=tuple((START + begin, START + end) for begin, end in spans))
+    shown = timeline(view, START + 9000)
+    assert [(bar.kind, bar.start - START, bar.end - START) for bar in bars(shown)] == [
+        ("work", 10, 30), ("work", 3600, 3620), ("gate", 7280, 7300),
+    ]  # fmt: skip
+    assert [(piece.start - START, piece.end - START) for piece in shown.unowned] == [(30, 3600), (3621, 7280)]
+    assert [shown.nobody(piece) for piece in shown.folds] == [True, True]
+    assert shown.unowned[0].x == shown.folds[0].x
+
+
+def test_nobody_runs_what_is_interrupted_since_its_last_event() -> None:
+    view = run(stage("code", "working", "", attempt("code/1.1", "working", 10)), phase="interrupted", end=20)
+    shown = timeline(view, START + 500)
+    assert [(piece.start, piece.end) for piece in shown.unowned] == [(START + 20, START + 500)]
+    (bar,) = bars(shown)
+    assert bar.end <= START + 20
+
+
+def test_who_waits_for_a_person_needs_nobody_to_run_the_run() -> None:
+    made = attempt("code/1.1", "accepted", 0, 20, verdict(3600, "look", by="ann"))
+    view = run(stage("code", "accepted", "", made), phase="accepted", end=3600)
+    assert not timeline(replace(view, unowned=((START + 20, START + 3600),)), START + 3600).unowned
 
 
 def test_attempts_at_the_same_time_have_rows_of_their_own() -> None:

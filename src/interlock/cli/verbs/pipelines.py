@@ -302,7 +302,7 @@ def _amounts(limits: Limits) -> Iterator[str]:
     if limits.cost_usd:
         yield f"${limits.cost_usd:g}"
     if limits.wall_s:
-        yield f"{_time(limits.wall_s)} of work"
+        yield f"{_time(limits.wall_s)} of agents and gates"
 
 
 def _time(seconds: int) -> str:
