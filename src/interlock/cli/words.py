@@ -178,7 +178,7 @@ def gate_name(verdict_gate: str, stage: str) -> str:
 
 def traits(verdict: VerdictGiven) -> str:
     """What qualifies a verdict beside its status, in brackets."""
-    parts = []
+    parts = [verdict.tests] if verdict.tests else []
     if not verdict.hard and not verdict.by:
         parts.append("soft")
     if verdict.cached:

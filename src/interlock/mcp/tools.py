@@ -167,7 +167,7 @@ async def start_run(  # noqa: PLR0913 - an argument each
     return {"run": started[1], "next": "`get_run` with wait_s=45 waits until it needs a person or is over"}
 
 
-async def list_runs(program: Program, count: int = 20) -> Document:
+async def list_runs(program: Program, count: int = 10) -> Document:
     count = min(max(count, 1), _COUNT_MAX)
     return documents.runs_document(await program.document("list", "--json", f"--count={_COUNT_MAX + 1}"), count)
 
@@ -242,13 +242,11 @@ _READ = (
     "the run, its `attempt`, or gate `name`; brief: what the agent was told; artifact: document `name` of a stage."
 )
 _GET_RUN = (
-    "A run: phase, who must act, why, what next. Default: the only unfinished, else the newest. `run`: an id, its "
-    "start or end, or @ (newest). `wait_s` (to 600): first wait while it works."
+    "A run: phase, who must act, why, next step. Default: the unfinished, or newest. `run`: an id, its "
+    "start or end, or @ (newest). `wait_s` (to 600): wait while it works."
 )
 TOOLS = (
-    Tool(
-        list_pipelines, "The pipelines, valid or not; of one (name or file) all mistakes.", READS, documents.PIPELINES
-    ),
+    Tool(list_pipelines, "Pipelines, valid or not; of one (name or file) all mistakes.", READS, documents.PIPELINES),
     Tool(check, "Run a stage's gates (default: all) on the working tree.", RUNS_GATES, documents.CHECKED),
     Tool(
         start_run,
@@ -257,7 +255,7 @@ TOOLS = (
         documents.STARTED,
         where={"task": "say what is to be done"},
     ),
-    Tool(list_runs, "The newest runs; those that need a person first.", READS, documents.RUNS),
+    Tool(list_runs, "Newest runs, first those that need a person.", READS, documents.RUNS),
     Tool(get_run, _GET_RUN, READS, documents.RUN),
     Tool(
         get_attempt,
@@ -270,7 +268,7 @@ TOOLS = (
 )
 ANSWER = Tool(
     answer,
-    "Answer for a person. reject needs `comment`; `now`: a retry ends the attempt at work.",
+    "Answer for a person. reject needs `comment`; `now`: retry ends the attempt at work.",
     DECIDES,
     documents.ANSWERED,
     where={**_RUN, "action": f"one of {', '.join(get_args(Verb))}"},

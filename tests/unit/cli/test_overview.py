@@ -10,11 +10,11 @@ from tests.unit.cli.views import ASKED, RUN, attempt_of, run_of, stage_of
 from interlock.cli.overview import Around, run_page, status_page
 from interlock.cli.pages import full_page
 from interlock.cli.words import closing, wrapped
-from interlock.core.events import Action, AnswerTaken, Finding, VerdictStatus
+from interlock.core.events import Action, AnswerTaken, Finding, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.state import Phase
 from interlock.ports import Change
-from interlock.readmodel.history import AttemptPhase, Reply
+from interlock.readmodel.history import AttemptPhase, Reply, VerdictView
 from interlock.readmodel.reasons import Reason
 from interlock.readmodel.run import RunPhase, RunView, WaitView
 
@@ -71,6 +71,19 @@ def test_a_pause_that_says_the_reason_is_not_repeated() -> None:
     wait = WaitView("code", "code/1.1", "", "infrastructure", f"{why}: set it", ())
     view = run_of(stage_of("code", Phase.PAUSED), phase=RunPhase.WAITING, waits=(wait,), reasons=(lost,))
     assert "\n".join(said(view)).count(why) == 1
+
+
+def test_a_stage_tells_what_its_test_report_counts() -> None:
+    """Where it passed, too."""
+    given = VerdictGiven(AttemptId("code", 1, 1), "code/test", 1, VerdictStatus.PASSED, tests="1,991 tests, 4 skipped")
+    other = replace(given, gate="code/e2e", tests="1 test")
+    made = attempt_of("code", 1, AttemptPhase.ACCEPTED, verdicts=(VerdictView(9.0, given),))
+    one = said(run_of(stage_of("code", Phase.ACCEPTED, made)))
+    assert "✓ code           accepted  code/1.1 coder, 1,991 tests, 4 skipped" in one
+    made = replace(made, verdicts=(*made.verdicts, VerdictView(9.0, other)))
+    view = run_of(stage_of("code", Phase.ACCEPTED, made))
+    assert any(line.endswith("coder, 1,991 tests, 4 skipped (+1 report)") for line in said(view))
+    assert any("test         passed (1,991 tests, 4 skipped)" in click.unstyle(line) for line in full_page(view))
 
 
 def test_status_has_no_history() -> None:
