@@ -27,7 +27,7 @@ from interlock.ports import InfrastructureError, UsageError
 from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import OVER, RunPhase, RunView, attempt_word, stage_word
 from interlock.service.diffs import is_withheld
-from interlock.service.formats import ago, cost, done, duration
+from interlock.service.formats import ago, cost, done, duration, ordinal
 from interlock.text.cleaning import plain, visible, without_place
 from interlock.web.changes import Changes, Ends, anchor, changes, finding_id
 from interlock.web.decisions import Stale, put
@@ -277,6 +277,7 @@ def _templates() -> Environment:
         "said": _said,
         "sentence": lambda text: text[:1].upper() + text[1:],
         "lasted": duration,
+        "ordinal": ordinal,
         "number": lambda number: f"{number:,}",
         "spent": _spent,
         "usage": _usage,

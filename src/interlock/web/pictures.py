@@ -16,7 +16,7 @@ from interlock.core.pipeline import Pipeline
 from interlock.core.state import Phase
 from interlock.readmodel.history import AttemptPhase, AttemptView, Span
 from interlock.readmodel.run import OVER, RunPhase, RunView, StageView, attempt_word, stage_word
-from interlock.service.formats import duration
+from interlock.service.formats import duration, ordinal
 
 FULL = 100.0  # percent: the whole axis
 _SHOWN_MAX, _SHOWN_LEAST, _SHOWN_ALL = 100, 20, 600  # attempts of a stage, the newest; of all stages about
@@ -33,7 +33,6 @@ _TICK = 8.0  # percent: the least distance of two ticks
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)  # seconds
 
 ASKED, _FOR_YOU = "asked", "waiting for you"
-_ROUNDS = {2: "second", 3: "third"}
 _WORDS: dict[str, str] = {Phase.PAUSED: "paused, needs you"}
 _ICONS: dict[str, str] = {
     ASKED: "?", Phase.ACCEPTED: "✓", Phase.REJECTED: "✗", Phase.WORKING: "▶", Phase.JUDGING: "◆", Phase.PAUSED: "‖",
@@ -129,7 +128,7 @@ def _node(stage: StageView, run: RunPhase, needs: tuple[str, ...], depth: int) -
     phase, word = _stage_state(stage, run)
     tried = len(stage.attempts)
     attempts = f"{tried} attempt{'' if tried == 1 else 's'}" if tried else ""
-    rounds = f"{_ROUNDS.get(stage.epoch, f'{stage.epoch}th')} round" if stage.epoch > 1 else ""
+    rounds = f"{ordinal(stage.epoch)} time through" if stage.epoch > 1 else ""
     newest = {attempt.id.item: attempt for attempt in stage.attempts if attempt.id.item}
     cells = tuple(_cell(item, attempt, run) for item, attempt in newest.items())
     return Node(

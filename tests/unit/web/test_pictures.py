@@ -233,7 +233,7 @@ def test_loops_say_how_often_they_were_taken() -> None:
         ("code", "plan", 2, 3), ("code", "code", 0, 3),
     ]  # fmt: skip
     assert shown.data["edges"] == [["plan", "code"]]
-    assert shown.nodes[1].detail == "2 attempts, second round"
+    assert shown.nodes[1].detail == "2 attempts, 2nd time through"
 
 
 def test_items_of_a_stage_are_cells_with_their_newest_attempt() -> None:
