@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.web.views import START, attempt, pipeline, run, stage, verdict
 
-from interlock.web.pictures import FULL, Bar, Timeline, depths, fold, graph, position, timeline
+from interlock.web.axis import FULL, fold, position
+from interlock.web.pictures import Bar, Timeline, depths, graph, timeline
 
 
 def bars(shown: Timeline) -> list[Bar]:
