@@ -303,6 +303,20 @@ def test_validate_says_all_mistakes_on_stderr(repository: Path):
     assert found["pipelines"][0]["mistakes"][0]["line"] == 5
 
 
+def test_a_mistake_in_an_included_file_is_told_once(repository: Path):
+    pipeline = "version: 1\ninclude: [.interlock/shared.yaml]\nstages:\n  code: {run: 'true'}\n"
+    shared = "agents:\n  own: {use: codex, modle: x}\n"
+    files = {
+        "interlock.yaml": pipeline,
+        ".interlock/pipelines/b.yaml": pipeline.replace(".interlock/", "../"),
+        ".interlock/shared.yaml": shared,
+    }
+    committed(repository, files)
+    lines = interlock(repository, "validate").err.splitlines()
+    assert [line.split(":")[0] for line in lines].count(".interlock/shared.yaml") == 1, lines
+    assert any(line.endswith("b.yaml: not valid: 1 mistake (named above)") for line in lines), lines
+
+
 def test_validate_reads_what_it_resolved(repository: Path):
     committed(repository, {"interlock.yaml": TOUCHES})
     said = interlock(repository, "validate", "--resolved")

@@ -184,6 +184,13 @@ def test_where_they_are_laid_out_says_nothing_and_never_changes(world: World, ba
 # --- reports against the baseline ----------------------------------------------------------------
 
 
+def test_a_verdict_counts_the_tests_of_its_report(world: World, base: str) -> None:
+    report = suite(a="passed", b="failed")
+    assert world.judge(reporting(report, 1), base, base, subject=base_of("code")).tests == "2 tests, 1 failed"
+    assert world.judge(reporting(suite(a="passed")), base, base, subject=base_of("code")).tests == "1 test"
+    assert world.judge(run_gate("true"), base, base, subject=base_of("code")).tests == ""
+
+
 def test_a_report_becomes_the_baseline_of_later_ones(world: World, base: str) -> None:
     before = world.judge(reporting(suite(a="passed", b="passed")), base, base, subject=base_of("code"))
     assert before.status is PASSED

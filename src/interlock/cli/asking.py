@@ -26,7 +26,7 @@ from interlock.service.answers import NOT_SEEN
 from interlock.text.cleaning import count, plain, plain_patch
 
 _OFFER = "[a]pprove, [r]eject, [d]iff, [l]ater"
-_WHAT_IS_WRONG = "what is wrong (the next attempt gets this text; Ctrl-C: back)"
+_WHAT_IS_WRONG = "what is wrong (the next attempt gets this text; Esc: back)"
 _STAT_WIDTH = 100
 _FILES_MAX = 30
 _CONTEXT_MAX = 8  # lines
@@ -135,12 +135,12 @@ class Asking:
                 self.said = f"✗ the answer to {subject} was refused: {safe(event.why)}"
 
     def _reject(self, wait: WaitView, reader: Keys) -> bool:
-        with reader.released():
+        with reader.lines() as read:
             try:
-                why = prompt(f"{wait.subject}: {_WHAT_IS_WRONG}")
-            except click.Abort:
+                why = prompt(f"{wait.subject}: {_WHAT_IS_WRONG}", read=read)
+            except click.Abort:  # Ctrl-C or Esc; what was typed before is nobody's comment
                 why = ""
-        if not why or keys.ESCAPE in why:  # Esc goes back; what was typed with it is nobody's comment
+        if not why:
             self.said = "not rejected"
             return False
         request = AnswerRequest(

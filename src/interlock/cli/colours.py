@@ -12,6 +12,8 @@ from typing import Literal
 
 import click
 
+from interlock.ports import Change
+
 Color = Literal["auto", "always", "never"]
 _BODY = {"+": "green", "-": "red"}
 
@@ -32,6 +34,12 @@ def coloured_diff(patch: str) -> Iterator[str]:
         elif line.startswith("@@"):
             in_body = True
         yield f"{_coloured(line, in_body=in_body)}\n"
+
+
+def stat_line(change: Change, name: str) -> str:
+    """`M a.py +1 -2`, with the colours that git gives to what is added and removed."""
+    added, removed = click.style(f"+{change.added}", fg="green"), click.style(f"-{change.removed}", fg="red")
+    return f"{change.status} {name} {added} {removed}"
 
 
 def show_in_pager(lines: Iterator[str], *, color: bool | None = None) -> None:

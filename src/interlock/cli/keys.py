@@ -12,7 +12,7 @@ import signal
 import termios
 import threading
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TextIO
@@ -78,6 +78,41 @@ class Keys:
         finally:
             self._begin()
             self.forget()
+
+    @contextmanager
+    def lines(self) -> Iterator[Callable[[], str]]:
+        """As `released`, with a function that reads a line: it is empty at Esc, at once and without Enter."""
+        with self.released():
+            before = termios.tcgetattr(self._fd)
+            ending = [*before[:6], [*before[6]]]
+            ending[6][termios.VEOL] = ESCAPE.encode()
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, ending)
+            try:
+                yield self._line
+            finally:
+                termios.tcsetattr(self._fd, termios.TCSADRAIN, before)
+
+    def _line(self) -> str:
+        line = b""
+        while piece := os.read(self._fd, _BYTES):
+            line += piece
+            if line.endswith(b"\n"):
+                return line.decode("utf-8", "replace")
+            if line.endswith(ESCAPE.encode()):
+                if not self._goes_on():
+                    return ""
+                line = line[:-1]  # of an arrow or another key, which means nothing here
+        return ""
+
+    def _goes_on(self) -> bool:
+        """Whether more follows an Esc at once: then it was the beginning of another key's name. It is dropped."""
+        before = termios.tcgetattr(self._fd)
+        tty.setcbreak(self._fd, termios.TCSANOW)
+        try:
+            rest = os.read(self._fd, _BYTES) if select.select([self._fd], [], [], _SETTLE_S)[0] else b""
+            return bool(rest) and not rest.endswith(ESCAPE.encode())
+        finally:
+            termios.tcsetattr(self._fd, termios.TCSANOW, before)
 
     def _begin(self) -> None:
         if self._before is not None or not _is_in_foreground(self._fd):

@@ -51,6 +51,7 @@ class LiveScreen:
         self._drawn_at = 0.0
         self._asked = ""  # the question on the screen
         self._view: RunView | None = None
+        self._size = self._console.size
 
     def __enter__(self) -> LiveScreen:
         if self._asking is not None:
@@ -100,6 +101,14 @@ class LiveScreen:
             self._live.stop()
             self._live = None
 
+    def _clear(self) -> None:
+        """The screen has another size: its lines are not where they were, so all of it is drawn anew."""
+        if self._live is not None:
+            self._live.stop()
+        self._console.clear()
+        self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
+        self._live.start()
+
     def _draw(self, now: float, *, last: bool = False) -> None:
         self._drawn_at = now
         if self._live is None:
@@ -107,7 +116,10 @@ class LiveScreen:
         view = self._view = self._service.describe_run(self._run)
         asking = self._asking
         self._asked = asking.question(view) if asking is not None else ""
-        width, height = self._console.size
+        width, height = size = self._console.size
+        if size != self._size:
+            self._clear()
+            self._size = size
         if asking is not None and self._asked:
             asking.is_drawn = True
         wait = asking.current(view) if asking is not None else None

@@ -207,7 +207,14 @@ def _state(stage: StageView, *, is_pause_told: bool) -> str:
         case Phase.JUDGING if newest and newest.asked:
             return f"{newest.id} waits for a person: {', '.join(gate_name(gate, stage.id) for gate in newest.asked)}"
         case _:
-            return f"{newest.id} {_worker(newest)}{_overridden(newest)}".rstrip() if newest else ""
+            return f"{newest.id} {_worker(newest)}{_tests(newest)}{_overridden(newest)}".rstrip() if newest else ""
+
+
+def _tests(attempt: AttemptView) -> str:
+    """What the test report on it counts; the first of several."""
+    newest = {item.verdict.gate: item.verdict.tests for item in attempt.verdicts if item.verdict.tests}
+    more = f" (+{count(len(newest) - 1, 'report')})" if len(newest) > 1 else ""
+    return f", {next(iter(newest.values()))}{more}" if newest else ""
 
 
 def _worker(attempt: AttemptView) -> str:

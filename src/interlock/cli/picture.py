@@ -19,7 +19,7 @@ from interlock.core.pipeline import GateKind, Pipeline
 from interlock.core.state import Phase
 from interlock.readmodel.history import AttemptPhase, AttemptView, VerdictView
 from interlock.readmodel.reasons import alike
-from interlock.readmodel.run import OVER, RunPhase, RunView, StageView, WaitView
+from interlock.readmodel.run import OVER, RunPhase, RunView, StageView, WaitView, attempt_word
 from interlock.service.formats import count, duration, paid
 
 _REJECTIONS_SHOWN = 2
@@ -261,7 +261,7 @@ def _row(stage: StageView, run: RunPhase, now: float) -> tuple[Text, ...]:
         Text(f"{mark} {stage.id}", style=style),
         _word(stage, word, style),
         Text(number, style="dim"),
-        Text(_time(newest, now) if newest else ""),
+        Text(_time(newest, run, now) if newest else ""),
         Text(_who(stage, newest), style="dim"),
     )
 
@@ -276,10 +276,10 @@ def _who(stage: StageView, newest: AttemptView | None) -> str:
     return f"{newest.agent} ({safe(newest.model, 40)})" if newest.model else newest.agent
 
 
-def _time(attempt: AttemptView, now: float) -> str:
+def _time(attempt: AttemptView, run: RunPhase, now: float) -> str:
     if attempt.cached:
         return "cached"
-    if attempt.phase is AttemptPhase.WORKING:
+    if attempt_word(attempt, run) == AttemptPhase.WORKING:
         return duration(now - attempt.started_at)
     return "" if attempt.worked_s is None else duration(attempt.worked_s)
 

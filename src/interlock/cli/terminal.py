@@ -12,7 +12,7 @@ import select
 import shutil
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 from typing import TextIO
@@ -107,15 +107,17 @@ def signals_as_interrupt() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def prompt(question: str, default: str = "", *, show_default: bool = True) -> str:
+def prompt(
+    question: str, default: str = "", *, show_default: bool = True, read: Callable[[], str] | None = None
+) -> str:
     """What the person types, without surrounding blanks; the default for an empty line. Raises click.Abort at Ctrl-C
-    and at the end of the input.
+    and at the end of the input. `read` reads the line once there is something to read; else it is `readline`.
 
     No Ctrl-C is lost: `input` misses one that comes right before it begins to read, so a pipe wakes the reader.
     """
     hint = f" [{default}]" if default and show_default else ""
     while True:
-        if typed := _read_line(f"{question}{hint}: ").strip() or default:
+        if typed := _read_line(f"{question}{hint}: ", read).strip() or default:
             return typed
 
 
@@ -126,13 +128,13 @@ def confirm(question: str) -> bool:
     return typed.startswith("y")
 
 
-def _read_line(question: str) -> str:
+def _read_line(question: str, read: Callable[[], str] | None = None) -> str:
     try:
         with _wakeup_pipe() as wake:
             click.echo(question, nl=False, err=True)
             while sys.stdin not in select.select([sys.stdin, wake], [], [])[0]:
                 os.read(wake, _WAKE_BYTES)  # the signal handler runs before this call
-            line = sys.stdin.readline()  # a terminal gives whole lines
+            line = read() if read else sys.stdin.readline()  # a terminal gives whole lines
     except KeyboardInterrupt:
         line = ""
     if not line:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+
+import click
 
 from interlock.core.events import Finding, VerdictGiven, VerdictStatus
 from interlock.core.limits import LimitUsage
@@ -78,6 +81,7 @@ _IDLE_MARKS: dict[str, tuple[str, str]] = {
     NOT_BEGUN: ("·", "bright_black"),
 }
 _NAMED_MAX = 20
+_COMMAND = re.compile(r"\s*(?:next: )?interlock ")
 NARROWEST = 20  # columns
 
 
@@ -178,7 +182,7 @@ def gate_name(verdict_gate: str, stage: str) -> str:
 
 def traits(verdict: VerdictGiven) -> str:
     """What qualifies a verdict beside its status, in brackets."""
-    parts = []
+    parts = [verdict.tests] if verdict.tests else []
     if not verdict.hard and not verdict.by:
         parts.append("soft")
     if verdict.cached:
@@ -205,6 +209,19 @@ def wrapped(lines: Iterable[str], width: int) -> Iterator[str]:
     for line in lines:
         is_command = line.startswith((" ", "next: "))
         yield from [line] if is_command or width <= NARROWEST else textwrap.wrap(line, width, break_on_hyphens=False)
+
+
+def folded(lines: Iterable[str], width: int) -> Iterator[str]:
+    """As `wrapped`, for a page: what goes on is indented by four more."""
+    for line in lines:
+        if width <= NARROWEST or len(click.unstyle(line)) <= width or _COMMAND.match(line):
+            yield line
+            continue
+        indent = " " * (len(line) - len(line.lstrip()) + 4)
+        yield from textwrap.wrap(
+            line, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False,
+            replace_whitespace=False,
+        )  # fmt: skip
 
 
 def ended(phase: str, why: str) -> str:

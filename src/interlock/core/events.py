@@ -221,6 +221,7 @@ class VerdictGiven:
     usage: Usage = USAGE_UNKNOWN  # of reviewers
     notes: tuple[str, ...] = ()
     quota: bool = False  # errored, and it waits for the quota of a reviewer: not counted as a try
+    tests: str = ""  # what its test report counts, as `1,991 tests, 2 failed, 4 skipped`
 
     @property
     def decided(self) -> bool:

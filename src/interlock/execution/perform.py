@@ -205,6 +205,7 @@ def _evaluate_gate(world: World, context: Context, effect: EvaluateGate, cancel:
         usage=judgement.usage,
         notes=world.workspaces.removal_notes(),
         quota=errored and judgement.quota,
+        tests=judgement.tests,
     )
 
 

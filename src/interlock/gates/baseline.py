@@ -22,7 +22,7 @@ from enum import StrEnum
 
 from interlock.core.events import Finding, Severity
 from interlock.core.pipeline import Baseline, Expect, Gate, Tests
-from interlock.gates.reports.junit import RanTest, Status, belongs, counted, file_of, names_files
+from interlock.gates.reports.junit import RanTest, Status, belongs, counted, file_of, in_numbers, names_files
 
 _SHOWN_MAX = 5  # names of tests in one line
 
@@ -35,6 +35,7 @@ class Comparison:
     findings: tuple[Finding, ...]
     notes: tuple[Finding, ...] = ()
     explained: bool = False
+    tests: str = ""  # how many there are
 
 
 def compare(
@@ -61,7 +62,7 @@ def compare(
     )
     failing = sum(test.status is Status.FAILED for test in tests)
     notes = (*(_tolerated_on_base(tests) if lenient else ()), *_notes(tests))
-    return Comparison(findings, notes, explained=failing > 0)
+    return Comparison(findings, notes, explained=failing > 0, tests=in_numbers(tests))
 
 
 def only_worse(gate: Gate) -> bool:

@@ -112,7 +112,8 @@ def _judgement_of(request: GateRequest, runs: Sequence[CommandRun]) -> Judgement
 def _judge_run(request: GateRequest, ran: CommandRun) -> Judgement:
     judgement = verdict(request, ran)
     findings = bounded(outside_of(judgement.findings, ran.tree), secret=bool(request.gate.held_out))
-    return replace(judgement, findings=findings, evidence=ran.evidence)
+    tests = "" if request.gate.held_out else judgement.tests
+    return replace(judgement, findings=findings, evidence=ran.evidence, tests=tests)
 
 
 def _combine(judgements: Sequence[Judgement]) -> Judgement:
@@ -219,7 +220,7 @@ def verdict(request: GateRequest, ran: CommandRun) -> Judgement:
     findings = (*silent, *compared.findings, *_exit(request, ran, compared))
     status = VerdictStatus.FAILED if findings else VerdictStatus.PASSED
     notes = (*compared.notes, *_without_canary(ran), *_changes_files(ran, request.gate.command))
-    return Judgement(status, (*findings, *notes))
+    return Judgement(status, (*findings, *notes), tests=compared.tests)
 
 
 def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:

@@ -13,6 +13,7 @@ from interlock.mcp.tool import Document, Schema, ToolError
 
 OVER = ("accepted", "cancelled", "stopped")
 MOVING = ("running", "sleeping")
+_DONE = ("accepted", "skipped")  # stages
 _PHASES = (*MOVING, "waiting", "interrupted", *OVER)  # of a run that can be read
 _LIST_MAX, _FULL_MAX = 20, 200  # entries of a list, in a compact and in a full answer
 _GATES_MAX, _REASONS_MAX, _EARLIER_MAX = 8, 5, 5
@@ -43,7 +44,7 @@ _STAGES = _each(id=_S, phase=_S, attempts=_I)
 PIPELINES = _of("valid pipelines", valid=_B, pipelines=_each(name=_S, valid=_B, mistakes=_FINDINGS))
 CHECKED = _of("passed gates next", passed=_B, gates=_GATES, next=_S)
 STARTED = _of("run next", run=_S, next=_S)
-RUNS = _of("runs", runs=_each(id=_S, phase=_S, task=_S))
+RUNS = _of("runs", runs=_each(id=_S, phase=_S, who_acts=_S, needs=_S))
 RUN = _of(
     "id phase who_acts next stages", id=_S, phase={"enum": list(_PHASES)},
     who_acts={"enum": ["person", "run", "nobody"]}, waits=_WAITS, reasons=_REASONS, next=_S, stages=_STAGES,
@@ -107,7 +108,8 @@ def run_document(run: Document, *, full: bool, answers: bool) -> Document:
         every |= {name: value for name, value in run.items() if name not in every}
         return _bounded(every)
     reasons, more_reasons = _first(run["reasons"], _REASONS_MAX, _FULL)
-    stages, more_stages = _first(_unsettled_first(run["stages"]), _LIST_MAX, _FULL)
+    open_stages = [each for each in run["stages"] if each["phase"] not in _DONE]
+    stages, more_stages = _first(open_stages, _LIST_MAX, _FULL)
     document = {
         **head,
         "why": _cut(run["why"]),
@@ -117,6 +119,7 @@ def run_document(run: Document, *, full: bool, answers: bool) -> Document:
         "next": next_step,
         "stages": [_kept({**_some(each, "id", "phase"), "attempts": len(each["attempts"])}) for each in stages],
         "more_stages": more_stages,
+        "stages_done": len(run["stages"]) - len(open_stages),
         "overrides": run["overrides"],
         "branch": run["branch"],
         "spent": _spent(run["spent"]),
@@ -151,6 +154,7 @@ def attempt_document(run: str, attempts: Sequence[Document], *, full: bool, gate
     document |= {
         "next": _next_of_attempt(attempt),
         "passed": [one["gate"] for one in newest if one not in told],
+        "tests": {one["gate"]: one["tests"] for one in newest if one not in told and one["tests"]},
         "override_by": attempt["override_by"],
         "claim": _cut(attempt["claim"]),
         "earlier": [_earlier(one) for one in attempts[-1 - _EARLIER_MAX : -1]],
@@ -162,8 +166,20 @@ def attempt_document(run: str, attempts: Sequence[Document], *, full: bool, gate
 
 
 def _run_row(run: Document) -> Document:
-    row = {**_some(run, "id", "phase"), "task": _cut(run["task"], _TASK_MAX)}
-    return _kept({**row, "why": _cut(run["why"], 2 * _TASK_MAX)})
+    row = {**_some(run, "id", "phase"), "who_acts": who_acts(run["phase"]), "task": _cut(run["task"], _TASK_MAX)}
+    return _kept({**row, "needs": _needs(run), "why": _cut(run["why"], 2 * _TASK_MAX)})
+
+
+def _needs(run: Document) -> str:
+    """What a person has to do, and what the first of several waits is about."""
+    if run["phase"] == "interrupted":
+        return "`interlock resume`"
+    waits = run.get("waits") or ()
+    if not waits:
+        return ""
+    first, more = waits[0], f" and {len(waits) - 1} more" if len(waits) > 1 else ""
+    about = _cut(first["subject"] or first["stage"] or "run")
+    return f"{first['reason']} of {about}{more}: {_cut(first['detail'], _TASK_MAX)}"
 
 
 def _next_of_run(run: Document, *, answers: bool) -> str:
@@ -197,13 +213,6 @@ def _reason(reason: Document) -> Document:
     times = reason["times"] if reason["times"] > 1 else 0
     more = reason["findings"] - 1 if reason["findings"] > 1 else 0
     return _kept({**kept, "times": times, "more_findings": more, "soft": not reason["hard"]})
-
-
-def _unsettled_first(stages: Sequence[Document]) -> list[Document]:
-    """In their order, if all of them are shown."""
-    if len(stages) <= _LIST_MAX:
-        return list(stages)
-    return sorted(stages, key=lambda stage: stage["phase"] in ("accepted", "skipped"))
 
 
 def _spent(spent: Document) -> Document:
@@ -245,7 +254,9 @@ def _verdict(verdict: Document, most: int, offset: int, *, full: bool) -> Docume
     }
     if full:
         return {**verdict, **told}
-    return _kept({**_some(verdict, "gate", "status", "by"), **told, "soft": not verdict["hard"]}, always=("findings",))
+    return _kept(
+        {**_some(verdict, "gate", "status", "by", "tests"), **told, "soft": not verdict["hard"]}, always=("findings",)
+    )
 
 
 def _earlier(attempt: Document) -> Document:

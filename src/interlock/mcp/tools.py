@@ -169,7 +169,7 @@ async def start_run(  # noqa: PLR0913 - an argument each
     return {"run": started[1], "next": "`get_run` with wait_s=45 waits until it needs a person or is over"}
 
 
-async def list_runs(program: Program, count: int = 20) -> Document:
+async def list_runs(program: Program, count: int = 10) -> Document:
     count = min(max(count, 1), _COUNT_MAX)
     return documents.runs_document(await program.document("list", "--json", f"--count={_COUNT_MAX + 1}"), count)
 
@@ -253,7 +253,7 @@ _READ = (
     "the run, `attempt`, or gate `name`; brief: what the agent was told; artifact: document `name`."
 )
 _GET_RUN = (
-    "A run: phase, who must act, why, what next. Default: the only unfinished, else the newest. `run`: an id, its "
+    "A run: phase, who must act, why, next step. Default: the unfinished, or newest. `run`: an id, its "
     "start or end, or @ (newest). `wait_s` (to 600): wait while it works."
 )
 TOOLS = (
@@ -266,7 +266,7 @@ TOOLS = (
         documents.STARTED,
         where={"task": "say what is to be done"},
     ),
-    Tool(list_runs, "The newest runs; those that need a person first.", READS, documents.RUNS),
+    Tool(list_runs, "Newest runs, first those that need a person.", READS, documents.RUNS),
     Tool(get_run, _GET_RUN, READS, documents.RUN),
     Tool(
         get_attempt,

@@ -185,6 +185,7 @@ class Judgement:
     usage: Usage = Usage()  # of reviewers
     retry_at: float = 0.0  # when a quota resets
     quota: bool = False  # errored because of a quota and for no other reason
+    tests: str = ""  # what a test report counts, as `1,991 tests, 2 failed, 4 skipped`
 
 
 class Gates(Protocol):

@@ -43,6 +43,8 @@ from interlock.core.ids import AttemptId
 from interlock.core.state import RunState
 from interlock.core.values import changed
 
+Span = tuple[float, float]  # from when to when
+
 
 class AttemptPhase(StrEnum):
     WORKING = "working"
@@ -115,7 +117,8 @@ def taken_before(replies: Iterable[Reply], reply: Reply) -> Reply | None:
 
 @dataclass(slots=True)
 class Past:
-    """Of a run: every attempt, verdict and answer, oldest first."""
+    """Of a run: every attempt, verdict and answer, oldest first. `unowned` is from the last event of each owner to the
+    first of the next one: nobody saw when its process ended."""
 
     attempts: dict[str, dict[AttemptId, AttemptView]] = field(default_factory=dict)  # by stage
     base: list[VerdictView] = field(default_factory=list)
@@ -123,6 +126,8 @@ class Past:
     skipped: dict[str, str] = field(default_factory=dict)
     replies: list[Reply] = field(default_factory=list)
     refused: int = 0
+    unowned: list[Span] = field(default_factory=list)
+    at: float = 0.0  # of the newest event
 
     def attempt(self, attempt: AttemptId) -> AttemptView | None:
         return self.attempts.get(attempt.stage, {}).get(attempt)
@@ -152,8 +157,15 @@ class History:
         self.grow(records)
         for record in records:
             if record.seq > self.seen:
+                _pass_time(self.past, record)
                 _see(self.past, record)
                 self.seen = record.seq
+
+
+def _pass_time(past: Past, record: Recorded) -> None:
+    if type(record.event) is OwnerChanged and past.at < record.at:
+        past.unowned.append((past.at, record.at))
+    past.at = record.at
 
 
 def _see(past: Past, record: Recorded) -> None:

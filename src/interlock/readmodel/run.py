@@ -22,7 +22,7 @@ from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.plan import plan
 from interlock.core.state import Phase, RunState, Spending, StageState
 from interlock.readmodel.costs import Costs, costs
-from interlock.readmodel.history import AttemptPhase, AttemptView, History, Past, Reply, VerdictView
+from interlock.readmodel.history import AttemptPhase, AttemptView, History, Past, Reply, Span, VerdictView
 from interlock.readmodel.reasons import Reason, reasons
 
 NOT_BEGUN = "not begun"
@@ -124,6 +124,7 @@ class RunView(RunSummary):
     costs: Costs
     replies: tuple[Reply, ...] = ()  # every answer, and what became of it
     reasons: tuple[Reason, ...] = ()  # why it is not accepted
+    unowned: tuple[Span, ...] = ()  # when nobody ran it
 
     def stage(self, stage_id: str) -> StageView:
         """Raises KeyError."""
@@ -158,6 +159,7 @@ def describe(pipeline: Pipeline, history: History, owner: str = "") -> RunView:
         costs=costs(pipeline, state, past),
         replies=tuple(past.replies),
         reasons=tuple(reasons(state, past)),
+        unowned=tuple(past.unowned),
     )
 
 

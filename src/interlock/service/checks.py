@@ -75,6 +75,8 @@ class Checked:
 
     def traits(self, *, allowed: bool) -> Iterator[str]:
         """What qualifies the result. `allowed`: with the pipelines that allow it."""
+        if self.judgement is not None and self.judgement.tests:
+            yield self.judgement.tests
         if self.judgement is not None and self.judgement.cached:
             yield "cached"
         if self.judgement is not None and self.judgement.flaky:

@@ -65,6 +65,12 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{ending}"
 
 
+def ordinal(number: int) -> str:
+    """`1st`, `2nd`, `11th`, `23rd`."""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th") if number % 100 not in (11, 12, 13) else "th"
+    return f"{number}{ending}"
+
+
 def size(bytes_count: int) -> str:
     """`0 B`, `12 kB`, `3.4 MB`: powers of a thousand."""
     amount = float(bytes_count)
@@ -137,4 +143,6 @@ def done(attempts: int, reviews: int = 0) -> str:
 
 
 def spent(view: RunSummary) -> str:
-    return ", ".join([count(view.spent.attempts, "attempt"), *paid(view.spent), duration(view.spent.wall_s)])
+    """The time is that in which an agent or a gate was at work."""
+    time_s = f"{duration(view.spent.wall_s)} of agents and gates"
+    return ", ".join([count(view.spent.attempts, "attempt"), *paid(view.spent), time_s])

@@ -7,11 +7,12 @@ withholds is named.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from itertools import groupby
+from urllib.parse import quote
 
 from interlock.core.events import Finding
 from interlock.core.pipeline import ARTIFACTS
@@ -23,6 +24,7 @@ from interlock.service.diffs import is_withheld, visible_diff
 from interlock.text.cleaning import count, plain, visible
 from interlock.text.globs import matches_any
 from interlock.text.patches import Bounds, FilePatch, Hunk, Row, read_patch
+from interlock.web.hunks import DrawnHunk, asked_lines, gaps_of, joined
 from interlock.web.rendering import LINE_MAX, Colours, Line, drawn_lines
 
 _BOUNDS = Bounds(lines=6_000, of_file=3_000, characters=3_000_000)
@@ -49,11 +51,14 @@ _MODES = {"100644": "a file", "100755": "an executable file", "120000": "a link"
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """What is compared: two commits or trees. `command` prints all of it."""
+    """What is compared: two commits or trees. `command` prints all of it. `address` is that of the page that shows it,
+    where lines beside the change are asked for; `more` are those that were."""
 
     old: str
     new: str
     command: str
+    address: str = ""
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,7 @@ class Part:
     lines: tuple[Line, ...] = ()
     findings: tuple[PlacedFinding, ...] = ()
     size: int = 1
+    more: tuple[int, int] = (0, 0)  # the lines above a place, or at its end, that can be shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,8 @@ class File:
     found: int = 0
     folded: str = ""
     dropped: int = 0
+    digest: str = ""  # of its change: the mark that it was viewed belongs to it
+    key: str = ""  # its path as findings name it
 
     @property
     def folder(self) -> str:
@@ -116,9 +124,7 @@ class Changes:
     placed: frozenset[str]  # the ids of findings that are shown
     command: str
     digest: str  # of all that is shown
-
-
-_DrawnHunk = tuple[tuple[str, str], tuple[Line, ...]]  # its place: line numbers, and what stands there
+    address: str = ""  # of the page that shows more lines: `FILE:FIRST-LAST` is added to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,7 @@ class _Drawn:
     """A file whose hunks have titles and lines."""
 
     patch: FilePatch
-    hunks: tuple[_DrawnHunk, ...]
+    hunks: tuple[DrawnHunk, ...]
     hides: bool = False  # an added line has characters that cannot be seen
 
 
@@ -170,7 +176,8 @@ def changes(workspaces: Workspaces, view: RunView, ends: Ends, verdicts: Sequenc
     draw = _drawn if len(found.patch) <= _KEPT_MAX else _drawn.__wrapped__
     drawn = draw(found.patch[:_PATCH_MAX])
     findings, source = _placed(verdicts), _Source(workspaces, view, ends.new)
-    files = tuple(_closed(list(_files(drawn[:_FILES_MAX], findings, source))))
+    wanted = asked_lines(ends.more)
+    files = tuple(_closed(list(_files(drawn[:_FILES_MAX], findings, source, wanted))))
     changed = {plain(each.patch.path, FILE_MAX) for each in drawn}
     others = sorted({each.finding.file for each in findings} - changed)
     elsewhere = tuple(_elsewhere(path, path in found.left_out, findings, source) for path in others)
@@ -188,13 +195,18 @@ def changes(workspaces: Workspaces, view: RunView, ends: Ends, verdicts: Sequenc
         len(drawn),
         frozenset(each.id for file in (*files, *elsewhere) for each in _all_findings(file)),
         ends.command,
-        sha256(repr((ends, findings, notes)).encode("utf-8", "replace")).hexdigest()[:16],
+        _digest(ends, findings, notes),
+        ends.address + "".join(f"more={quote(each)}&" for each in ends.more) if ends.address else "",
     )
 
 
 def not_shown(workspaces: Workspaces, view: RunView, old: str, new: str, left_out: tuple[str, ...]) -> str:
     """What a page leaves out of a change, in words; empty if it shows all of it. `left_out` are withheld files."""
     return _not_shown(_Asked(old, new, left_out, lambda: visible_diff(workspaces, view, old, new).patch))
+
+
+def _digest(*parts: object) -> str:
+    return sha256(repr(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def finding_id(verdict: VerdictView, number: int) -> str:
@@ -241,35 +253,45 @@ def _elsewhere(path: str, is_left_out: bool, findings: Sequence[PlacedFinding], 
     return _with_findings(_Drawn(FilePatch(path, path, "changed"), ()), file, _of_file(findings, path), source)
 
 
-def _with_findings(drawn: _Drawn, file: File, found: Sequence[PlacedFinding], source: _Source) -> File:
-    """The file with its parts: its hunks, excerpts for findings at other lines, and the findings behind their lines."""
+def _with_findings(
+    drawn: _Drawn, file: File, found: Sequence[PlacedFinding], source: _Source, asked: Collection[int] = ()
+) -> File:
+    """The file with its parts: its hunks, excerpts for findings at other lines and of what is `asked` for, and the
+    findings behind their lines."""
     hunks = list(drawn.hunks)
     shown = {line.new for _, lines in hunks for line in lines}
     wanted = {each.finding.line for each in found} - shown - {0}
-    if wanted and drawn.patch.status != "deleted" and not drawn.patch.is_binary:
-        hunks += _excerpts(drawn, wanted, source)
-        hunks.sort(key=lambda hunk: next(line.new or line.old for line in hunk[1]))
+    near = {number + by for number in wanted for by in range(-_NEAR, _NEAR + 1)} | set(asked)
+    if near and drawn.patch.status != "deleted" and not drawn.patch.is_binary:
+        hunks += _excerpts(drawn, near, source)
+        hunks = list(joined(sorted(hunks, key=lambda hunk: next(line.new or line.old for line in hunk[1]))))
         shown = {line.new for _, lines in hunks for line in lines}
     at: dict[int, list[PlacedFinding]] = {}
     for each in found:
         at.setdefault(each.finding.line if each.finding.line in shown else 0, []).append(each)
-    parts = [part for place, lines in hunks for part in _parts(place, lines, at)]
+    gaps = (
+        gaps_of(hunks, is_cut=bool(drawn.patch.dropped))
+        if file.status in ("changed", "renamed")
+        else [(0, 0)] * (len(hunks) + 1)
+    )
+    parts = [
+        replace(part, more=gap) if part.kind == "place" else part
+        for gap, (place, lines) in zip(gaps, hunks, strict=False)
+        for part in _parts(place, lines, at)
+    ]
+    if any(gaps[-1]):
+        parts.append(Part("place", more=gaps[-1]))
     if drawn.patch.status in ("added", "deleted"):
         parts = parts[1:]  # the one place is the whole file
     return replace(file, parts=tuple(parts), findings=tuple(at.get(0, ())), found=len(found))
 
 
-def _excerpts(drawn: _Drawn, wanted: set[int], source: _Source) -> Iterator[_DrawnHunk]:
-    """Lines that did not change, around those that are wanted."""
+def _excerpts(drawn: _Drawn, wanted: set[int], source: _Source) -> Iterator[DrawnHunk]:
+    """Lines that did not change, of those that are wanted."""
     lines = source.lines(drawn.patch.path)
     changed = [line for _, rows in drawn.hunks for line in rows]
     shown = {line.new for line in changed}
-    near = {
-        number
-        for line in wanted
-        if line <= len(lines)
-        for number in range(max(1, line - _NEAR), min(len(lines), line + _NEAR) + 1)
-    }
+    near = {number for number in wanted if 1 <= number <= len(lines)}
     for _, group in groupby(enumerate(sorted(near - shown)), lambda pair: pair[1] - pair[0]):
         numbers = [number for _, number in group]
         moved = sum((line.old == 0) - (line.new == 0) for line in changed if (line.new or line.old) < numbers[0])
@@ -305,14 +327,17 @@ def _block(lines: Sequence[Line]) -> Part:
 # --- files ------------------------------------------------------------------------------------------
 
 
-def _files(drawn: Sequence[_Drawn], findings: Sequence[PlacedFinding], source: _Source) -> Iterator[File]:
+def _files(
+    drawn: Sequence[_Drawn], findings: Sequence[PlacedFinding], source: _Source, asked: Mapping[str, Collection[int]]
+) -> Iterator[File]:
     keys = [plain(each.patch.path, FILE_MAX) for each in drawn]
     for number, (key, each) in enumerate(zip(keys, drawn, strict=True), 1):
         patch, again = each.patch, keys[number:].count(key)  # such as a link that became a file
         name = anchor(key) + (f"~{again}" if again else "")
         file = File(visible(patch.path), name, patch.status, tuple(_facts(each)), patch.added, patch.removed)
         found = [] if again else _of_file(findings, key)
-        yield replace(_with_findings(each, file, found, source), dropped=patch.dropped)
+        shown = _with_findings(each, file, found, source, () if again else asked.get(key, ()))
+        yield replace(shown, dropped=patch.dropped, digest=_digest(patch, each.hunks), key=key)
 
 
 def _facts(drawn: _Drawn) -> Iterator[str]:

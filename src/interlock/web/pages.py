@@ -23,11 +23,11 @@ from interlock.core.events import Evidence, Finding, Usage
 from interlock.core.pipeline import ARTIFACTS
 from interlock.core.state import Spending
 from interlock.gates.reports import FILE_MAX
-from interlock.ports import InfrastructureError, UsageError
+from interlock.ports import InfrastructureError, InterlockError, UsageError
 from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import OVER, RunPhase, RunView, attempt_word, stage_word
 from interlock.service.diffs import is_withheld
-from interlock.service.formats import ago, cost, done, duration
+from interlock.service.formats import ago, cost, done, duration, ordinal
 from interlock.text.cleaning import clean, plain, visible, without_place
 from interlock.web.changes import Changes, Ends, anchor, changes, finding_id
 from interlock.web.decisions import Stale, put
@@ -52,13 +52,21 @@ _MARKS = {"passed": "✓", "failed": "✗", "errored": "!"}
 
 def runs(request: Request) -> Response:
     """The newest runs as an inbox, filtered by `q` and `phase`."""
+    return _runs_page(request)
+
+
+def _runs_page(request: Request, status: int = 200, trouble: str = "", **typed: str) -> Response:
+    """`trouble` says why the form `typed` was refused."""
     words, phase = request.query_params.get("q", ""), request.query_params.get("phase", "")
     found = site_of(request).app.service.list_runs(_RUNS_MAX)
     shown = list(groups(run for run in found if fits(run, words, phase)))
     return _page(
         request,
         "runs.html",
+        status,
         groups=shown,
+        trouble=trouble,
+        typed={name: plain(typed.get(name, ""), _FORM_MAX) for name in ("task", "pipeline", "inputs")},
         needed=sum(len(group.runs) for group in groups(found) if group.id == "needed"),
         total=len(found),
         q=words,
@@ -90,7 +98,8 @@ def attempt(request: Request) -> Response:
     view = site.view(request)
     made = site.attempt(request, view)
     against = request.query_params.get("against", "") or _INPUT
-    change = _change(site, view, made, against) if made.commit else None
+    more = tuple(request.query_params.getlist("more"))
+    change = _change(site, view, made, against, more) if made.commit else None
     documents = list(_documents(site, view, made)) if made.commit else []
     logs = [
         (item.name, clean(readable(_log(site, item)))) for item in made.evidence if item.name in ("log", "transcript")
@@ -118,10 +127,16 @@ async def start(request: Request) -> Response:
     given = await _form(request)
     if isinstance(given, Response):
         return given
-    site = site_of(request)
-    run = await anyio.to_thread.run_sync(
-        site.app.start_in_background, given.get("task", ""), given.get("pipeline", ""), _inputs(given)
-    )
+    return await anyio.to_thread.run_sync(_start, request, given)
+
+
+def _start(request: Request, given: Mapping[str, str]) -> Response:
+    """A redirect to the run; if it cannot start, the list with what was typed."""
+    start_run = site_of(request).app.start_in_background
+    try:
+        run = start_run(given.get("task", ""), given.get("pipeline", ""), _inputs(given))
+    except InterlockError as error:
+        return _runs_page(request, 400, str(error), **given)
     return RedirectResponse(f"/runs/{quote(run)}", 303)
 
 
@@ -210,12 +225,14 @@ def _unreadable_page(request: Request, error: InfrastructureError) -> Response:
 # --- an attempt -------------------------------------------------------------------------------------
 
 
-def _change(site: Site, view: RunView, made: AttemptView, against: str) -> Changes:
-    """What the attempt changed against its input, the run's base, or another attempt. Raises UsageError."""
+def _change(site: Site, view: RunView, made: AttemptView, against: str, more: tuple[str, ...]) -> Changes:
+    """What the attempt changed against its input, the run's base, or another attempt, with `more` lines. Raises
+    UsageError."""
     service = site.app.service
     old = made.input_tree if against == _INPUT else service.commit_of(view, against)
     words = f"{made.id}" if against == _INPUT else f"{against} {made.id}"
-    ends = Ends(old, service.commit_of(view, str(made.id)), f"interlock diff {view.id} {words}")
+    address = f"{_address(view, made)}?{urlencode({'against': against})}&"
+    ends = Ends(old, service.commit_of(view, str(made.id)), f"interlock diff {view.id} {words}", address, more)
     return changes(site.app.workspaces, view, ends, made.verdicts)
 
 
@@ -282,6 +299,7 @@ def _templates() -> Environment:
         "said": _said,
         "sentence": lambda text: text[:1].upper() + text[1:],
         "lasted": duration,
+        "ordinal": ordinal,
         "number": lambda number: f"{number:,}",
         "spent": _spent,
         "usage": _usage,
@@ -349,6 +367,7 @@ def _usage(used: Usage) -> str:
 
 ROUTES = (
     Route("/", runs),
+    Route("/runs", lambda _: RedirectResponse("/", 303)),
     Route("/runs", start, methods=["POST"]),
     Route("/runs/{run}", run),
     Route("/runs/{run}/attempts/{stage}/{number}", attempt),

@@ -9,31 +9,24 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
 
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import Phase
-from interlock.readmodel.history import AttemptPhase, AttemptView
+from interlock.readmodel.history import AttemptPhase, AttemptView, Span
 from interlock.readmodel.run import OVER, RunPhase, RunView, StageView, attempt_word, stage_word
-from interlock.service.formats import duration
+from interlock.service.formats import duration, ordinal
+from interlock.web.axis import FULL, Piece, fold, merged_spans, position
 
-FULL = 100.0  # percent: the whole axis
 _SHOWN_MAX, _SHOWN_LEAST, _SHOWN_ALL = 100, 20, 600  # attempts of a stage, the newest; of all stages about
 _CELLS_MAX = 60  # items of a stage
 _ROWS_MAX = 8  # of a lane: attempts at the same time
 _TABLE_MAX = 200  # rows, the newest
 _LEAST = 0.3  # percent: shorter bars would not be visible
-_IDLE_S = 10.0  # shorter pauses are never folded
-_IDLE_SHARE = 0.05  # nor are those that are shorter than this share of the work
-_FOLDS_MAX = 12
-_FOLD = 4.0  # percent: the width of a folded pause
-_FOLDED_MAX = 36.0  # percent: of all of them
 _TICK = 8.0  # percent: the least distance of two ticks
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)  # seconds
 
 ASKED, _FOR_YOU = "asked", "waiting for you"
-_ROUNDS = {2: "second", 3: "third"}
 _WORDS: dict[str, str] = {Phase.PAUSED: "paused, needs you"}
 _ICONS: dict[str, str] = {
     ASKED: "?", Phase.ACCEPTED: "✓", Phase.REJECTED: "✗", Phase.WORKING: "▶", Phase.JUDGING: "◆", Phase.PAUSED: "‖",
@@ -52,6 +45,7 @@ class Cell:
     phase: str
     icon: str
     word: str
+    anchor: str  # of its newest attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +123,7 @@ def _node(stage: StageView, run: RunPhase, needs: tuple[str, ...], depth: int) -
     phase, word = _stage_state(stage, run)
     tried = len(stage.attempts)
     attempts = f"{tried} attempt{'' if tried == 1 else 's'}" if tried else ""
-    rounds = f"{_ROUNDS.get(stage.epoch, f'{stage.epoch}th')} round" if stage.epoch > 1 else ""
+    rounds = f"{ordinal(stage.epoch)} time through" if stage.epoch > 1 else ""
     newest = {attempt.id.item: attempt for attempt in stage.attempts if attempt.id.item}
     cells = tuple(_cell(item, attempt, run) for item, attempt in newest.items())
     return Node(
@@ -148,7 +142,7 @@ def _node(stage: StageView, run: RunPhase, needs: tuple[str, ...], depth: int) -
 
 def _cell(item: str, attempt: AttemptView, run: RunPhase) -> Cell:
     phase, word = _attempt_state(attempt, run)
-    return Cell(item, phase, _icon(phase), word)
+    return Cell(item, phase, _icon(phase), word, f"attempt-{attempt.id}")
 
 
 def _stage_state(stage: StageView, run: RunPhase) -> tuple[str, str]:
@@ -213,21 +207,6 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Some time, from `start` to `end`, and where it lies on the axis in percent. What is folded is narrow."""
-
-    start: float
-    end: float
-    x: float
-    width: float
-    folded: bool
-
-    @property
-    def seconds(self) -> float:
-        return self.end - self.start
-
-
-@dataclass(frozen=True, slots=True)
 class Tick:
     x: float
     label: str
@@ -235,25 +214,34 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`table` are the newest bars, in the order of time; `older` is the number of those that it leaves out. `undrawn`
-    is the number of earlier attempts that nothing shows."""
+    """`unowned` is time of attempts and gates in which nobody ran the run. `table` are the newest bars, in the order of
+    time; `older` is the number of those that it leaves out. `undrawn` is the number of earlier attempts that nothing
+    shows."""
 
     lanes: tuple[Lane, ...]
     folds: tuple[Piece, ...]
+    unowned: tuple[Piece, ...]
     ticks: tuple[Tick, ...]
     table: tuple[Bar, ...]
     older: int
     rows: int
     undrawn: int
 
+    def nobody(self, piece: Piece) -> bool:
+        """Whether most of a folded pause is time in which nobody ran the run."""
+        return sum(min(piece.end, one.end) - max(piece.start, one.start) for one in self.unowned
+                   if one.start < piece.end and one.end > piece.start) * 2 > piece.seconds  # fmt: skip
+
 
 def timeline(view: RunView, now: float) -> Timeline:
     """The newest attempts of each stage, gates and waits on one axis, up to the newest event of a run that is over,
-    else to `now`. Time in which nothing is at work is folded."""
+    else to `now`. Time in which nothing is at work, or nobody runs the run, is folded."""
     end = max(view.at if view.phase in OVER else now, view.started_at + 0.1)
     begun = [stage for stage in view.stages if stage.attempts]
     most = max(_SHOWN_LEAST, min(_SHOWN_MAX, _SHOWN_ALL // max(1, len(begun))))
-    found = {stage.id: tuple(_bars(stage, view.phase, end, most)) for stage in begun}
+    full = {stage.id: tuple(_bars(stage, view.phase, end, most)) for stage in begun}
+    unowned = _unowned(view, end, [bar for bars in full.values() for bar in bars if bar.kind != "wait"])
+    found = {stage: tuple(_owned(bar, unowned) for bar in bars) for stage, bars in full.items()}
     every = sorted((bar for bars in found.values() for bar in bars), key=lambda bar: (bar.start, bar.end))
     pieces = fold(view.started_at, end, ((bar.start, bar.end) for bar in every if bar.kind != "wait"))
     lanes: list[Lane] = []
@@ -264,53 +252,8 @@ def timeline(view: RunView, now: float) -> Timeline:
     folds = tuple(piece for piece in pieces if piece.folded)
     table = tuple(every[-_TABLE_MAX:])
     rows, undrawn = sum(lane.rows for lane in lanes), sum(max(0, len(stage.attempts) - most) for stage in begun)
-    return Timeline(tuple(lanes), folds, tuple(_ticks(pieces)), table, len(every) - len(table), rows, undrawn)
-
-
-def fold(start: float, end: float, busy: Iterable[tuple[float, float]]) -> tuple[Piece, ...]:
-    """The time from `start` to `end` in pieces without a gap. Long pauses between what is `busy` are folded, at most
-    twelve; all other time has one scale."""
-    merged = _merged(start, end, busy)
-    work = sum(to - begin for begin, to in merged)
-    edges = [(start, start), *merged, (end, end)]
-    least = max(_IDLE_S, _IDLE_SHARE * work)
-    pauses = [(one[1], two[0]) for one, two in pairwise(edges) if two[0] - one[1] > least] if merged else []
-    folded = sorted(sorted(pauses, key=lambda pause: pause[0] - pause[1])[:_FOLDS_MAX])
-    shown = end - start - sum(to - begin for begin, to in folded)
-    if shown <= 0.001:  # nothing would be left but folds
-        folded, shown = [], end - start
-    narrow = min(_FOLD, _FOLDED_MAX / len(folded)) if folded else 0.0
-    scale = (FULL - narrow * len(folded)) / max(shown, 0.001)
-    pieces: list[Piece] = []
-    at, x = start, 0.0
-    for begin, to in [*folded, (end, end)]:
-        if begin > at:
-            pieces.append(Piece(at, begin, x, (begin - at) * scale, folded=False))
-            x += (begin - at) * scale
-        if to > begin:
-            pieces.append(Piece(begin, to, x, narrow, folded=True))
-            x += narrow
-        at = to
-    return tuple(pieces)
-
-
-def position(pieces: Sequence[Piece], moment: float) -> float:
-    """Where `moment` lies on the axis, in percent."""
-    for piece in pieces:
-        if moment <= piece.end:
-            share = (moment - piece.start) / piece.seconds if piece.seconds else 0.0
-            return piece.x + piece.width * max(0.0, share)
-    return FULL
-
-
-def _merged(start: float, end: float, spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    merged: list[tuple[float, float]] = []
-    for begin, to in sorted((max(start, begin), min(end, to)) for begin, to in spans):
-        if merged and begin <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], to))
-        elif begin <= to:
-            merged.append((begin, to))
-    return merged
+    gone = tuple(_spread(span, pieces) for span in unowned)
+    return Timeline(tuple(lanes), folds, gone, tuple(_ticks(pieces)), table, len(every) - len(table), rows, undrawn)
 
 
 def _bars(stage: StageView, run: RunPhase, end: float, most: int) -> Iterator[Bar]:
@@ -332,6 +275,29 @@ def _bars(stage: StageView, run: RunPhase, end: float, most: int) -> Iterator[Ba
             yield Bar("wait", ASKED, "?", f"wait for a person, gate {gate}", word, min(before, end), end, attempt)
     if stage.phase is Phase.PAUSED and run not in OVER:
         yield Bar("wait", "paused", "‖", "pause", _FOR_YOU, min(before, end), end, stage.attempts[-1])
+
+
+def _unowned(view: RunView, end: float, bars: Iterable[Bar]) -> list[Span]:
+    """When nobody ran the run and an attempt or a gate was not at its end."""
+    spans = [(one, two) for one, two in view.unowned for bar in bars if bar.start < two and bar.end > one]
+    if view.phase is RunPhase.INTERRUPTED:
+        spans.append((view.at, end))
+    return [span for span in merged_spans(view.started_at, end, spans) if span[0] < span[1]]
+
+
+def _owned(bar: Bar, unowned: Iterable[Span]) -> Bar:
+    """Work is what came before nobody ran the run; the verdict of a gate is of after it."""
+    for begin, to in unowned if bar.kind != "wait" else ():
+        if bar.start < to and bar.end > begin:
+            if bar.kind == "work":
+                return replace(bar, end=max(bar.start, begin))
+            bar = replace(bar, start=min(bar.end, to))
+    return bar
+
+
+def _spread(span: Span, pieces: Sequence[Piece]) -> Piece:
+    left, right = position(pieces, span[0]), position(pieces, span[1])
+    return Piece(*span, x=left, width=right - left, folded=False)
 
 
 def _in_rows(bars: Sequence[Bar]) -> Iterator[Bar]:

@@ -114,7 +114,8 @@ def _diff(app: Application, view: RunView, items: list[QuestionItem]) -> Changes
     if change is None or not change.is_short:
         return None
     made = change.attempt
-    ends = Ends(view.base_commit, made.commit, f"interlock diff {view.id} base {made.id}")
+    address = f"/runs/{view.id}/attempts/{made.id.stage}/{made.id.epoch}.{made.id.number}?against=base&"
+    ends = Ends(view.base_commit, made.commit, f"interlock diff {view.id} base {made.id}", address)
     return changes(app.workspaces, view, ends, made.verdicts)
 
 

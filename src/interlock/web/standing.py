@@ -130,7 +130,7 @@ def limit_words(amount: LimitUsage) -> str:
         "attempts": f"{amount.used:g} of {count(int(amount.bound), 'attempt')}",
         "tokens": f"{tokens(int(amount.used)).removesuffix(' tokens')} of {tokens(int(amount.bound))}",
         "cost_usd": f"{cost(amount.used)} of {cost(amount.bound)}",
-        "wall": f"{duration(amount.used)} of {duration(amount.bound)} of work",
+        "wall": f"{duration(amount.used)} of {duration(amount.bound)} of agents and gates",
     }.get(name, f"{amount.used:g} of {amount.bound:g} {name}")
     return f"{stage}: {words}" if stage else words
 

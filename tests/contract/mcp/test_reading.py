@@ -88,9 +88,11 @@ def test_answers_fit_a_budget_and_the_first_screen_has_what_matters(world: World
         for answer in (run, attempt):
             assert _tokens(answer) * 2 <= _ANSWER_MAX, answer
         listed = json.loads(world.ask("list", "--json").out)["runs"]
-        runs = documents.runs_document({"runs": listed * 46}, 20)
-        assert len(runs["runs"]) == 20
-        assert runs["more"] == "26 more: ask with count=40"
+        runs = documents.runs_document({"runs": listed * 46}, 10)
+        assert len(runs["runs"]) == 10
+        assert runs["more"] == "36 more: ask with count=20"
+        assert runs["runs"][0]["who_acts"] == "person"
+        assert runs["runs"][0]["needs"].startswith("attempts of code/1.4: all 4 ")
         assert _tokens(runs) * 2 <= _ANSWER_MAX
 
     talk(world, said)
@@ -172,6 +174,13 @@ def test_the_list_is_an_inbox() -> None:
     rows = [{"id": phase, "phase": phase, "task": "t" * 99, "why": ""} for phase in phases]
     told = documents.runs_document({"runs": rows}, 20)["runs"]
     assert [row["id"] for row in told] == ["waiting", "damaged", "running", "accepted", "stopped"]
+    assert [row["who_acts"] for row in told] == ["person", "person", "run", "nobody", "nobody"]
+    wait = {"reason": "approval", "subject": "ship/1.1", "stage": "ship", "detail": "Merge this?"}
+    asked = documents.runs_document(
+        {"runs": [{**rows[2], "waits": [wait] * 2}, {**rows[0], "phase": "interrupted"}]}, 9
+    )
+    needs = ["approval of ship/1.1 and 1 more: Merge this?", "`interlock resume`"]
+    assert [row["needs"] for row in asked["runs"]] == needs
     assert told[0]["task"].endswith("t...")
 
 
@@ -192,8 +201,10 @@ def test_a_long_run_is_bounded_and_shows_what_is_not_settled() -> None:
         "task": "t",
     }
     told = documents.run_document(run, full=False, answers=False)
-    assert told["stages"][0]["id"] == "s250"
-    assert (len(told["stages"]), told["more_stages"]) == (20, '280 more: ask with detail="full"')
+    assert (told["stages"], told["stages_done"]) == ([{"id": "s250", "phase": "working", "attempts": 1}], 299)
+    waiting = [{**stage, "phase": "waiting"} for stage in stages]
+    open_ones = documents.run_document({**run, "stages": waiting}, full=False, answers=False)
+    assert (len(open_ones["stages"]), open_ones["more_stages"]) == (20, '280 more: ask with detail="full"')
     assert (len(told["reasons"]), told["more_reasons"]) == (5, '25 more: ask with detail="full"')
     assert (len(told["reasons"][0]["message"]), told["reasons"][0]["more_findings"]) == (300, 3)
     assert told["spent"] == {"attempts": 301, "tokens": 5, "cost_usd": 0.1235, "cost_is_partial": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,9 +64,11 @@ def test_a_run_is_seen_at_work_and_ends_with_what_it_waits_for(terminal: Termina
 
 def test_it_survives_a_resize_while_it_works(terminal: Terminal, tmp_path: Path) -> None:
     terminal.until("code", "working")
-    for width, height in ((30, 10), (120, 40), (60, 20)):
+    for width, height in ((30, 10), (30, 3), (120, 40), (60, 20)):
         terminal.resize(width, height)
-        terminal.until("code", "ship")
+        time.sleep(1)  # some drawings
+        terminal.until("total")
+        assert terminal.screen().count("feature ") == 1, terminal.screen()
     (tmp_path / "go").touch()
     terminal.until("[a]pprove")
     terminal.keys("Escape")
@@ -114,6 +117,20 @@ def test_a_rejection_in_place_says_why(terminal: Terminal, world: World, tmp_pat
     terminal.until("[a]pprove")
     terminal.keys("r")
     terminal.until("what is wrong (")
+    terminal.keys("too short", "Enter")
+    assert terminal.ended()[0] == 3
+    assert "too short" in world.ask("show", "-v").text
+
+
+def test_escape_leaves_a_rejection_at_once(terminal: Terminal, world: World, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    terminal.until("[a]pprove")
+    terminal.keys("r")
+    terminal.until("what is wrong (")
+    terminal.keys("too", "Up", "Escape")
+    terminal.until("not rejected")
+    terminal.keys("r")
+    terminal.when(lambda screen: screen.count("what is wrong (") == 2, "the prompt again", history=True)
     terminal.keys("too short", "Enter")
     assert terminal.ended()[0] == 3
     assert "too short" in world.ask("show", "-v").text

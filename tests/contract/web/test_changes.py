@@ -233,6 +233,32 @@ _CONTENT = st.lists(
 ).map(b"\n".join) | st.binary(max_size=20)
 
 
+def test_a_file_that_was_viewed_is_closed_and_counted(browser, site, attempts: str) -> None:
+    page = opened(browser, site, f"{attempts}/code/1.2")
+    files = page.locator("details.file[data-change]").count()
+    file = page.locator("details.file", has_text="core.py").first
+    assert page.get_by_text(f"0 of {files} viewed").is_visible()
+    file.get_by_label("Viewed").check()
+    assert file.get_attribute("open") is None
+    page.reload()
+    assert page.get_by_text(f"1 of {files} viewed").is_visible()
+    assert file.get_attribute("open") is None
+    page.goto(page.url.replace("1.2", "1.1"))  # its change is another one there
+    assert page.get_by_text(f"0 of {files} viewed").is_visible()
+    page.context.close()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_more_lines_are_a_link_away(browser, site, attempts: str, script: bool) -> None:
+    page = opened(browser, site, f"{attempts}/code/1.2", java_script_enabled=script)
+    file = page.locator("details.file", has_text="core.py").first
+    assert file.locator("#f-core\\.py-L31").count() == 0
+    file.get_by_role("link", name="Show more lines below").first.click()
+    page.wait_for_url("**more=core.py*")
+    assert page.locator("#f-core\\.py-L58, #f-core\\.py-L60").count()
+    page.context.close()
+
+
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(_CONTENT, _CONTENT), min_size=1, max_size=8), st.integers(0, 4))
 def test_what_git_writes_is_read_back(files: list[tuple[bytes, bytes]], around: int) -> None:

@@ -93,6 +93,11 @@ def test_a_run_is_started_by_our_own_form_alone(site: Served, world: World) -> N
             refused = client.post("/runs", data={**form, **wrong}, headers=own)
             assert refused.status_code == 400, wrong
             assert "root:" not in refused.text
+        kept = client.post("/runs", data={**form, "task": "Do <it>.", "inputs": "no equals"}, headers=own).text
+        assert ">\nDo &lt;it&gt;.</textarea>" in kept
+        assert ">\nno equals</textarea>" in kept
+        assert "an input is NAME=VALUE" in kept
+        assert '<details class="act" id="start" open>' in kept
         assert len(client.get("/api/v1/runs").json()["runs"]) == before
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 import pytest
 
-from interlock.cli.colours import coloured_diff, wants_colours
+from interlock.cli.colours import coloured_diff, stat_line, wants_colours
+from interlock.ports import Change
 
 PATCH = """\
 diff --git a/x.sql b/x.sql
@@ -34,3 +35,8 @@ def test_colours_change_no_text() -> None:
 def test_who_wants_colours(choice: str, wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     assert wants_colours(choice) is wanted  # type: ignore[arg-type]
+
+
+def test_the_sizes_of_a_change_have_the_colours_of_git() -> None:
+    line = stat_line(Change("a.py", "M", "100644", "100644", 1, 2), "a.py")
+    assert line == "M a.py \x1b[32m+1\x1b[0m \x1b[31m-2\x1b[0m"

@@ -9,12 +9,12 @@ from tests.unit.cli.views import ASKED, RUN, attempt_of, run_of, stage_of
 
 from interlock.cli.overview import Around, run_page, status_page
 from interlock.cli.pages import full_page
-from interlock.cli.words import closing, wrapped
-from interlock.core.events import Action, AnswerTaken, Finding, VerdictStatus
+from interlock.cli.words import closing, folded, wrapped
+from interlock.core.events import Action, AnswerTaken, Finding, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.state import Phase
 from interlock.ports import Change
-from interlock.readmodel.history import AttemptPhase, Reply
+from interlock.readmodel.history import AttemptPhase, Reply, VerdictView
 from interlock.readmodel.reasons import Reason
 from interlock.readmodel.run import RunPhase, RunView, WaitView
 
@@ -71,6 +71,19 @@ def test_a_pause_that_says_the_reason_is_not_repeated() -> None:
     wait = WaitView("code", "code/1.1", "", "infrastructure", f"{why}: set it", ())
     view = run_of(stage_of("code", Phase.PAUSED), phase=RunPhase.WAITING, waits=(wait,), reasons=(lost,))
     assert "\n".join(said(view)).count(why) == 1
+
+
+def test_a_stage_tells_what_its_test_report_counts() -> None:
+    """Where it passed, too."""
+    given = VerdictGiven(AttemptId("code", 1, 1), "code/test", 1, VerdictStatus.PASSED, tests="1,991 tests, 4 skipped")
+    other = replace(given, gate="code/e2e", tests="1 test")
+    made = attempt_of("code", 1, AttemptPhase.ACCEPTED, verdicts=(VerdictView(9.0, given),))
+    one = said(run_of(stage_of("code", Phase.ACCEPTED, made)))
+    assert "✓ code           accepted  code/1.1 coder, 1,991 tests, 4 skipped" in one
+    made = replace(made, verdicts=(*made.verdicts, VerdictView(9.0, other)))
+    view = run_of(stage_of("code", Phase.ACCEPTED, made))
+    assert any(line.endswith("coder, 1,991 tests, 4 skipped (+1 report)") for line in said(view))
+    assert any("test         passed (1,991 tests, 4 skipped)" in click.unstyle(line) for line in full_page(view))
 
 
 def test_status_has_no_history() -> None:
@@ -148,6 +161,19 @@ def test_several_reasons_have_a_line_each() -> None:
     assert "u.py:8 IndentationError: no" in first
     assert first.endswith("... (3 times)")
     assert "code/1.1\u20131.3 lint: tests/test_a.py:3 1 is not 2 (3 times)" in second
+
+
+def test_a_full_page_fits_the_terminal_and_its_commands_stay_whole() -> None:
+    finding = Finding("x", "it does not " * 30, file="tests/test_a.py", line=3)
+    made = attempt_of("code", 1, AttemptPhase.REJECTED, finding)
+    lines = [click.unstyle(line) for line in folded(full_page(run_of(stage_of("code", Phase.WORKING, made))), 60)]
+    assert max(len(line) for line in lines if "interlock " not in line) <= 60
+    first = next(number for number, line in enumerate(lines) if "tests/test_a.py:3:" in line)
+    assert lines[first + 1][:12].isspace()
+    assert lines[first + 1][12] != " "
+    command = f"  interlock approve {'x' * 90}"
+    assert list(folded([command], 60)) == [command]
+    assert list(folded(["a " * 90], 0)) == ["a " * 90]
 
 
 def test_closing_words_wrap_at_words_and_commands_do_not() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.cli.views import ASKED, attempt_of, pipeline_of, run_of, stage_of
 
@@ -40,6 +42,12 @@ def test_the_working_stage_is_never_cut(size: tuple[int, int]) -> None:
     assert any("code" in line and "work" in line for line in lines), lines
     assert lines[0].startswith("feature")
     assert lines[-1].startswith("total 0 of")
+
+
+def test_an_attempt_that_nobody_runs_shows_no_time() -> None:
+    view = long_run()
+    assert any("3" in line and "1 min 0 s" in line for line in drawn(view)[:-1])
+    assert not any("1 min 0 s" in line for line in drawn(replace(view, phase=RunPhase.INTERRUPTED))[:-1])
 
 
 @pytest.mark.parametrize("size", SIZES[:3])

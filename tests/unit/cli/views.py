@@ -33,7 +33,7 @@ def attempt_of(name: str, number: int, phase: AttemptPhase, *findings: Finding, 
     made = AttemptId(name, 1, number)
     given = VerdictGiven(made, f"{name}/test", 1, VerdictStatus.FAILED, findings=findings) if findings else None
     verdicts = (VerdictView(9.0, given),) if given is not None else ()
-    return AttemptView(made, phase, "coder", "", "", "t", 0.0, verdicts=verdicts, **more)
+    return AttemptView(made, phase, "coder", "", "", "t", 0.0, **{"verdicts": verdicts, **more})
 
 
 def pipeline_of(view: RunView) -> Pipeline:

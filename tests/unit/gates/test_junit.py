@@ -4,7 +4,7 @@ import pytest
 
 from interlock.gates.baseline import reason_of
 from interlock.gates.reports import Unreadable, junit
-from interlock.gates.reports.junit import RanTest, Status
+from interlock.gates.reports.junit import RanTest, Status, in_numbers
 
 PYTEST = b"""<?xml version="1.0" encoding="utf-8"?>
 <testsuites name="pytest tests"><testsuite name="pytest" errors="1" failures="1" skipped="1" tests="5" time="0.1" \
@@ -48,6 +48,15 @@ NODE = b"""<?xml version="1.0" encoding="utf-8"?>
 
 def told(*contents: bytes) -> dict[str, str]:
     return {test.id: test.status.value for test in junit.parse(contents)}
+
+
+def test_a_report_in_numbers() -> None:
+    many = [RanTest(f"t{number}", Status.PASSED) for number in range(1985)]
+    some = [RanTest("f", Status.FAILED)] * 2 + [RanTest("s", Status.SKIPPED)] * 4
+    files = [RanTest("a.js", Status.PASSED, stands_for="a.js")]
+    assert in_numbers([*many, *some, *files]) == "1,991 tests, 2 failed, 4 skipped"
+    assert in_numbers(many[:1]) == "1 test"
+    assert in_numbers(files) == ""
 
 
 def test_pytest() -> None:

@@ -17,6 +17,7 @@ from interlock.core.events import (
     Evidence,
     Finding,
     HandoffAccepted,
+    OwnerChanged,
     Recorded,
     Refused,
     SentBack,
@@ -126,6 +127,15 @@ def test_verdicts_on_base_and_input_refusals_and_skips_are_kept_apart() -> None:
     view = describe(PIPELINE, history).stage("code")
     assert (view.phase, view.skipped, view.commit, view.worker) == ("skipped", "nothing to do", "c0", "coder")
     assert (view.input_verdicts, view.attempts, view.waits) == ((VerdictView(4.0, on_input),), (), "")
+
+
+def test_between_two_owners_nobody_ran_it() -> None:
+    last = len(READY) + 1
+    history = seen(*READY, STARTED)
+    former = list(history.past.unowned)
+    history.gather([Recorded(last + 1, 90.0, OwnerChanged(8, "b")), Recorded(last + 2, 91.0, AttemptLost(ONE, "gone"))])
+    history.gather([Recorded(last + 3, 91.0, OwnerChanged(9, "c"))])  # no time passed
+    assert history.past.unowned == [*former, (float(last), 90.0)]
 
 
 def test_a_history_reads_nothing_twice() -> None:

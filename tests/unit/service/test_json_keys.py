@@ -26,7 +26,7 @@ SUMMARY = (
 )
 KEYS = {
     RunSummary: SUMMARY,
-    RunView: f"{SUMMARY} stages base_verdicts refused answers costs replies reasons",
+    RunView: f"{SUMMARY} stages base_verdicts refused answers costs replies reasons unowned",
     StageView: "id needs phase epoch worker attempts input commit skipped waits input_verdicts",
     WaitView: "stage subject gate reason detail commands hint",
     AttemptView: "id phase agent model by input_tree started_at ended_at commit tree outcome claim why cached usage"

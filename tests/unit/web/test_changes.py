@@ -99,9 +99,8 @@ def test_a_finding_at_a_line_that_did_not_change_has_it_with_its_neighbours() ->
     store = Store(patch("a.py", " line 9", "+line 10", " line 11", begin=9), {"a.py": TEXT})
     file = made(store, verdict(found("a.py", 1), found("a.py", 13), found("a.py", 30))).files[0]
     assert outline(file) == [
-        "@ lines 1 to 4", " 1", "! wrong", " 2 3 4", "@ lines 9 to 11", " 9", "+10", " 11",
-        "@ lines 12 to 16", " 12 13", "! wrong", " 14 15 16",
-        "@ lines 27 to 33", " 27 28 29 30", "! wrong", " 31 32 33",
+        "@ lines 1 to 4", " 1", "! wrong", " 2 3 4", "@ lines 9 to 16", " 9", "+10", " 11 12 13",
+        "! wrong", " 14 15 16", "@ lines 27 to 33", " 27 28 29 30", "! wrong", " 31 32 33", "@ ",
     ]  # fmt: skip
     lines = {line.new: line for part in file.parts for line in part.lines}
     assert (lines[4].old, lines[12].old, lines[30].old) == (4, 11, 29)
@@ -223,3 +222,37 @@ def test_severity_is_kept() -> None:
     (part,) = [part for part in made(Store(patch("a.py", "+x")), verdict(one)).files[0].parts if part.findings]
     assert part.findings[0].finding.severity == "warning"
     assert part.findings[0].gate == "lint"
+
+
+# --- more lines -------------------------------------------------------------------------------------
+
+
+def asked(store: Store, *more: str) -> File:
+    ends = Ends("old", "new", "c", "/a?", more)
+    return changes(store, SimpleNamespace(stages=()), ends, ()).files[0]  # type: ignore[arg-type]
+
+
+def offered(file: File) -> list[tuple[int, int]]:
+    return [part.more for part in file.parts if part.kind == "place"]
+
+
+def test_lines_beside_a_hunk_are_shown_when_they_are_asked_for() -> None:
+    store = Store(patch("a.py", " line 29", " line 30", " line 31", "-x", "+line 32", begin=29), {"a.py": TEXT})
+    file = asked(store)
+    assert (outline(file), offered(file)) == (["@ lines 29 to 32", " 29 30 31", "-32+32"], [(9, 28)])
+    file = asked(store, "a.py:9-28", "b.py:1-3", "a.py:x", "a.py:33-9999999")
+    numbers = " ".join(map(str, range(9, 32)))
+    assert outline(file)[:3] == ["@ lines 9 to 40", f" {numbers}", "-32+32"]  # 40 is the last line
+    assert offered(file) == [(1, 8), (41, 60)]
+    assert asked(store).digest == file.digest  # it is the same change
+    other = Store(store.text.replace("+line 32", "+line X"), store.files)
+    assert asked(other).digest != file.digest
+
+
+def test_no_more_lines_are_offered_than_there_are() -> None:
+    at_end = patch("a.py", "-x", "+line 1", " line 2", begin=1)
+    assert offered(asked(Store(at_end, {"a.py": TEXT}))) == [(0, 0)]
+    goes_on = patch("a.py", "-x", "+line 1", " line 2", " line 3", " line 4", begin=1)
+    assert offered(asked(Store(goes_on, {"a.py": TEXT}))) == [(0, 0), (5, 24)]
+    added = patch("a.py", "+line 1", head="new file mode 100644\n")
+    assert offered(asked(Store(added, {"a.py": TEXT}))) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.web.views import START, attempt, pipeline, run, stage, verdict
 
-from interlock.web.pictures import FULL, Bar, Timeline, depths, fold, graph, position, timeline
+from interlock.web.axis import FULL, fold, position
+from interlock.web.pictures import Bar, Timeline, depths, graph, timeline
 
 
 def bars(shown: Timeline) -> list[Bar]:
@@ -123,6 +125,35 @@ def test_an_attempt_at_work_lasts_to_now_and_in_a_run_that_is_over_it_is_cut_off
     assert [bar.tone for bar in bars(timeline(run(working, phase="cancelled"), START + 60))] == ["ended"]
 
 
+def test_time_in_which_nobody_ran_the_run_is_neither_work_nor_a_gate() -> None:
+    lost = attempt("code/1.1", "lost", 10, 3600)
+    again = attempt("code/1.2", "accepted", 3600, 3620, verdict(7300, "tests"))
+    view = run(stage("code", "accepted", "", lost, again), phase="accepted", end=7300)
+    spans = ((0.0, 1.0), (30.0, 3600.0), (3621.0, 7280.0))  # in the first there was nothing to do
+    view = replace(view, unowned=tuple((START + begin, START + end) for begin, end in spans))
+    shown = timeline(view, START + 9000)
+    assert [(bar.kind, bar.start - START, bar.end - START) for bar in bars(shown)] == [
+        ("work", 10, 30), ("work", 3600, 3620), ("gate", 7280, 7300),
+    ]  # fmt: skip
+    assert [(piece.start - START, piece.end - START) for piece in shown.unowned] == [(30, 3600), (3621, 7280)]
+    assert [shown.nobody(piece) for piece in shown.folds] == [True, True]
+    assert shown.unowned[0].x == shown.folds[0].x
+
+
+def test_nobody_runs_what_is_interrupted_since_its_last_event() -> None:
+    view = run(stage("code", "working", "", attempt("code/1.1", "working", 10)), phase="interrupted", end=20)
+    shown = timeline(view, START + 500)
+    assert [(piece.start, piece.end) for piece in shown.unowned] == [(START + 20, START + 500)]
+    (bar,) = bars(shown)
+    assert bar.end <= START + 20
+
+
+def test_who_waits_for_a_person_needs_nobody_to_run_the_run() -> None:
+    made = attempt("code/1.1", "accepted", 0, 20, verdict(3600, "look", by="ann"))
+    view = run(stage("code", "accepted", "", made), phase="accepted", end=3600)
+    assert not timeline(replace(view, unowned=((START + 20, START + 3600),)), START + 3600).unowned
+
+
 def test_attempts_at_the_same_time_have_rows_of_their_own() -> None:
     items = [attempt(f"code[{item}]/1.1", "accepted", start, end) for item, start, end in
              (("a", 0, 10), ("b", 1, 5), ("c", 6, 9), ("d", 10, 12))]  # fmt: skip
@@ -203,7 +234,7 @@ def test_loops_say_how_often_they_were_taken() -> None:
         ("code", "plan", 2, 3), ("code", "code", 0, 3),
     ]  # fmt: skip
     assert shown.data["edges"] == [["plan", "code"]]
-    assert shown.nodes[1].detail == "2 attempts, second round"
+    assert shown.nodes[1].detail == "2 attempts, 2nd time through"
 
 
 def test_items_of_a_stage_are_cells_with_their_newest_attempt() -> None:

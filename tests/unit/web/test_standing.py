@@ -133,7 +133,7 @@ def test_the_verdicts_of_an_attempt_are_the_newest_of_each_gate() -> None:
         (LimitUsage("attempts", 8, 30, near=False), "8 of 30 attempts"),
         (LimitUsage("tokens", 89_300, 200_000, near=False), "89.3k of 200.0k tokens"),
         (LimitUsage("code.cost_usd", 0.42, 5, near=False), "code: $0.42 of $5.00"),
-        (LimitUsage("wall", 90, 3600, near=False), "1 min 30 s of 1 h 0 min of work"),
+        (LimitUsage("wall", 90, 3600, near=False), "1 min 30 s of 1 h 0 min of agents and gates"),
     ],
 )
 def test_limits_in_words(amount: LimitUsage, words: str) -> None:

@@ -50,7 +50,10 @@ def diff(words: tuple[str, ...], stat: bool, raw: bool, color: Color, unmasked: 
         if json:
             say(document(run=view.id, old=old, new=new, changes=found.changes))
         elif stat:
-            say(f"{change.status} {_name(change.path)} +{change.added} -{change.removed}" for change in found.changes)
+            from interlock.cli.colours import stat_line, wants_colours
+
+            lines = (f"{stat_line(change, _name(change.path))}\n" for change in found.changes)
+            say_coloured(lines, coloured=wants_colours(color))
         elif raw and found.left_out:
             raise UsageError(f"{'; '.join(found.notes)}: --unmasked shows it")
         else:

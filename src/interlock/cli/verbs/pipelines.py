@@ -110,10 +110,15 @@ def _print_files(seen: list[_ReadFile], *, resolved: bool) -> None:
     from interlock.pipelinefile import resolved_yaml
     from interlock.service.formats import count
 
+    told: set[str] = set()
     for file in seen:
-        note(lines(file.mistakes))
+        own = lines(file.mistakes)
+        note(line for line in own if line not in told)  # those of a file that several include are told once
+        errors = lines(mistake for mistake in file.mistakes if mistake.level == "error")
+        before = " (named above)" if errors and told.issuperset(errors) else ""
+        told.update(own)
         if file.loaded is None:
-            note(f"{safe(file.file)}: not valid: {count(file.wrong, 'mistake')}")
+            note(f"{safe(file.file)}: not valid: {count(file.wrong, 'mistake')}{before}")
         elif resolved:
             say(resolved_yaml(file.loaded).rstrip("\n"))
         else:
@@ -302,7 +307,7 @@ def _amounts(limits: Limits) -> Iterator[str]:
     if limits.cost_usd:
         yield f"${limits.cost_usd:g}"
     if limits.wall_s:
-        yield f"{_time(limits.wall_s)} of work"
+        yield f"{_time(limits.wall_s)} of agents and gates"
 
 
 def _time(seconds: int) -> str:

@@ -91,6 +91,7 @@ def show(target: tuple[str, ...], full: bool, brief: bool, json: bool) -> int:
     from interlock.cli.application import unreadable_runs_noted
     from interlock.cli.pages import attempt_page, full_page, stage_page
     from interlock.cli.targets import find_attempt, find_target, require_no_rest
+    from interlock.cli.words import folded
     from interlock.service.formats import document
 
     with application(looks=True) as app:
@@ -98,16 +99,16 @@ def show(target: tuple[str, ...], full: bool, brief: bool, json: bool) -> int:
             found = require_no_rest(
                 find_target(app.service, target, lambda name: app.service.latest_run(name, passed_over))
             )
-        view = found.view
+        view, width = found.view, columns(sys.stdout)
         if brief:
             attempt_id, text = _brief(app, found)
             say(document(run=view.id, attempt=attempt_id, brief=text) if json else plain(text, _BYTES_MAX))
         elif found.attempt:
             attempt = find_attempt(found)
-            say(document(run=view.id, attempt=attempt) if json else attempt_page(view, attempt))
+            say(document(run=view.id, attempt=attempt) if json else folded(attempt_page(view, attempt), width))
         elif found.stage:
             stage = view.stage(found.stage)
-            say(document(run=view.id, stage=stage) if json else stage_page(view, stage))
+            say(document(run=view.id, stage=stage) if json else folded(stage_page(view, stage), width))
         else:
             url, undelivered = app.pull_requests.url(view.id), app.undelivered(view.id)
             held_up = app.waiting_work(view.id) if view.owner else ()
@@ -115,7 +116,8 @@ def show(target: tuple[str, ...], full: bool, brief: bool, json: bool) -> int:
                 more = {"pull_request": url} if url else {}
                 say(document(run=view, untold=undelivered, held_up=held_up, **more))
             else:
-                page = full_page(view, undelivered, held_up) if full else _overview(app, view, undelivered, held_up)
+                every = folded(full_page(view, undelivered, held_up), width) if full else ()
+                page = every or _overview(app, view, undelivered, held_up)
                 say([*page, *_pull_request(app, view, url)])
     return 0
 

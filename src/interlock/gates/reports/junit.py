@@ -241,6 +241,16 @@ def counted(tests: Iterable[RanTest], status: Status) -> Counter[str]:
     return Counter(test.id for test in tests if test.status is status)
 
 
+def in_numbers(tests: Iterable[RanTest]) -> str:
+    """`1,991 tests, 2 failed, 4 skipped`; empty without tests."""
+    found = Counter(test.status for test in tests if not test.stands_for)
+    if not found:
+        return ""
+    parts = [f"{found.total():,} test{'' if found.total() == 1 else 's'}"]
+    parts += [f"{found[status]:,} {status}" for status in (Status.FAILED, Status.SKIPPED) if found[status]]
+    return ", ".join(parts)
+
+
 # node:test reports a file that failed or has no tests by its path; newer versions by the relative one.
 _NODE_FILE = re.compile(r"(?:(?:/|[A-Za-z]:[\\/])[^\n]*|[\w@.+/\\-]+)\.[cm]?[jt]sx?")
 _CHECKOUT = re.compile(r"^/.*?/gate-[^/]+/tree/")  # each run has its own, and ids are compared between runs

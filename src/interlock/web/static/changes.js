@@ -3,6 +3,8 @@
 //
 // Its keys are in the page as hidden elements with data-key and data-key-name, where the list of keys reads them. The
 // switch is an attribute of <html>, and what is opened is clicked, so that a page that is patched keeps both.
+import "/static/viewed.js";
+
 const KEPT = "interlock-review";
 const page = document.documentElement;
 

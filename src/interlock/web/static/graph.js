@@ -85,7 +85,7 @@ function boxOf(node, place, dense) {
   node.cells.forEach((cell, number) => {
     const x = left + 10 + (CELL + 3) * (number % across);
     const y = top + (dense ? DENSE : HEIGHT) + (CELL + 3) * Math.floor(number / across);
-    const box = made("g", { class: `cell tone ${cell.phase}` }, made("title", {}, `${cell.item}: ${cell.word}`));
+    const box = made("g", { class: `cell tone ${cell.phase}`, "data-anchor": cell.anchor }, made("title", {}, `${cell.item}: ${cell.word}`));
     box.append(made("rect", { x, y, width: CELL, height: CELL, rx: 2 }), made("text", { x: x + CELL / 2, y: y + 10 }, cell.icon));
     link.append(box);
   });
@@ -236,6 +236,10 @@ function moved(stage) {
   stage.addEventListener("click", (event) => {
     const id = event.target.closest("a.node")?.dataset.id;
     if (id) opened(id);
+    const anchor = event.target.closest(".cell")?.dataset.anchor;
+    if (!anchor || event.ctrlKey || event.metaKey) return;
+    event.preventDefault(); // the box leads to the stage, its cell to the item
+    location.hash = anchor;
   });
 }
 
@@ -271,8 +275,10 @@ addEventListener("hashchange", select);
 addEventListener("resize", draw);
 addEventListener("keydown", (event) => { if (event.key === "Escape" && state.full) fill(false); });
 document.addEventListener("click", (event) => {
-  const link = event.target.closest?.(".outline a[href^='#stage-']");
-  if (link) opened(link.getAttribute("href").slice("#stage-".length));
+  const link = event.target.closest?.(".outline a[href^='#']");
+  if (!link) return;
+  const own = link.closest(".cells") ? link.closest(".outline > li").querySelector("a") : link;
+  opened(own.getAttribute("href").slice("#stage-".length));
 });
 draw();
 if (chosen()) opened(chosen());
