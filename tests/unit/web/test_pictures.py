@@ -245,9 +245,9 @@ def test_items_of_a_stage_are_cells_with_their_newest_attempt() -> None:
     ]
     view = run(stage("code", "working", "", *made))
     (node,) = graph(pipeline(view), view).nodes
-    assert [(cell.item, cell.phase, cell.icon) for cell in node.cells] == [
-        ("a", "accepted", "✓"),
-        ("b", "working", "▶"),
+    assert [(cell.item, cell.phase, cell.icon, cell.anchor) for cell in node.cells] == [
+        ("a", "accepted", "✓", "attempt-code[a]/1.2"),
+        ("b", "working", "▶", "attempt-code[b]/1.1"),
     ]
     many = run(stage("code", "working", "", *(attempt(f"code[{number}]/1.1", "working", 0) for number in range(75))))
     (node,) = graph(pipeline(many), many).nodes
