@@ -191,9 +191,16 @@ class Bar:
         return self.kind == "work" or (self.kind == "gate" and self.tone != "passed")
 
     @property
+    def lasted(self) -> str:
+        """Of a lost attempt nobody saw the end."""
+        is_lost = self.kind == "work" and self.attempt.phase is AttemptPhase.LOST
+        return f"{'at least ' if is_lost else ''}{duration(self.end - self.start)}"
+
+    @property
     def words(self) -> str:
-        took = duration(self.end - self.start)
-        return f"{self.attempt.id}, {self.what}: {self.result}, {took}, {_clock(self.start)} to {_clock(self.end)}"
+        return (
+            f"{self.attempt.id}, {self.what}: {self.result}, {self.lasted}, {_clock(self.start)} to {_clock(self.end)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,7 @@ def test_time_in_which_nobody_ran_the_run_is_neither_work_nor_a_gate() -> None:
     assert [(bar.kind, bar.start - START, bar.end - START) for bar in bars(shown)] == [
         ("work", 10, 30), ("work", 3600, 3620), ("gate", 7280, 7300),
     ]  # fmt: skip
+    assert [bar.lasted for bar in bars(shown)] == ["at least 20 s", "20 s", "20 s"]
     assert [(piece.start - START, piece.end - START) for piece in shown.unowned] == [(30, 3600), (3621, 7280)]
     assert [shown.nobody(piece) for piece in shown.folds] == [True, True]
     assert shown.unowned[0].x == shown.folds[0].x
