@@ -19,7 +19,7 @@ from interlock.cli.overview import change_lines
 from interlock.cli.terminal import prompt
 from interlock.cli.words import safe
 from interlock.core.events import Action, AnswerTaken, Recorded, Refused
-from interlock.ports import InterlockError
+from interlock.ports import InterlockError, UsageError
 from interlock.readmodel.run import RunSummary, WaitView
 from interlock.service import AnswerRequest
 from interlock.service.answers import NOT_SEEN
@@ -149,7 +149,12 @@ class Asking:
         return self._send(request, wait)
 
     def _send(self, request: AnswerRequest, wait: WaitView) -> bool:
-        put = self.app.service.answer(self.app.service.describe_run(self.run), request)
+        try:
+            put = self.app.service.answer(self.app.service.describe_run(self.run), request)
+        except UsageError as error:  # somebody else was first
+            self.put_off.add(_key(wait))
+            self.said = safe(str(error))
+            return False
         self.sent[put.id] = wait
         self.said = f"{wait.subject}: your answer is recorded, and the run reads it"
         return True

@@ -153,7 +153,11 @@ def _the_approval(view: RunView, request: AnswerRequest) -> WaitView:
     if not waiting:
         raise UsageError(_no_approval(view, request))
     named = ", ".join(f"{wait.subject} {wait.gate}" for wait in waiting)
-    raise UsageError(f"name one: {named} {'wait' if len(waiting) > 1 else 'waits'} for an approval")
+    wait_now = f"{named} {'wait' if len(waiting) > 1 else 'waits'} for an approval"
+    if request.subject and request.subject not in {wait.subject for wait in waiting}:
+        decided = _decided(view, request)
+        raise UsageError(f"nothing recorded for {request.subject}{f' ({decided})' if decided else ''}: {wait_now}")
+    raise UsageError(f"name one: {wait_now}")
 
 
 def _decided(view: RunView, request: AnswerRequest) -> str:

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.cli.views import ASKED, RUN, run_of
 
 from interlock.cli import asking
+from interlock.ports import UsageError
 from interlock.service import diffs
 from interlock.service.diffs import VisibleDiff
 
@@ -78,3 +79,18 @@ def test_who_could_not_see_the_whole_change_is_told_and_says_so(
         assert asked.said.startswith(unseen)
         assert asked.press("y", view, reader)
     assert sent == ["I have not seen the whole change." if unseen else ""]
+
+
+def test_who_was_not_first_is_told_and_not_asked_again() -> None:
+    def answer(_: object, request: Any) -> object:
+        raise UsageError("nothing recorded for ship/1.1: ship/1.2 ship/merge waits for an approval")
+
+    view = run_of(waits=(ASKED,))
+    service = SimpleNamespace(describe_run=lambda run: view, answer=answer)
+    app: Any = SimpleNamespace(service=service, person=lambda: "Ann")
+    reader: Any = SimpleNamespace(released=nullcontext)
+    asked = asking.Asking(app, RUN)
+    asked.press("a", view, reader)
+    assert not asked.press("y", view, reader)
+    assert asked.said == "nothing recorded for ship/1.1: ship/1.2 ship/merge waits for an approval"
+    assert asked.question(view) == ""

@@ -63,6 +63,18 @@ def with_attempts(phase: RunPhase, *attempts: AttemptView) -> RunView:
 RESUME = "run r is interrupted: no process runs it\nnext: interlock resume r"
 
 
+def test_an_approval_of_an_attempt_that_waits_no_more_names_what_does() -> None:
+    newer = view(RunPhase.WAITING, WaitView("code", "code/1.2", "code/look", "approval", "Good?", ()))
+    asked = AnswerRequest(Action.APPROVE, "ann", "code", "code/1.1")
+    assert refusal(newer, asked) == "nothing recorded for code/1.1: code/1.2 code/look waits for an approval"
+    no = AnswerTaken("a1", Action.REJECT, "bob", "code", AttemptId("code", 1, 1), "code/look", "no")
+    said = refusal(replace(newer, replies=(Reply(7.0, no),)), asked)
+    assert said.startswith(
+        f"nothing recorded for code/1.1 (bob rejected code/1.1 (gate look) at {moment(7.0)}): code/1.2"
+    )
+    assert refusal(newer, replace(asked, subject="", gate="other")).startswith("name one: code/1.2")
+
+
 def test_an_interrupted_run_is_resumed_before_it_is_answered() -> None:
     seen = with_attempts(RunPhase.INTERRUPTED, made(1, AttemptPhase.WORKING))
     assert refusal(seen, AnswerRequest(Action.RETRY, "ann", "code")) == f"stage code has not ended: {RESUME}"

@@ -26,7 +26,8 @@ _GATE = click.option("-g", "--gate", metavar="GATE", default="", help="Which gat
 @_PLAIN
 @_JSON
 def approve(target: tuple[str, ...], gate: str, message: str, plain: bool, json: bool) -> int:
-    """Approve what waits for an approval. The run continues."""
+    """Approve what waits for an approval. The run continues. With an attempt, nothing is recorded if another one waits
+    by then."""
     from interlock.cli.answers import answer, waits_for_approval
     from interlock.cli.screens import DisplayOptions
     from interlock.cli.targets import find_target, only_one, require_no_rest
