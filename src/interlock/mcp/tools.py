@@ -249,19 +249,19 @@ async def answer(  # noqa: PLR0913 - an argument each
 
 
 _READ = (
-    "Text, in pages. change: all work since the base; files: its files; diff: what `attempt` changed; log: of "
-    "the run, `attempt`, or gate `name`; brief: what the agent was told; artifact: document `name`."
+    "Text in pages. change: all work since the base; files: its files; diff: what `attempt` changed; log: of "
+    "the run, `attempt`, or gate `name`; brief: what its agent was told; artifact: document `name`."
 )
 _GET_RUN = (
-    "A run: phase, who must act, why, next step. Default: the unfinished, or newest. `run`: an id, its "
-    "start or end, or @ (newest). `wait_s` (to 600): wait while it works."
+    "A run: phase, who must act, why, next step. Default: the unfinished or newest. `run`: an id, its "
+    "start or end, or @ (newest). `wait_s` (to 600): wait while at work."
 )
 TOOLS = (
-    Tool(list_pipelines, "The pipelines; of one (name or file) all mistakes.", READS, documents.PIPELINES),
+    Tool(list_pipelines, "Pipelines; of one (name or file) all mistakes.", READS, documents.PIPELINES),
     Tool(check, "Run a stage's gates (default: all) on the working tree.", RUNS_GATES, documents.CHECKED),
     Tool(
         start_run,
-        "Start a run in the background. `base`: a commit, or worktree. `until`: the last stage.",
+        "Start a run in the background. `base`: a commit or worktree. `until`: last stage.",
         BEGINS,
         documents.STARTED,
         where={"task": "say what is to be done"},
@@ -279,7 +279,7 @@ TOOLS = (
 )
 ANSWER = Tool(
     answer,
-    "Answer for a person: approve or reject (`comment`) the `attempt` that you read. `now`: retry ends work.",
+    "Answer for a person: approve or reject (`comment`) the `attempt` you read. `now`: retry ends work.",
     DECIDES,
     documents.ANSWERED,
     where={**_RUN, "action": f"one of {', '.join(get_args(Verb))}"},
