@@ -204,7 +204,7 @@ def change_lines(every: Sequence[Change], up_to: str, room: int, most: int = _FI
     added, removed = (sum(getattr(each, name) or 0 for each in changes) for name in ("added", "removed"))
     size = f"{count(len(changes), 'file')}, +{added} -{removed}" if changes else "nothing"
     beside = f" and {count(len(documents), 'document')}, not delivered" if documents else ""
-    yield f"{size}{beside}, from the base to {up_to}"
+    yield f"{size}{beside}, base to {up_to}"
     for change in changes[:most]:
         yield f"{change.status} {safe(change.path, room - 30)} +{change.added} -{change.removed}"
     if len(changes) > most:

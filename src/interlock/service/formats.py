@@ -144,5 +144,5 @@ def done(attempts: int, reviews: int = 0) -> str:
 
 def spent(view: RunSummary) -> str:
     """The time is that in which an agent or a gate was at work."""
-    time_s = f"{duration(view.spent.wall_s)} of agents and gates"
+    time_s = f"{duration(view.spent.wall_s)} at work"
     return ", ".join([count(view.spent.attempts, "attempt"), *paid(view.spent), time_s])

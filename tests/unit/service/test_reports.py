@@ -105,6 +105,6 @@ def test_the_answers_of_people_are_in_the_report() -> None:
     assert "| by ann |" in page
     assert "bob" not in page
     assert (
-        "Spent: 0 attempts, 0.0 s of agents and gates (1 began; one that was lost, or that errored before it worked, "
+        "Spent: 0 attempts, 0.0 s at work (1 began; one that was lost, or that errored before it worked, "
         "does not count)" in page
     )
