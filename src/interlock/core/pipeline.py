@@ -293,6 +293,15 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomSpec:
+    """What every sandbox of the pipeline allows: absolute paths of the machine that may be read, and sandboxes that the
+    programs in it make by themselves."""
+
+    read: tuple[str, ...] = ()
+    nested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PullRequest:
     """The delivered branch is pushed to `remote`, and proposed for `base`; empty: the default branch there."""
 
@@ -324,6 +333,7 @@ class Pipeline:
     carry: tuple[str, ...] = ()
     limits: Limits = Limits()
     deliver: Deliver = Deliver()
+    sandbox: RoomSpec = RoomSpec()
     quota_wait_s: int = QUOTA_WAIT_S  # how long a quota is waited for where nobody tells when it resets
     digest: str = ""  # of all of it, prompts and includes by content
     _by_id: dict[str, Stage] = field(default_factory=dict, repr=False, compare=False)

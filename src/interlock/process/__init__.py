@@ -18,8 +18,10 @@ from interlock.process.programs import (
     scrubbed,
 )
 from interlock.process.spawner import Finished, How, Supervised
+from interlock.process.supervisor import STATUS_FD
 
 __all__ = [
+    "STATUS_FD",
     "Captured",
     "Finished",
     "How",

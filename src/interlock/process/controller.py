@@ -61,7 +61,7 @@ def prepare() -> None:
 def _check(work: Supervised) -> None:
     words = [*work.argv, *work.env.keys(), *work.env.values()]
     if any("\0" in word for word in words):
-        raise InfrastructureError(f"{work.argv[0]}: an argument or variable holds a NUL character", permanent=True)
+        raise InfrastructureError(f"{work.name}: an argument or variable holds a NUL character", permanent=True)
 
 
 @contextmanager
@@ -196,11 +196,13 @@ class _Program:
         self._supervisor = 0
 
     def _finished(self) -> Finished:
-        name = self._work.argv[0]
+        name = self._work.name
         for line in self._received.decode().splitlines():
             match line.split():
                 case ["failed", what, number]:
                     return self._not_started(what, int(number))
+                case ["ended", "unroomed", _, took_s, "0"]:
+                    return self._unroomed(float(took_s))
                 case ["ended", how, code, took_s, "0"]:
                     return self._ended(how, int(code), float(took_s))
                 case ["ended", _, _, _, alive]:
@@ -210,13 +212,23 @@ class _Program:
         raise InfrastructureError(f"{name}: its supervisor was killed, and the program with it")
 
     def _not_started(self, what: str, number: int) -> Finished:
-        name, why = self._work.argv[0], os.strerror(number)
+        name, why = self._work.name, os.strerror(number)
         if what == "folder":
             raise InfrastructureError(f"{name}: cannot work in {self._work.cwd}: {why}", permanent=True)
         if what != "program":
             raise InfrastructureError(f"{name}: cannot be started: {why}; is there room for more processes?")
         self._log.add(os.fsencode(_refusal(self._work, number)))
         return Finished(How.NOT_FOUND, None, 0.0, False, self._log.tail)
+
+    def _unroomed(self, took_s: float) -> Finished:
+        """The program in the room did not start; the output says why."""
+        said = self._log.tail.decode("utf-8", "replace").strip()
+        if "execvp" in said:
+            number = errno.EACCES if said.endswith(os.strerror(errno.EACCES)) else errno.ENOENT
+            self._log.add(os.fsencode(_refusal(self._work, number)))
+            return Finished(How.NOT_FOUND, None, took_s, False, self._log.tail)
+        why = said.splitlines()[-1] if said else "it did not say why"
+        raise InfrastructureError(f"{self._work.name}: no sandbox could be made for it: {why}", permanent=True)
 
     def _ended(self, how: str, code: int, took_s: float) -> Finished:
         truncated = self._log.left_out > 0
@@ -227,7 +239,7 @@ class _Program:
 
 
 def _refusal(work: Supervised, number: int) -> str:
-    name = work.argv[0]
+    name = work.name
     if number not in (errno.ENOENT, errno.ENOTDIR):
         return f"{name}: cannot be executed: {os.strerror(number)}\n"
     if "/" in name and (work.cwd / name).exists():

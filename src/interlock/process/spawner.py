@@ -40,7 +40,8 @@ class Supervised:
 
     `env` is complete: only PWD is added. `log` receives stdout and stderr merged, at most about `log_bytes_max` bytes
     (the first and the last part). File changes below `watch` count as activity; an `idle_timeout_s` of 0 means no
-    timeout. `secrets` are masked in the log and everywhere else.
+    timeout. `secrets` are masked in the log and everywhere else. `confined`: `argv` makes a room and starts the program
+    of this name in it, and says on the descriptor STATUS_FD how it ended.
     """
 
     argv: tuple[str, ...]
@@ -53,6 +54,11 @@ class Supervised:
     log_bytes_max: int = 10_000_000
     watch: tuple[Path, ...] = ()
     secrets: tuple[str, ...] = ()
+    confined: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.confined or self.argv[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,5 +178,6 @@ def _spawner_of(_pid: int) -> Spawner:
 def _request(work: Supervised) -> bytes:
     argv = [os.fsencode(word) for word in work.argv]
     env = {os.fsencode(name): os.fsencode(value) for name, value in work.env.items()}
-    body = marshal.dumps((argv, os.fsencode(work.cwd), env, float(work.timeout_s)))
+    cwd = "/" if work.confined else work.cwd
+    body = marshal.dumps((argv, os.fsencode(cwd), env, float(work.timeout_s), bool(work.confined)))
     return len(body).to_bytes(8, "big") + body

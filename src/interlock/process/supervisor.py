@@ -11,6 +11,7 @@ gets best effort: the process group, and every descendant that was seen while it
 
 Control socket, to the supervisor: 8 bytes of length, the marshalled request, then `e` to end the program.
 From the supervisor: lines, `at PID`, then `failed WHAT ERRNO`, or `started` and then `ended HOW CODE TOOK_S LEFT`.
+HOW is `unroomed` if a program that makes a room (bubblewrap) ended before the program in it began.
 """
 
 from __future__ import annotations
@@ -33,8 +34,15 @@ _LOOK_S = 1.0  # how often descendants are noted if there is no reaper
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _EXEC_FAILED = 127
+# Signals that end a program by a mistake of it, or by the machine. Others are also used as exit codes above 128.
+_FATAL = (
+    signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV,
+    signal.SIGPIPE, signal.SIGTERM, signal.SIGXCPU, signal.SIGXFSZ, signal.SIGSYS,
+)  # fmt: skip
 
-Request = tuple[list[bytes], bytes, dict[bytes, bytes], float]  # argv, cwd, env, timeout_s
+STATUS_FD = 3  # of a program that makes a room: it writes there how the program in it ended
+# argv, cwd, env, timeout_s, whether it makes a room
+Request = tuple[list[bytes], bytes, dict[bytes, bytes], float, bool]
 
 
 def main() -> None:
@@ -168,6 +176,8 @@ def _supervise(control: socket.socket, stdin: int, output: int, *, reaper: bool)
     how, code = _watch(tree, control, bell, began + request[3])
     took_s = time.monotonic() - began
     left = tree.end(bell, 0.0 if how == "gone" else GRACE_S)
+    if how == "exited" and request[4]:
+        how, code = tree.ended_in_room(code)
     _send(control, f"ended {how} {code} {took_s:.6f} {left}")
 
 
@@ -218,20 +228,37 @@ class _Tree:
         self.code: int | None = None  # of the program, when it ended
         self._reaper = reaper
         self._seen: dict[int, str] = {}  # pid: started
+        self._status = -1  # what a program that makes a room says of it
 
     def start(self, request: Request, stdin: int, output: int) -> str:
         """Start the program. Returns a line that says why it failed, or nothing."""
         reads, writes = os.pipe()
+        status = -1
+        if request[4]:
+            self._status, status = os.pipe()
         try:
             self.program = os.fork()
         except OSError as error:
             return f"failed fork {error.errno}"
         if self.program == 0:
-            _become(request, (stdin, output), writes)
+            _become(request, (stdin, output, status), writes)
         os.close(writes)
+        if request[4]:
+            os.close(status)
         line = os.read(reads, 100).decode()
         os.close(reads)
         return line
+
+    def ended_in_room(self, code: int) -> tuple[str, int]:
+        """How the program in the room ended. A signal that ended it comes as a code."""
+        os.set_blocking(self._status, False)
+        said = b""
+        with suppress(BlockingIOError):
+            while part := os.read(self._status, 4096):
+                said += part
+        if b'"exit-code"' not in said:
+            return ("unroomed" if code > 0 else "exited"), code
+        return "exited", 128 - code if code - 128 in _FATAL else code
 
     def reap(self) -> bool:
         """Wait for all ended children. Whether other children are left."""
@@ -266,7 +293,8 @@ class _Tree:
         if self._is_empty():
             return 0
         if grace_s:
-            targets = self.members()
+            # What makes a room would end at once, and all that is in it.
+            targets = [one for one in self.members() if self._status < 0 or one.pid != self.program]
             send_signal(targets, signal.SIGTERM)
             send_signal(targets, signal.SIGCONT)  # a stopped process would not receive it
             self._wait(bell, grace_s)
@@ -303,14 +331,18 @@ def _reap() -> tuple[int, int] | None:
     return (pid, os.waitstatus_to_exitcode(status)) if pid else None
 
 
-def _become(request: Request, files: tuple[int, int], writes: int) -> None:
+def _become(request: Request, files: tuple[int, int, int], writes: int) -> None:
     """Turn this process, a new fork, into the program. Does not return."""
     what = "start"
     try:
-        argv, cwd, env, _ = request
+        argv, cwd, env, _, room = request
         os.setsid()
         _die_with_parent()
-        for target, file in enumerate((files[0], files[1], files[1])):
+        stdin, output, status = files
+        if room:
+            stdin, output, status, writes = map(_above, (stdin, output, status, writes))
+            os.dup2(status, STATUS_FD)
+        for target, file in enumerate((stdin, output, output)):
             os.dup2(file, target)
         what = "folder"
         os.chdir(cwd)
@@ -321,6 +353,13 @@ def _become(request: Request, files: tuple[int, int], writes: int) -> None:
         os.write(writes, b"failed %s %d" % (what.encode(), error.errno or 0))
     finally:
         os._exit(_EXEC_FAILED)
+
+
+def _above(file: int) -> int:
+    """A copy with a higher number than any that the program inherits."""
+    import fcntl
+
+    return fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 10)
 
 
 def _die_with_parent() -> None:

@@ -169,7 +169,9 @@ def _ask_once(
 ) -> tuple[Outcome, list[Evidence]]:
     """One run of the reviewer's program in a checkout of its own, and its evidence."""
     spec = request.pipeline.agent(required.reviewer)
-    with context.workspaces.clean_checkout(request.commit, request.input_commit, CheckoutSpec()) as checkout:
+    with context.workspaces.clean_checkout(
+        request.commit, request.input_commit, CheckoutSpec(sandbox=request.sandbox_spec)
+    ) as checkout:
         remove_instructions(checkout.tree)
         _write_protect(checkout.tree)
         brief = replace(_brief(context, request, spec, checkout), text=text, answer_schema=schema(required.mark))

@@ -1,0 +1,119 @@
+"""A room: how one program is confined.
+
+Rule: bubblewrap is started with the environment of the room and nothing else, since that is what the first process in
+the room shows. What its own loader would obey (LD_*) is set only inside.
+Rule: of the folders of a checkout a room has tree, home, /tmp, and those that its caller names: the log and the notes
+about the supervisor are out of its reach.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from interlock.ports import Checkout, InfrastructureError
+from interlock.process import STATUS_FD, Supervised
+from interlock.sandbox.program import find_bwrap
+from interlock.sandbox.reads import ETC, ETC_OF_NETWORK, SYSTEM, Reads, programs_of
+
+_ETC = Path(__file__).parent / "etc"
+_UID = "1000"
+_NAME = "room"
+
+
+class Network(StrEnum):
+    NONE = "none"  # not even the machine's loopback
+    OPEN = "open"  # all that the machine reaches
+
+
+def confine(
+    work: Supervised,
+    checkout: Checkout,
+    *,
+    network: Network = Network.NONE,
+    writes: Sequence[Path] = (),
+    reads: Sequence[Path] = (),
+) -> Supervised:
+    """`work` as a program that does the same in a room of its own, at the level of the checkout. `writes` and `reads`
+    are folders and files of the checkout beside its tree, home and tmp. Words and variables of `work` have the paths
+    that the program sees (`checkout.seen`). Raises InfrastructureError."""
+    if checkout.sandbox.level == "none":
+        return work
+    bwrap = find_bwrap(os.environ)
+    if not bwrap.path:
+        raise InfrastructureError(f"sandbox: {bwrap.why}", permanent=True)
+    shown = {name: value for name, value in work.env.items() if not name.startswith("LD_")}
+    argv = (
+        bwrap.path,
+        *_system(network),
+        *("--bind", str(checkout.tmp), "/tmp"),
+        *_programs(work, checkout),
+        *_places(checkout, writes, reads),
+        *_apart(checkout, network),
+        *(word for name, value in work.env.items() if name not in shown for word in ("--setenv", name, value)),
+        *("--json-status-fd", str(STATUS_FD), "--chdir", checkout.seen(work.cwd), "--", *work.argv),
+    )
+    return replace(work, argv=argv, env=shown, confined=work.argv[0])
+
+
+def _system(network: Network) -> Iterator[str]:
+    for path in map(Path, SYSTEM):
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), str(path))
+        elif path.is_dir():
+            yield from ("--ro-bind", str(path), str(path))
+    for name in (*ETC, *(ETC_OF_NETWORK if network is Network.OPEN else ())):
+        if Path("/etc", name).exists():
+            yield from ("--ro-bind", f"/etc/{name}", f"/etc/{name}")
+    for name in ("passwd", "group", *(("hosts",) if network is Network.NONE else ())):
+        yield from ("--ro-bind", str(_ETC / name), f"/etc/{name}")
+    yield from ("--proc", "/proc", "--dev", "/dev", "--symlink", "/tmp", "/var/tmp")
+    for setting in _kernel_settings():
+        yield from ("--ro-bind", setting, setting)
+
+
+@cache
+def _kernel_settings() -> tuple[str, ...]:
+    """What root may write in /proc by its id alone, without any right: settings of the kernel, such as the program that
+    it starts for a core dump."""
+    folders = [
+        f"/proc/{name}" for name in ("sys", "pressure", "fs", "scsi", "acpi", "driver") if Path("/proc", name).is_dir()
+    ]
+    with os.scandir("/proc") as entries:
+        files = [one.path for one in entries if one.is_file(follow_symlinks=False) and one.stat().st_mode & 0o222]
+    return tuple(sorted([*folders, *files]))
+
+
+def _programs(work: Supervised, checkout: Checkout) -> Iterator[str]:
+    found = programs_of(work.env.get("PATH", os.defpath), checkout.root)
+    named = Reads(tuple(Path(path) for path in checkout.sandbox.read))
+    for path in named.paths:
+        if not path.exists():
+            raise InfrastructureError(f"sandbox: read: there is no {path}", permanent=True)
+    for path in (*found.paths, *named.paths):
+        yield from ("--ro-bind", str(path), str(path))
+    for link, target in found.links:
+        yield from ("--symlink", target, str(link))
+
+
+def _places(checkout: Checkout, writes: Sequence[Path], reads: Sequence[Path]) -> Iterator[str]:
+    for path in (checkout.tree, checkout.home, *writes):
+        yield from ("--bind", str(path), checkout.seen(path))
+    for path in reads:
+        yield from ("--ro-bind", str(path), checkout.seen(path))
+    yield from ("--remount-ro", "/")
+
+
+def _apart(checkout: Checkout, network: Network) -> Iterator[str]:
+    """Namespaces and rights of its own."""
+    yield from ("--unshare-user", "--uid", _UID, "--gid", _UID, "--unshare-pid", "--unshare-ipc")
+    yield from ("--unshare-uts", "--hostname", _NAME, "--unshare-cgroup-try", "--cap-drop", "ALL")
+    yield from ("--new-session", "--die-with-parent")
+    if network is Network.NONE:
+        yield "--unshare-net"
+    if not checkout.sandbox.nested:
+        yield "--disable-userns"
