@@ -17,12 +17,14 @@ from interlock.process.programs import (
     run_in_terminal,
     scrubbed,
 )
-from interlock.process.spawner import Finished, How, Supervised
-from interlock.process.supervisor import STATUS_FD
+from interlock.process.spawner import Confined, Finished, How, Supervised
+from interlock.process.supervisor import FILTER_FD, STATUS_FD
 
 __all__ = [
+    "FILTER_FD",
     "STATUS_FD",
     "Captured",
+    "Confined",
     "Finished",
     "How",
     "MaskedBlobs",

@@ -35,13 +35,22 @@ class How(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Confined:
+    """The program that is started in a room. What makes the room (bubblewrap) reads a filter of system calls (BPF) from
+    the descriptor FILTER_FD, and says on STATUS_FD how the program ended."""
+
+    program: str
+    filter: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Supervised:
     """An untrusted program and its limits.
 
     `env` is complete: only PWD is added. `log` receives stdout and stderr merged, at most about `log_bytes_max` bytes
     (the first and the last part). File changes below `watch` count as activity; an `idle_timeout_s` of 0 means no
-    timeout. `secrets` are masked in the log and everywhere else. `confined`: `argv` makes a room and starts the program
-    of this name in it, and says on the descriptor STATUS_FD how it ended.
+    timeout. `secrets` are masked in the log and everywhere else. `confined`: `argv` makes a room and starts a
+    program in it.
     """
 
     argv: tuple[str, ...]
@@ -54,11 +63,11 @@ class Supervised:
     log_bytes_max: int = 10_000_000
     watch: tuple[Path, ...] = ()
     secrets: tuple[str, ...] = ()
-    confined: str = ""
+    confined: Confined | None = None
 
     @property
     def name(self) -> str:
-        return self.confined or self.argv[0]
+        return self.confined.program if self.confined else self.argv[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +187,6 @@ def _spawner_of(_pid: int) -> Spawner:
 def _request(work: Supervised) -> bytes:
     argv = [os.fsencode(word) for word in work.argv]
     env = {os.fsencode(name): os.fsencode(value) for name, value in work.env.items()}
-    cwd = "/" if work.confined else work.cwd
-    body = marshal.dumps((argv, os.fsencode(cwd), env, float(work.timeout_s), bool(work.confined)))
+    cwd, room = ("/", work.confined.filter) if work.confined else (work.cwd, None)
+    body = marshal.dumps((argv, os.fsencode(cwd), env, float(work.timeout_s), room))
     return len(body).to_bytes(8, "big") + body

@@ -40,9 +40,10 @@ _FATAL = (
     signal.SIGPIPE, signal.SIGTERM, signal.SIGXCPU, signal.SIGXFSZ, signal.SIGSYS,
 )  # fmt: skip
 
-STATUS_FD = 3  # of a program that makes a room: it writes there how the program in it ended
-# argv, cwd, env, timeout_s, whether it makes a room
-Request = tuple[list[bytes], bytes, dict[bytes, bytes], float, bool]
+# Of a program that makes a room: it writes how the program in it ended, and reads a filter of system calls.
+STATUS_FD, FILTER_FD = 3, 4
+# argv, cwd, env, timeout_s, and if it makes a room the filter
+Request = tuple[list[bytes], bytes, dict[bytes, bytes], float, bytes | None]
 
 
 def main() -> None:
@@ -176,7 +177,7 @@ def _supervise(control: socket.socket, stdin: int, output: int, *, reaper: bool)
     how, code = _watch(tree, control, bell, began + request[3])
     took_s = time.monotonic() - began
     left = tree.end(bell, 0.0 if how == "gone" else GRACE_S)
-    if how == "exited" and request[4]:
+    if how == "exited" and request[4] is not None:
         how, code = tree.ended_in_room(code)
     _send(control, f"ended {how} {code} {took_s:.6f} {left}")
 
@@ -234,7 +235,7 @@ class _Tree:
         """Start the program. Returns a line that says why it failed, or nothing."""
         reads, writes = os.pipe()
         status = -1
-        if request[4]:
+        if request[4] is not None:
             self._status, status = os.pipe()
         try:
             self.program = os.fork()
@@ -243,7 +244,7 @@ class _Tree:
         if self.program == 0:
             _become(request, (stdin, output, status), writes)
         os.close(writes)
-        if request[4]:
+        if request[4] is not None:
             os.close(status)
         line = os.read(reads, 100).decode()
         os.close(reads)
@@ -339,9 +340,10 @@ def _become(request: Request, files: tuple[int, int, int], writes: int) -> None:
         os.setsid()
         _die_with_parent()
         stdin, output, status = files
-        if room:
+        if room is not None:
             stdin, output, status, writes = map(_above, (stdin, output, status, writes))
             os.dup2(status, STATUS_FD)
+            os.dup2(_above(_holding(room)), FILTER_FD)
         for target, file in enumerate((stdin, output, output)):
             os.dup2(file, target)
         what = "folder"
@@ -360,6 +362,14 @@ def _above(file: int) -> int:
     import fcntl
 
     return fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 10)
+
+
+def _holding(content: bytes) -> int:
+    """A descriptor from which `content` can be read, which must be small."""
+    reads, writes = os.pipe()
+    os.write(writes, content)
+    os.close(writes)
+    return reads
 
 
 def _die_with_parent() -> None:

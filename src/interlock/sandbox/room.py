@@ -16,9 +16,10 @@ from functools import cache
 from pathlib import Path
 
 from interlock.ports import Checkout, InfrastructureError
-from interlock.process import STATUS_FD, Supervised
+from interlock.process import FILTER_FD, STATUS_FD, Confined, Supervised
 from interlock.sandbox.program import find_bwrap
 from interlock.sandbox.reads import ETC, ETC_OF_NETWORK, SYSTEM, Reads, programs_of
+from interlock.sandbox.seccomp import refusing_filter
 
 _ETC = Path(__file__).parent / "etc"
 _UID = "1000"
@@ -46,6 +47,7 @@ def confine(
     bwrap = find_bwrap(os.environ)
     if not bwrap.path:
         raise InfrastructureError(f"sandbox: {bwrap.why}", permanent=True)
+    calls = refusing_filter()
     shown = {name: value for name, value in work.env.items() if not name.startswith("LD_")}
     argv = (
         bwrap.path,
@@ -55,9 +57,17 @@ def confine(
         *_places(checkout, writes, reads),
         *_apart(checkout, network),
         *(word for name, value in work.env.items() if name not in shown for word in ("--setenv", name, value)),
-        *("--json-status-fd", str(STATUS_FD), "--chdir", checkout.seen(work.cwd), "--", *work.argv),
+        *(
+            "--json-status-fd",
+            str(STATUS_FD),
+            *(("--seccomp", str(FILTER_FD)) if calls else ()),
+            "--chdir",
+            checkout.seen(work.cwd),
+            "--",
+            *work.argv,
+        ),
     )
-    return replace(work, argv=argv, env=shown, confined=work.argv[0])
+    return replace(work, argv=argv, env=shown, confined=Confined(work.argv[0], calls))
 
 
 def _system(network: Network) -> Iterator[str]:
