@@ -24,7 +24,7 @@ from interlock.gates.referee import GateContext
 from interlock.gates.reports import Unreadable, junit, read_report
 from interlock.ports import Cancel, Cancelled, Checkout, CheckoutSpec, GateRequest, secrets_of
 from interlock.process import Finished, How, Supervised, checkout_environment, masked, supervise
-from interlock.sandbox import confine
+from interlock.sandbox import Network, confine
 
 LOG_BYTES_MAX = 10_000_000
 CHANGED_MAX = 20
@@ -215,7 +215,8 @@ def _finished(
         request.gate.command.words, cwd, env, _log_of(checkout), timeout_s=request.gate.timeout_s,
         log_bytes_max=LOG_BYTES_MAX, secrets=_secrets(context, request),
     )  # fmt: skip
-    finished = supervise(confine(work, checkout, writes=(checkout.root / "beside",)), cancel)
+    network = Network.OPEN if request.gate.network else Network.NONE
+    finished = supervise(confine(work, checkout, network=network, writes=(checkout.root / "beside",)), cancel)
     if finished.how is How.CANCELLED:
         raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")
     return finished

@@ -26,6 +26,7 @@ from interlock.core.pipeline import (
     Pipeline,
     PullRequest,
     Report,
+    RoomSpec,
     Rule,
     Scope,
     Setup,
@@ -85,6 +86,7 @@ def build(draft: Draft, name: str) -> Pipeline:
         carry=tuple(file.carry),
         limits=_limits(file.limits),
         deliver=_deliver(file.deliver),
+        sandbox=RoomSpec(tuple(file.sandbox.read), file.sandbox.nested),
         **_given(quota_wait_s=file.quota_wait),
     )
 

@@ -58,6 +58,7 @@ def _file(spec: Pipeline) -> _Tree:
         protect=listed,
         setup=[_setup(setup) for setup in spec.setup],
         carry=list(spec.carry),
+        sandbox=_filled(read=list(spec.sandbox.read), nested=spec.sandbox.nested),
         stages={stage.id: _stage(stage) for stage in spec.stages},
         deliver=_filled(
             branch=spec.deliver.branch,
@@ -287,6 +288,10 @@ DESCRIBED = {
     ("PipelineFile", "include"): "Other files of the same format, relative to this one.",
     ("PipelineFile", "protect"): "What no stage may change, except one that `authors` it.",
     ("PipelineFile", "carry"): "Untracked files that are copied into each checkout.",
+    ("PipelineFile", "sandbox"): "What the sandbox allows.",
+    ("SandboxPart", "read"): "Folders and files of the machine that agents, gates and setup may read.",
+    ("SandboxPart", "nested"): "Whether programs may make sandboxes of their own.",
+    ("GatePart", "network"): "Whether it has the network.",
 }
 
 

@@ -104,6 +104,18 @@ def read_path(value: object) -> str:
     return "/".join(parts)
 
 
+def read_absolute_path(value: object) -> str:
+    """A path of the machine; `~/` is the user's home. Not all of the machine, and not all of the home."""
+    if not isinstance(value, str) or not value.startswith(("/", "~/")):
+        raise field_error(f"{_describe(value)} is not an absolute path", "write it from / on, or from ~/")
+    parts = [part for part in value.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise field_error(f"{value} leads upwards", "write the path where it ends")
+    if not parts or parts == ["~"]:
+        raise field_error(f"{value} is everything", "name the folders and files that programs need")
+    return "/".join(parts) if value.startswith("~") else f"/{'/'.join(parts)}"
+
+
 def read_glob(value: object) -> str:
     """A pattern like those of .gitignore."""
     if not isinstance(value, str) or not value.strip():
@@ -181,6 +193,7 @@ Name: TypeAlias = Annotated[
     str, BeforeValidator(read_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
 ]
 Variable: TypeAlias = Annotated[str, BeforeValidator(read_variable)]
+AbsolutePath: TypeAlias = Annotated[str, BeforeValidator(read_absolute_path)]
 RelativePath: TypeAlias = Annotated[str, BeforeValidator(read_path)]
 Bare: TypeAlias = Annotated[
     str | int | float | bool | None,

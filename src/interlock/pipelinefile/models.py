@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 from interlock.core.pipeline import REMOTE, CommandLine, GateOptions, Text
 from interlock.gates import kinds
 from interlock.pipelinefile.fields import (
+    AbsolutePath,
     Bare,
     CommandField,
     Count,
@@ -94,6 +95,11 @@ class SetupPart(Part):
     settle: CommandField | None = None
     timeout: Duration | None = None
     env: list[Variable] = []
+
+
+class SandboxPart(Part):
+    read: list[AbsolutePath] = []
+    nested: bool = False
 
 
 class ArtifactPart(Part):
@@ -212,6 +218,7 @@ class PipelineFile(Part):
     protect: list[Glob] = []
     setup: list[SetupPart] = []
     carry: list[RelativePath] = []
+    sandbox: SandboxPart = SandboxPart()
     stages: Annotated[dict[Name, StagePart], Field(min_length=1)]
     deliver: DeliverPart = DeliverPart()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from interlock.ports import Checkout, InfrastructureError
 from interlock.process import FILTER_FD, STATUS_FD, Confined, Supervised
 from interlock.sandbox.program import find_bwrap
-from interlock.sandbox.reads import ETC, ETC_OF_NETWORK, SYSTEM, Reads, programs_of
+from interlock.sandbox.reads import ETC, ETC_OF_NETWORK, SYSTEM, programs_of
 from interlock.sandbox.seccomp import refusing_filter
 
 _ETC = Path(__file__).parent / "etc"
@@ -100,11 +100,13 @@ def _kernel_settings() -> tuple[str, ...]:
 
 def _programs(work: Supervised, checkout: Checkout) -> Iterator[str]:
     found = programs_of(work.env.get("PATH", os.defpath), checkout.root)
-    named = Reads(tuple(Path(path) for path in checkout.sandbox.read))
-    for path in named.paths:
+    named = tuple(Path(os.path.expanduser(path)) for path in checkout.sandbox.read)  # noqa: PTH111 - does not raise
+    for path in named:
         if not path.exists():
-            raise InfrastructureError(f"sandbox: read: there is no {path}", permanent=True)
-    for path in (*found.paths, *named.paths):
+            raise InfrastructureError(
+                f"sandbox: read: there is no {path}: create it, or correct `sandbox` in the pipeline", permanent=True
+            )
+    for path in (*found.paths, *named):
         yield from ("--ro-bind", str(path), str(path))
     for link, target in found.links:
         yield from ("--symlink", target, str(link))

@@ -11,7 +11,18 @@ import pytest
 import yaml
 
 from interlock.conventions.judge_files import matches_in_any_case
-from interlock.core.pipeline import CommandLine, Expect, Gate, GateKind, Pipeline, Report, Rule, Stage, When
+from interlock.core.pipeline import (
+    CommandLine,
+    Expect,
+    Gate,
+    GateKind,
+    Pipeline,
+    Report,
+    RoomSpec,
+    Rule,
+    Stage,
+    When,
+)
 from interlock.pipelinefile import (
     InvalidPipeline,
     Level,
@@ -24,7 +35,7 @@ from interlock.pipelinefile import (
     require_runnable,
     resolved_yaml,
 )
-from interlock.ports import InfrastructureError, UsageError
+from interlock.ports import InfrastructureError, UsageError, sandbox_of
 
 FULL = """\
 # yaml-language-server: $schema=./interlock.schema.json
@@ -44,6 +55,7 @@ setup:
     paths: [.venv]
     settle: [uv, sync, --offline]
 carry: [data.bin]
+sandbox: {read: [/srv/words/, ~/data], nested: true}
 stages:
   brief:
     run: cat docs/brief.txt > "$ARTIFACTS/brief.txt"
@@ -182,6 +194,13 @@ def test_a_folder_is_joined_into_globs_and_gates(root: Path) -> None:
     assert code.gate("lint").dir == "web/app"
 
 
+def test_what_the_sandbox_allows(root: Path) -> None:
+    pipeline = load(root).pipeline
+    assert pipeline.sandbox == RoomSpec(("/srv/words", "~/data"), nested=True)
+    made = sandbox_of(pipeline, "full")
+    assert (made.level, made.read, made.nested) == ("full", ("/srv/words", "~/data"), True)
+
+
 def test_rules_and_conditions(root: Path) -> None:
     code = load(root).pipeline.stage("code")
     assert code.on_reject == (Rule(gate="test", goto="plan", max=2), Rule(after=2, agent="strong"))
@@ -287,6 +306,7 @@ def test_the_resolved_pipeline_means_the_same(root: Path) -> None:
         assert without_origins(stage) == without_origins(other)
     assert again.agents == loaded.pipeline.agents
     assert again.inputs == loaded.pipeline.inputs
+    assert again.sandbox == loaded.pipeline.sandbox
     assert (again.setup, again.limits, again.deliver) == (
         loaded.pipeline.setup,
         loaded.pipeline.limits,
