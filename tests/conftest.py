@@ -108,6 +108,7 @@ def own_home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
         "XDG_CONFIG_HOME": str(home / ".config"),
         "XDG_CACHE_HOME": str(home / ".cache"),
         "XDG_DATA_HOME": str(home / ".local" / "share"),
+        "INTERLOCK_SANDBOX": "none",  # a test of the sandbox asks for it
         **_GIT_IDENTITY,
     }
     for name, value in own.items():

@@ -23,6 +23,7 @@ class Context:
     started_at: float
     environ: Mapping[str, str] = field(default_factory=dict)
     backoff_s: float = 1.0
+    sandbox: str = ""  # the level, if it is another one than the run was started with
 
     @property
     def checkout_spec(self) -> CheckoutSpec:
@@ -32,7 +33,7 @@ class Context:
     @property
     def level(self) -> str:
         """The level of the sandbox that is in force."""
-        return self.started.sandbox
+        return self.sandbox or self.started.sandbox
 
     def ref(self, attempt: AttemptId) -> str:
         """The ref that keeps a candidate's objects alive. It is created once and decides nothing."""

@@ -9,8 +9,10 @@ Rule: entries of PATH in the checkout are not looked at, since the candidate cho
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePath
@@ -46,6 +48,11 @@ def programs_of(path: str, outside: Path) -> Reads:
     entries = [entry for entry in path.split(os.pathsep) if entry.startswith("/")]
     wanted = tuple(entry for entry in entries if not _within(Path(os.path.normpath(entry)), (outside,)))
     return _programs_of(wanted)
+
+
+def is_shown(path: Path, of: str) -> bool:
+    """Whether a room shows this path of the machine to a program with the PATH `of`."""
+    return _within(path, (*map(Path, SYSTEM), *programs_of(of, Path("/w")).paths))
 
 
 @cache
@@ -138,11 +145,16 @@ def _package(path: Path) -> Iterator[Path]:
 
 def _shows_too_much(path: Path) -> bool:
     """Whether it is a home, a folder above one, or one of those in a home that hold what is of many programs."""
-    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - does not raise without a home
-    if path in (Path("/"), home) or home.is_relative_to(path) or path.parent in (Path("/"), Path("/home")):
+    if path.parent in (Path("/"), Path("/home"), path):
         return True
     kept = (".local", ".local/share", ".local/state", ".config", ".cache", ".cargo", ".ssh", ".gnupg", ".aws")
-    return path in [home / name for name in kept]
+    return any(home.is_relative_to(path) or path in [home / name for name in kept] for home in _homes())
+
+
+def _homes() -> Iterator[Path]:
+    yield Path(os.path.expanduser("~"))  # noqa: PTH111 - does not raise without a home
+    with suppress(KeyError):  # no such user in this container
+        yield Path(pwd.getpwuid(os.getuid()).pw_dir)
 
 
 def _within(path: PurePath, folders: Iterable[PurePath]) -> bool:

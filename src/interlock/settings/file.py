@@ -52,7 +52,7 @@ class Settings:
     """`slots` limits what works at once over all runs of the user, `max_parallel` the effects of one run. `daily_*`
     limit what agents spend from midnight to midnight, over all runs; 0 is no limit."""
 
-    sandbox: str = "none"
+    sandbox: str = ""  # the level of new runs; empty: the best one there is, which must hold
     slots: int = 16
     max_parallel: int = 4
     daily_tokens: int = 0

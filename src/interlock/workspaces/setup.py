@@ -27,6 +27,7 @@ from interlock.process import Finished, How, Supervised, scrubbed, supervise
 from interlock.sandbox import Network, confine
 from interlock.workspaces import layout
 from interlock.workspaces.layout import remove
+from interlock.workspaces.setup_home import environment_in_room, put_settings
 from interlock.workspaces.setup_inputs import (
     folder_digest,
     key_variables,
@@ -223,7 +224,10 @@ class Recipes:
     def _run(self, setup: Setup, command: CommandLine, checkout: Checkout, what: str, index: int) -> None:
         log = checkout.root / "output" / f"{what}.log"
         log.parent.mkdir(exist_ok=True)
-        env = setup_environment(self._environ, setup, checkout)
+        env = setup_environment(self._environ, setup, Path(checkout.seen(checkout.tmp)))
+        if checkout.sandbox.level != "none":
+            put_settings(env.get("HOME", ""), checkout.home)
+            env = environment_in_room(env, checkout)
         secrets = setup_credentials(self._environ, setup)
         work = Supervised(command.words, checkout.tree, env, log, setup.timeout_s, secrets=secrets)
         done = supervise(confine(work, checkout, network=Network.OPEN), threading.Event())

@@ -31,7 +31,6 @@ from interlock.conventions.commands import installs_copy
 from interlock.conventions.judge_files import is_code, is_manifest, is_source
 from interlock.conventions.secret_forms import is_credential
 from interlock.core.pipeline import CommandLine, Setup
-from interlock.ports import Checkout
 from interlock.process import scrubbed
 from interlock.text.globs import matches_any
 from interlock.workspaces import trees
@@ -128,18 +127,10 @@ _PROXY = re.compile(r"(HTTPS?|FTP|ALL|NO)_PROXY")
 _NOT_IN_KEY = frozenset({"HOME", "USER", "LOGNAME", "PATH", "TMPDIR", "LANG", "LANGUAGE", "TZ"})
 
 
-def setup_environment(environ: Mapping[str, str], setup: Setup, checkout: Checkout) -> dict[str, str]:
-    """The environment of the commands of `setup`. HOME is the user's, for caches and settings of package indexes; in a
-    room it is the checkout's own."""
-    own = {"TMPDIR": checkout.seen(checkout.tmp)}
-    if checkout.sandbox.level != "none":
-        own["HOME"] = checkout.seen(checkout.home)
-    return {**_named(environ, setup), **own}
-
-
-def _named(environ: Mapping[str, str], setup: Setup) -> dict[str, str]:
+def setup_environment(environ: Mapping[str, str], setup: Setup, tmp: Path) -> dict[str, str]:
+    """The environment of the commands of `setup`. HOME is the user's, for caches and settings of package indexes."""
     known = {name: value for name, value in environ.items() if _is_known(name) and not is_credential(name, value)}
-    return {**known, **scrubbed(environ, setup.env)}
+    return {**known, **scrubbed(environ, setup.env), "TMPDIR": str(tmp)}
 
 
 def withheld_names(environ: Mapping[str, str], setup: Setup) -> tuple[str, ...]:
@@ -155,7 +146,7 @@ def setup_credentials(environ: Mapping[str, str], setup: Setup) -> tuple[str, ..
 
 def key_variables(environ: Mapping[str, str], setup: Setup) -> list[tuple[str, str]]:
     """The variables that decide what is installed."""
-    seen = _named(environ, setup)
+    seen = setup_environment(environ, setup, Path())
     return sorted((name, value) for name, value in seen.items() if name not in _NOT_IN_KEY and name[:3] != "LC_")
 
 
