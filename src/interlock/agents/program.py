@@ -123,11 +123,12 @@ def in_room(work: Supervised, checkout: Checkout, reads: tuple[Path, ...] = ()) 
 
 
 def remove_links_out(folder: Path) -> None:
-    """Remove links that lead out of a folder that a program wrote: we read files there."""
+    """Remove links that lead to something outside of a folder that a program wrote: we read files there. In a room it
+    may have made links to places that are only in the room."""
     root = folder.resolve()
     for above, folders, files in os.walk(folder):
         for path in (Path(above, name) for name in (*folders, *files)):
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
+            if path.is_symlink() and path.exists() and not Path(os.path.realpath(path)).is_relative_to(root):
                 path.unlink()
 
 
