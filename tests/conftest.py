@@ -118,8 +118,9 @@ def own_home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _allowed_under_home() -> tuple[str, ...]:
     """The places that Python and the tests need and that may lie in a home: themselves, the interpreter, programs."""
+    agents = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "interlock-agents")  # scripts/agents
     places = [
-        _REPOSITORY, tempfile.gettempdir(), sys.prefix, sys.base_prefix, sys.exec_prefix,
+        _REPOSITORY, agents, tempfile.gettempdir(), sys.prefix, sys.base_prefix, sys.exec_prefix,
         *sysconfig.get_paths().values(), *filter(None, sys.path), *filter(None, os.environ["PATH"].split(os.pathsep)),
     ]  # fmt: skip
     return tuple(os.path.realpath(place) for place in places)
