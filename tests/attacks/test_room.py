@@ -30,7 +30,7 @@ from tests.attacks.outside import (
 
 from interlock.ports import Checkout, Sandbox
 from interlock.process import Supervised, checkout_environment, supervise
-from interlock.sandbox import confine
+from interlock.sandbox import Room, confine
 
 ROOT = os.geteuid() == 0
 SEES_PROCESSES = several(without("--unshare-pid", "--proc /proc"), early("--dev-bind", "/proc", "/proc"))
@@ -166,7 +166,7 @@ def _in_room(row: Attack, there: Outside) -> Supervised:
     script = there.fill(row.script)
     words = (sys.executable, "-c", script) if script.startswith("import ") else ("/bin/sh", "-c", script)
     env = checkout_environment(os.environ, made)
-    return confine(Supervised(words, made.tree, env, made.root / "output/log", 20), made)
+    return confine(Supervised(words, made.tree, env, made.root / "output/log", 20), Room(made))
 
 
 def _checkout(folder: Path) -> Checkout:
@@ -210,7 +210,7 @@ def test_22_nothing_is_written_after_the_end(times: int, tmp_path: Path) -> None
     words = ("/bin/sh", "-c", "for i in 1 2 3; do setsid sh -c 'while :; do echo x >> late; done' & done; sleep 0.01")
     for _ in range(times):
         work = Supervised(words, made.tree, checkout_environment(os.environ, made), tmp_path / "output/log", 20)
-        assert supervise(confine(work, made), threading.Event()).code == 0
+        assert supervise(confine(work, Room(made)), threading.Event()).code == 0
         late = made.tree / "late"
         size = late.stat().st_size if late.exists() else 0
         time.sleep(0.003)

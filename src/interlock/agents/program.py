@@ -25,7 +25,7 @@ from typing import cast
 from interlock.core.events import Usage
 from interlock.ports import Brief, Cancel, Checkout, Ended, Outcome
 from interlock.process import Finished, How, Supervised, masked, supervise
-from interlock.sandbox import Network, confine
+from interlock.sandbox import Network, Room, confine
 from interlock.text.cleaning import ending
 
 NOT_RUNNABLE = {126: "a command cannot be run", 127: "a command was not found"}  # exit codes of a shell
@@ -119,7 +119,7 @@ def in_room(work: Supervised, checkout: Checkout, reads: tuple[Path, ...] = ()) 
     """The program of an agent in a room: it also has the agent's folder, and what was laid beside the checkout."""
     work.log.parent.mkdir(exist_ok=True)
     beside = tuple(path for path in (checkout.root / "beside",) if path.is_dir())
-    return confine(work, checkout, network=Network.OPEN, writes=(agent_folder(checkout),), reads=(*beside, *reads))
+    return confine(work, Room(checkout, Network.OPEN, (agent_folder(checkout),), (*beside, *reads)))
 
 
 def remove_links_out(folder: Path) -> None:

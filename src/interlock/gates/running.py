@@ -24,7 +24,7 @@ from interlock.gates.referee import GateContext
 from interlock.gates.reports import Unreadable, junit, read_report
 from interlock.ports import Cancel, Cancelled, Checkout, CheckoutSpec, GateRequest, secrets_of
 from interlock.process import Finished, How, Supervised, checkout_environment, masked, supervise
-from interlock.sandbox import Network, confine
+from interlock.sandbox import Network, Room, confine
 
 LOG_BYTES_MAX = 10_000_000
 CHANGED_MAX = 20
@@ -216,7 +216,7 @@ def _finished(
         log_bytes_max=LOG_BYTES_MAX, secrets=_secrets(context, request),
     )  # fmt: skip
     network = Network.OPEN if request.gate.network else Network.NONE
-    finished = supervise(confine(work, checkout, network=network, writes=(checkout.root / "beside",)), cancel)
+    finished = supervise(confine(work, Room(checkout, network, (checkout.root / "beside",))), cancel)
     if finished.how is How.CANCELLED:
         raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")
     return finished

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from interlock.ports import Checkout, InfrastructureError, Sandbox, UsageError
 from interlock.process import How, Supervised, scrubbed, supervise
 from interlock.sandbox.program import find_bwrap
-from interlock.sandbox.room import Network, confine
+from interlock.sandbox.room import Room, confine
 
 LEVELS = ("full", "none")
 _TIMEOUT_S = 20.0
@@ -93,7 +93,7 @@ def _look(folder: Path, path: str) -> tuple[list[str], float]:
     script = "\n".join(f"if {test.format(**words)}; then echo yes; else echo no; fi" for test in _HOLDS.values())
     work = Supervised(("/bin/sh", "-c", script), checkout.tree, env, folder / "log", _TIMEOUT_S)
     began = time.perf_counter()
-    done = supervise(confine(work, checkout, network=Network.NONE), threading.Event())
+    done = supervise(confine(work, Room(checkout)), threading.Event())
     took_ms = 1000 * (time.perf_counter() - began)
     said = done.tail.decode("utf-8", "replace").split()
     if done.how is not How.EXITED or done.code != 0 or len(said) != len(_HOLDS):

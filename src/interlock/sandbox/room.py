@@ -9,8 +9,8 @@ about the supervisor are out of its reach.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -31,43 +31,48 @@ class Network(StrEnum):
     OPEN = "open"  # all that the machine reaches
 
 
-def confine(
-    work: Supervised,
-    checkout: Checkout,
-    *,
-    network: Network = Network.NONE,
-    writes: Sequence[Path] = (),
-    reads: Sequence[Path] = (),
-) -> Supervised:
-    """`work` as a program that does the same in a room of its own, at the level of the checkout. `writes` and `reads`
-    are folders and files of the checkout beside its tree, home and tmp. Words and variables of `work` have the paths
-    that the program sees (`checkout.seen`). Raises InfrastructureError."""
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a program sees beside the system and the user's programs: tree, home and tmp of its checkout, and what else
+    of it that it may write or read. `terminal`: it is for a person at a terminal, without a supervisor."""
+
+    checkout: Checkout
+    network: Network = Network.NONE
+    writes: tuple[Path, ...] = ()
+    reads: tuple[Path, ...] = ()
+    terminal: bool = False
+
+
+def confine(work: Supervised, room: Room) -> Supervised:
+    """`work` as a program that does the same in a room, if the level of its checkout says so. Words and variables of
+    `work` have the paths that the program sees (`checkout.seen`). Raises InfrastructureError."""
+    checkout = room.checkout
     if checkout.sandbox.level == "none":
         return work
     bwrap = find_bwrap(os.environ)
     if not bwrap.path:
         raise InfrastructureError(f"sandbox: {bwrap.why}", permanent=True)
-    calls = refusing_filter()
+    calls = b"" if room.terminal else refusing_filter()
     shown = {name: value for name, value in work.env.items() if not name.startswith("LD_")}
     argv = (
         bwrap.path,
-        *_system(network),
+        *_system(room.network),
         *("--bind", str(checkout.tmp), "/tmp"),
         *_programs(work, checkout),
-        *_places(checkout, writes, reads),
-        *_apart(checkout, network),
+        *_places(room),
+        *_apart(room),
         *(word for name, value in work.env.items() if name not in shown for word in ("--setenv", name, value)),
-        *(
-            "--json-status-fd",
-            str(STATUS_FD),
-            *(("--seccomp", str(FILTER_FD)) if calls else ()),
-            "--chdir",
-            checkout.seen(work.cwd),
-            "--",
-            *work.argv,
-        ),
+        *(() if room.terminal else _supervised(calls)),
+        *("--chdir", checkout.seen(work.cwd), "--", *work.argv),
     )
     return replace(work, argv=argv, env=shown, confined=Confined(work.argv[0], calls))
+
+
+def _supervised(calls: bytes) -> Iterator[str]:
+    """Under a supervisor: without a terminal, and with the descriptors that it passes."""
+    yield from ("--new-session", "--json-status-fd", str(STATUS_FD))
+    if calls:
+        yield from ("--seccomp", str(FILTER_FD))
 
 
 def _system(network: Network) -> Iterator[str]:
@@ -112,20 +117,21 @@ def _programs(work: Supervised, checkout: Checkout) -> Iterator[str]:
         yield from ("--symlink", target, str(link))
 
 
-def _places(checkout: Checkout, writes: Sequence[Path], reads: Sequence[Path]) -> Iterator[str]:
-    for path in (checkout.tree, checkout.home, *writes):
+def _places(room: Room) -> Iterator[str]:
+    checkout = room.checkout
+    for path in (checkout.tree, checkout.home, *room.writes):
         yield from ("--bind", str(path), checkout.seen(path))
-    for path in reads:
+    for path in room.reads:
         yield from ("--ro-bind", str(path), checkout.seen(path))
     yield from ("--remount-ro", "/")
 
 
-def _apart(checkout: Checkout, network: Network) -> Iterator[str]:
+def _apart(room: Room) -> Iterator[str]:
     """Namespaces and rights of its own."""
     yield from ("--unshare-user", "--uid", _UID, "--gid", _UID, "--unshare-pid", "--unshare-ipc")
     yield from ("--unshare-uts", "--hostname", _NAME, "--unshare-cgroup-try", "--cap-drop", "ALL")
-    yield from ("--new-session", "--die-with-parent")
-    if network is Network.NONE:
+    yield "--die-with-parent"
+    if room.network is Network.NONE:
         yield "--unshare-net"
-    if not checkout.sandbox.nested:
+    if not room.checkout.sandbox.nested:
         yield "--disable-userns"

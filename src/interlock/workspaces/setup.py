@@ -24,7 +24,7 @@ from interlock.core.pipeline import CommandLine, Setup
 from interlock.ports import Checkout, InfrastructureError, Sandbox, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
-from interlock.sandbox import Network, confine
+from interlock.sandbox import Network, Room, confine
 from interlock.workspaces import layout
 from interlock.workspaces.layout import remove
 from interlock.workspaces.setup_home import environment_in_room, put_settings
@@ -230,7 +230,7 @@ class Recipes:
             env = environment_in_room(env, checkout)
         secrets = setup_credentials(self._environ, setup)
         work = Supervised(command.words, checkout.tree, env, log, setup.timeout_s, secrets=secrets)
-        done = supervise(confine(work, checkout, network=Network.OPEN), threading.Event())
+        done = supervise(confine(work, Room(checkout, Network.OPEN)), threading.Event())
         log.unlink(missing_ok=True)
         if done.how is not How.EXITED or done.code != 0:
             why = f"`{_shown(command)}`: {_ending(done)}{_hint(withheld_names(self._environ, setup))}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from interlock.ports import Checkout, Sandbox
 from interlock.process import Finished, Supervised, checkout_environment, supervise
-from interlock.sandbox import Network, confine
+from interlock.sandbox import Network, Room, confine
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,5 +35,6 @@ def run_in(
     argv = ("/bin/sh", "-c", words) if isinstance(words, str) else tuple(words)
     seen = {**checkout_environment(os.environ, checkout), **(env or {})}
     work = Supervised(argv, checkout.tree, seen, checkout.root / "output/log", timeout_s)
-    finished = supervise(confine(work, checkout, network=network, writes=writes, reads=reads), threading.Event())
+    room = Room(checkout, network, tuple(writes), tuple(reads))
+    finished = supervise(confine(work, room), threading.Event())
     return Ended(finished, finished.tail.decode("utf-8", "replace").strip(), work.log)

@@ -97,6 +97,13 @@ def test_a_run_goes_on_at_its_level_or_at_the_one_that_is_asked_for(world: World
     assert levels(world)[:2] == ["full", "none"]
 
 
+def test_a_shell_is_in_the_same_sandbox(world: World) -> None:
+    world.ask("run", "-t", "Look.", "--plain", **FULL).ended(0)
+    said = world.ask("shell", "code", "-c", "pwd; id -u; cat where.txt | head -1; ls /w", **FULL).ended(0)
+    assert said.out.split() == ["/w/tree", "1000", "/w/tree", "home", "tree"]
+    assert world.ask("shell", "code", "-c", "id -u", INTERLOCK_SANDBOX="none").out != "1000\n"
+
+
 def test_doctor_says_how_long_a_room_takes(world: World) -> None:
     said = world.ask("doctor", **FULL)
     assert "sandbox: full: a room takes " in said.text
