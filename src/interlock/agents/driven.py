@@ -249,7 +249,7 @@ class Driven:
         watch = RetryWatch(cancel, partial(kind.give_up_reason or _never_gives_up, request, log))
         try:
             meter = Meter(kind.call_tokens, brief.remaining.tokens)
-            finished = supervise(in_room(work, checkout), watch, meter if kind.call_tokens else None)
+            finished = supervise(in_room(work, checkout, brief), watch, meter if kind.call_tokens else None)
         except OverBudget as over:
             report = replace(kind.read(request, log), usage=Usage(over.tokens))
             return _over_budget(kind, request, report, str(over), log), report, None

@@ -83,7 +83,7 @@ def run_program(
         watch=(checkout.tree,),
         secrets=brief.secrets,
     )
-    finished = supervise(in_room(work, checkout, reads), cancel)
+    finished = supervise(in_room(work, checkout, brief, reads), cancel)
     outcome = _outcome(argv[0], brief, finished, _report(aside / "usage.json"), log)
     return without_secrets(
         replace(outcome, answer=_answer(aside / "answer", log, finished)) if brief.answer_schema else outcome,
@@ -115,11 +115,12 @@ def log_path(root: Path) -> Path:
     return root / "output" / "log"
 
 
-def in_room(work: Supervised, checkout: Checkout, reads: tuple[Path, ...] = ()) -> Supervised:
+def in_room(work: Supervised, checkout: Checkout, brief: Brief, reads: tuple[Path, ...] = ()) -> Supervised:
     """The program of an agent in a room: it also has the agent's folder, and what was laid beside the checkout."""
+    network = Network.OPEN if brief.hosts is None else Network.NONE
     work.log.parent.mkdir(exist_ok=True)
     beside = tuple(path for path in (checkout.root / "beside",) if path.is_dir())
-    return confine(work, Room(checkout, Network.OPEN, (agent_folder(checkout),), (*beside, *reads)))
+    return confine(work, Room(checkout, network, brief.hosts or (), (agent_folder(checkout),), (*beside, *reads)))
 
 
 def remove_links_out(folder: Path) -> None:

@@ -131,6 +131,7 @@ class Gate:
     secrets: tuple[str, ...] = ()
     dir: str = ""
     network: bool = False
+    hosts: tuple[str, ...] = ()  # the only ones that it reaches without a network
     exclusive: tuple[str, ...] = ()
     cached: bool = True
     question: str = ""  # of a human gate
@@ -272,6 +273,7 @@ class AgentSpec:
     secrets: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()  # of the adapter, as JSON text
     instructions: tuple[str, ...] | None = None  # globs of the base's files for agents; None: the usual ones
+    hosts: tuple[str, ...] | None = None  # that it reaches; None: the whole network
 
 
 @dataclass(frozen=True, slots=True)

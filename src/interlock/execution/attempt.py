@@ -255,6 +255,7 @@ def _brief(world: World, context: Context, effect: StartAttempt, spec: AgentSpec
         session=world.blobs.path(effect.session) if effect.session else None,
         resumed=compose(world, context, effect, checkout, resumed=True) if effect.session else "",
         secrets=_secrets(world, context),
+        hosts=spec.hosts,
         rehearsal=encode_rehearsal(context, stage, effect) if stage.agent else "",
     )
 

@@ -216,7 +216,8 @@ def _finished(
         log_bytes_max=LOG_BYTES_MAX, secrets=_secrets(context, request),
     )  # fmt: skip
     network = Network.OPEN if request.gate.network else Network.NONE
-    finished = supervise(confine(work, Room(checkout, network, (checkout.root / "beside",))), cancel)
+    room = Room(checkout, network, request.gate.hosts, (checkout.root / "beside",))
+    finished = supervise(confine(work, room), cancel)
     if finished.how is How.CANCELLED:
         raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")
     return finished

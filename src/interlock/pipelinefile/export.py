@@ -104,6 +104,7 @@ def _agent(agent: AgentSpec) -> _Tree:
             secrets=list(agent.secrets),
             instructions=_instructions(agent.instructions),
         ),
+        **({} if agent.hosts is None else {"network": list(agent.hosts) or False}),
         **options,
     }
 
@@ -184,7 +185,7 @@ def _run_gate(gate: Gate, folder: str) -> _Tree:
         env=list(gate.env),
         secrets=list(gate.secrets),
         dir=gate.dir.removeprefix(folder).strip("/"),
-        network=gate.network,
+        network=gate.network or list(gate.hosts),
         exclusive=list(gate.exclusive),
         cache="" if gate.cached else "none",
         canary="" if gate.breaks else gate.canary,
@@ -291,7 +292,8 @@ DESCRIBED = {
     ("PipelineFile", "sandbox"): "What the sandbox allows.",
     ("SandboxPart", "read"): "Folders and files of the machine that agents, gates and setup may read.",
     ("SandboxPart", "nested"): "Whether programs may make sandboxes of their own.",
-    ("GatePart", "network"): "Whether it has the network.",
+    ("GatePart", "network"): "Whether it has the network, or the hosts that it reaches.",
+    ("AgentPart", "network"): "Whether it has the network, or the hosts that it reaches.",
 }
 
 

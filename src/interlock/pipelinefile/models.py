@@ -25,6 +25,7 @@ from interlock.pipelinefile.fields import (
     Glob,
     Instructions,
     Name,
+    NetworkField,
     RelativePath,
     Source,
     TextField,
@@ -65,6 +66,7 @@ class AgentPart(Part):
     fallback: list[str] = []
     env: list[Variable] = []
     secrets: list[Variable] = []
+    network: NetworkField = True
     instructions: Instructions | None = None
 
 
@@ -129,7 +131,7 @@ class GatePart(Part):
     env: list[Variable] = []
     secrets: list[Variable] = []
     dir: RelativePath = ""
-    network: bool | None = None
+    network: NetworkField | None = None
     exclusive: list[Name] = []
     cache: Literal["none"] | None = None
 

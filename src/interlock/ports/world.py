@@ -89,6 +89,7 @@ class Brief:
     scope: Scope = Scope()  # the paths that may change: information only, the scope gate decides
     secrets: tuple[str, ...] = ()  # values that nothing that is stored may contain
     answer_schema: str = ""  # JSON Schema of the answer; empty if no answer is needed besides the work
+    hosts: tuple[str, ...] | None = None  # that it reaches from a sandbox; None: the whole network
     rehearsal: str = ""  # read by `interlock mcp --inside`: the gates that the agent may run on its own work
 
 

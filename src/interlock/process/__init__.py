@@ -17,10 +17,11 @@ from interlock.process.programs import (
     run_in_terminal,
     scrubbed,
 )
+from interlock.process.room import BLOCK_FD, FILTER_FD, STATUS_FD
 from interlock.process.spawner import Confined, Finished, How, Supervised
-from interlock.process.supervisor import FILTER_FD, STATUS_FD
 
 __all__ = [
+    "BLOCK_FD",
     "FILTER_FD",
     "STATUS_FD",
     "Captured",

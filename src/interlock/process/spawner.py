@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from interlock.ports import InfrastructureError
+from interlock.process.listening import Serve
 
 
 class How(StrEnum):
@@ -37,10 +38,12 @@ class How(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Confined:
     """The program that is started in a room. What makes the room (bubblewrap) reads a filter of system calls (BPF) from
-    the descriptor FILTER_FD, and says on STATUS_FD how the program ended."""
+    the descriptor FILTER_FD, says on STATUS_FD how the program ended, and with `listeners` waits at BLOCK_FD. Each is a
+    port on loopback in the room, and what serves a connection to it, from outside."""
 
     program: str
     filter: bytes = b""
+    listeners: tuple[tuple[int, Serve], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,9 @@ def _spawner_of(_pid: int) -> Spawner:
 def _request(work: Supervised) -> bytes:
     argv = [os.fsencode(word) for word in work.argv]
     env = {os.fsencode(name): os.fsencode(value) for name, value in work.env.items()}
-    cwd, room = ("/", work.confined.filter) if work.confined else (work.cwd, None)
+    cwd: str | Path = work.cwd
+    room: tuple[bytes, tuple[int, ...]] | None = None
+    if work.confined:
+        cwd, room = "/", (work.confined.filter, tuple(port for port, _ in work.confined.listeners))
     body = marshal.dumps((argv, os.fsencode(cwd), env, float(work.timeout_s), room))
     return len(body).to_bytes(8, "big") + body

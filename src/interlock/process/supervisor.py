@@ -26,6 +26,7 @@ import sys
 import time
 from contextlib import suppress
 
+from interlock.process import room
 from interlock.process.table import Process, descendants, processes, send_signal
 
 GRACE_S = 0.5  # between SIGTERM and SIGKILL
@@ -34,16 +35,9 @@ _LOOK_S = 1.0  # how often descendants are noted if there is no reaper
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _EXEC_FAILED = 127
-# Signals that end a program by a mistake of it, or by the machine. Others are also used as exit codes above 128.
-_FATAL = (
-    signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV,
-    signal.SIGPIPE, signal.SIGTERM, signal.SIGXCPU, signal.SIGXFSZ, signal.SIGSYS,
-)  # fmt: skip
 
-# Of a program that makes a room: it writes how the program in it ended, and reads a filter of system calls.
-STATUS_FD, FILTER_FD = 3, 4
-# argv, cwd, env, timeout_s, and if it makes a room the filter
-Request = tuple[list[bytes], bytes, dict[bytes, bytes], float, bytes | None]
+# argv, cwd, env, timeout_s, and if it makes a room: the filter, and the ports to listen at
+Request = tuple[list[bytes], bytes, dict[bytes, bytes], float, tuple[bytes, tuple[int, ...]] | None]
 
 
 def main() -> None:
@@ -170,8 +164,11 @@ def _supervise(control: socket.socket, stdin: int, output: int, *, reaper: bool)
     failed = tree.start(request, stdin, output)
     os.close(stdin)
     os.close(output)
+    if not failed and request[4] and request[4][1]:
+        failed = _listen(tree, control, request[4][1])
     if failed:
         _send(control, failed)
+        tree.end(bell, 0.0)
         return
     _send(control, "started")
     how, code = _watch(tree, control, bell, began + request[3])
@@ -221,6 +218,22 @@ def _watch(tree: _Tree, control: socket.socket, bell: int, until: float) -> tupl
             return ("asked" if _receive_exactly(control, 1) else "gone"), 0
 
 
+def _listen(tree: _Tree, control: socket.socket, ports: tuple[int, ...]) -> str:
+    """Hand sockets that listen in the room to the controller, and let the program begin. Returns a line that says why
+    it failed, or nothing."""
+    pid = tree.first_in_room()
+    if pid:
+        files, number = room.listeners(pid, ports)
+        if number:
+            return f"failed network {number}"
+        socket.send_fds(control, [b"listening\n"], files)
+        for file in files:
+            os.close(file)
+    with suppress(OSError):  # without a room it ends by itself, and says why
+        os.write(tree.block, b"x")
+    return ""
+
+
 class _Tree:
     """The program and all its descendants."""
 
@@ -230,22 +243,26 @@ class _Tree:
         self._reaper = reaper
         self._seen: dict[int, str] = {}  # pid: started
         self._status = -1  # what a program that makes a room says of it
+        self.block = -1  # what it waits for
+        self._said = b""
 
     def start(self, request: Request, stdin: int, output: int) -> str:
         """Start the program. Returns a line that says why it failed, or nothing."""
         reads, writes = os.pipe()
-        status = -1
+        status = block = -1
         if request[4] is not None:
             self._status, status = os.pipe()
+            block, self.block = os.pipe()
         try:
             self.program = os.fork()
         except OSError as error:
             return f"failed fork {error.errno}"
         if self.program == 0:
-            _become(request, (stdin, output, status), writes)
+            _become(request, (stdin, output, status, block), writes)
         os.close(writes)
         if request[4] is not None:
             os.close(status)
+            os.close(block)
         line = os.read(reads, 100).decode()
         os.close(reads)
         return line
@@ -253,13 +270,21 @@ class _Tree:
     def ended_in_room(self, code: int) -> tuple[str, int]:
         """How the program in the room ended. A signal that ended it comes as a code."""
         os.set_blocking(self._status, False)
-        said = b""
         with suppress(BlockingIOError):
             while part := os.read(self._status, 4096):
-                said += part
-        if b'"exit-code"' not in said:
+                self._said += part
+        if b'"exit-code"' not in self._said:
             return ("unroomed" if code > 0 else "exited"), code
-        return "exited", 128 - code if code - 128 in _FATAL else code
+        return "exited", room.signal_or_code(code)
+
+    def first_in_room(self) -> int:
+        """The first process of the room; 0 if none was made."""
+        while b"\n" not in self._said and select.select([self._status], [], [], END_MAX_S)[0]:
+            part = os.read(self._status, 4096)
+            if not part:
+                break
+            self._said += part
+        return room.first_process(self._said)
 
     def reap(self) -> bool:
         """Wait for all ended children. Whether other children are left."""
@@ -332,18 +357,17 @@ def _reap() -> tuple[int, int] | None:
     return (pid, os.waitstatus_to_exitcode(status)) if pid else None
 
 
-def _become(request: Request, files: tuple[int, int, int], writes: int) -> None:
+def _become(request: Request, files: tuple[int, int, int, int], writes: int) -> None:
     """Turn this process, a new fork, into the program. Does not return."""
     what = "start"
     try:
-        argv, cwd, env, _, room = request
+        argv, cwd, env, _, wanted = request
         os.setsid()
         _die_with_parent()
-        stdin, output, status = files
-        if room is not None:
-            stdin, output, status, writes = map(_above, (stdin, output, status, writes))
-            os.dup2(status, STATUS_FD)
-            os.dup2(_above(_holding(room)), FILTER_FD)
+        stdin, output, status, block = files
+        if wanted is not None:
+            stdin, output, status, block, writes = map(room.above, (stdin, output, status, block, writes))
+            room.pass_on(wanted, status, block)
         for target, file in enumerate((stdin, output, output)):
             os.dup2(file, target)
         what = "folder"
@@ -355,21 +379,6 @@ def _become(request: Request, files: tuple[int, int, int], writes: int) -> None:
         os.write(writes, b"failed %s %d" % (what.encode(), error.errno or 0))
     finally:
         os._exit(_EXEC_FAILED)
-
-
-def _above(file: int) -> int:
-    """A copy with a higher number than any that the program inherits."""
-    import fcntl
-
-    return fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 10)
-
-
-def _holding(content: bytes) -> int:
-    """A descriptor from which `content` can be read, which must be small."""
-    reads, writes = os.pipe()
-    os.write(writes, content)
-    os.close(writes)
-    return reads
 
 
 def _die_with_parent() -> None:

@@ -16,7 +16,8 @@ from functools import cache
 from pathlib import Path
 
 from interlock.ports import Checkout, InfrastructureError
-from interlock.process import FILTER_FD, STATUS_FD, Confined, Supervised
+from interlock.process import BLOCK_FD, FILTER_FD, STATUS_FD, Confined, Supervised
+from interlock.sandbox.network import listeners, variables
 from interlock.sandbox.program import find_bwrap
 from interlock.sandbox.reads import ETC, ETC_OF_NETWORK, SYSTEM, programs_of
 from interlock.sandbox.seccomp import refusing_filter
@@ -38,6 +39,7 @@ class Room:
 
     checkout: Checkout
     network: Network = Network.NONE
+    hosts: tuple[str, ...] = ()  # the only ones that are reached if there is no network
     writes: tuple[Path, ...] = ()
     reads: tuple[Path, ...] = ()
     terminal: bool = False
@@ -53,7 +55,9 @@ def confine(work: Supervised, room: Room) -> Supervised:
     if not bwrap.path:
         raise InfrastructureError(f"sandbox: {bwrap.why}", permanent=True)
     calls = b"" if room.terminal else refusing_filter()
-    shown = {name: value for name, value in work.env.items() if not name.startswith("LD_")}
+    listening = listeners(room.hosts) if room.hosts and room.network is Network.NONE and not room.terminal else ()
+    env = {**work.env, **(variables() if listening else {})}
+    shown = {name: value for name, value in env.items() if not name.startswith("LD_")}
     argv = (
         bwrap.path,
         *_system(room.network),
@@ -61,11 +65,12 @@ def confine(work: Supervised, room: Room) -> Supervised:
         *_programs(work, checkout),
         *_places(room),
         *_apart(room),
-        *(word for name, value in work.env.items() if name not in shown for word in ("--setenv", name, value)),
+        *(word for name, value in env.items() if name not in shown for word in ("--setenv", name, value)),
         *(() if room.terminal else _supervised(calls)),
+        *(("--block-fd", str(BLOCK_FD)) if listening else ()),
         *("--chdir", checkout.seen(work.cwd), "--", *work.argv),
     )
-    return replace(work, argv=argv, env=shown, confined=Confined(work.argv[0], calls))
+    return replace(work, argv=argv, env=shown, confined=Confined(work.argv[0], calls, listening))
 
 
 def _supervised(calls: bytes) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""The real programs in a sandbox: they find what they need, and their commands see nothing else of the machine."""
+"""The real programs in a sandbox, which reaches only the model server: they find what they need, and their commands see
+nothing else of the machine."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ SCENARIOS = {
 @pytest.mark.parametrize("name", KEYS)
 def test_a_real_program_works_in_a_room(name: str, model: ModelServer, tmp_path: Path) -> None:
     checkout = checkout_in(tmp_path / "place", Sandbox("full"))
-    outcome = work(name, model.base, "edit" if name == "aider" else "look", checkout)
+    only = model.base.removeprefix("http://")
+    outcome = work(name, model.base, "edit" if name == "aider" else "look", checkout, hosts=(only,))
     assert outcome.ended is Ended.COMPLETED, (outcome, outcome.log and outcome.log.read_text()[-3000:])
     assert (checkout.tree / "a.txt").read_text() == "two\n"
     if name != "aider":  # it starts no commands of its model

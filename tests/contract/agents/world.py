@@ -79,6 +79,7 @@ def work(
     before: str = "",
     times: int = 1,
     more: Mapping[str, str] | None = None,
+    hosts: tuple[str, ...] | None = None,
     **options: object,
 ) -> Outcome:
     env = {
@@ -87,7 +88,16 @@ def work(
     }  # fmt: skip
     asked = f"{before * times}Please do it. SCENARIO:{scenario}"
     brief = Brief(
-        "r", AttemptId("code", 1, 1), asked, asked, MODELS[name], env, timeout_s, idle_s, answer_schema=schema
+        "r",
+        AttemptId("code", 1, 1),
+        asked,
+        asked,
+        MODELS[name],
+        env,
+        timeout_s,
+        idle_s,
+        answer_schema=schema,
+        hosts=hosts,
     )
     spec = AgentSpec(
         "own",

@@ -189,6 +189,7 @@ def _brief(context: GateContext, request: GateRequest, spec: AgentSpec, checkout
         env=_environment(context, request, spec, checkout),
         timeout_s=request.gate.timeout_s,
         idle_timeout_s=request.stage.idle_timeout_s,
+        hosts=spec.hosts,
         secrets=tuple(value for _, value in secrets_of(request.pipeline, context.environ, context.agents)),
     )
 
