@@ -31,6 +31,7 @@ ETC = (
 ETC_OF_NETWORK = ("gai.conf", "hosts", "resolv.conf")
 # What programs in a folder of a home need of others there: rustup's are all one program, which starts a toolchain.
 _ALSO = {".cargo/bin": (".rustup/toolchains", ".rustup/settings.toml")}
+_SYSTEM = (*(f"{folder}/" for folder in SYSTEM), "/etc/")
 _LINKS_MAX = 5_000  # looked at in one entry of PATH
 _HOPS_MAX = 40
 
@@ -84,7 +85,7 @@ class _Found:
         """Make each link on the way from `path`, and bind what is at its end."""
         for _ in range(_HOPS_MAX):
             above = next((one for one in (*reversed(path.parents), path) if one.is_symlink()), None)
-            if above is None or _within(path, map(Path, SYSTEM)):
+            if above is None:
                 break
             target = str(above.readlink())
             if not self._has(above):
@@ -94,7 +95,7 @@ class _Found:
             self.add(package)
 
     def _has(self, path: Path) -> bool:
-        return _within(path, map(Path, SYSTEM)) or _within(path, self.paths)
+        return _is_system(str(path)) or _within(path, self.paths)
 
 
 def _own() -> Iterator[Path]:
@@ -109,10 +110,19 @@ def _links_in(entry: Path) -> Iterator[Path]:
             for number, one in enumerate(found):
                 if number >= _LINKS_MAX:
                     return
-                if one.is_symlink():
+                if one.is_symlink() and not _stays_in_system(one.path):
                     yield Path(one.path)
     except OSError:
         return
+
+
+def _stays_in_system(link: str) -> bool:
+    """Looked at as text alone: the system has thousands of links."""
+    return _is_system(link) and _is_system(os.path.normpath(os.path.join(os.path.dirname(link), os.readlink(link))))  # noqa: PTH115, PTH118, PTH120
+
+
+def _is_system(path: str) -> bool:
+    return path.startswith(_SYSTEM) or path in SYSTEM
 
 
 def _installation(entry: Path) -> Iterator[Path]:
@@ -140,7 +150,8 @@ def _package(path: Path) -> Iterator[Path]:
     if path.parent.name in ("bin", "sbin", "libexec") and _is_installation(path.parent.parent):
         yield path.parent.parent
         return
-    yield path.parent if not _shows_too_much(path.parent) else path
+    alone = _shows_too_much(path.parent) or path.parent.parent in _homes()  # a folder such as ~/Documents
+    yield path if alone else path.parent
 
 
 def _shows_too_much(path: Path) -> bool:

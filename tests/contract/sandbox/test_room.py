@@ -100,6 +100,26 @@ def test_programs_of_the_path_outside_of_the_system_work_and_their_neighbours_ar
     assert not (home / ".local/bin/x").exists()
 
 
+def test_a_link_to_a_file_among_others_of_the_user_opens_that_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "ben"
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("bin", "Documents", ".aws"):
+        (home / name).mkdir(parents=True)
+    for name in ("Documents/tool", ".aws/tool", "tool"):
+        (home / name).write_text("#!/bin/sh\necho it works\n")
+        (home / name).chmod(0o755)
+        (home / "bin" / name.replace("/", "-")).symlink_to(f"../{name}")
+    for name in ("Documents/letter", ".aws/credentials", "letter"):
+        (home / name).write_text("secret")
+    made, path = checkout_in(tmp_path / "one"), {"PATH": f"{home}/bin:/usr/bin:/bin"}
+    for program in ("Documents-tool", ".aws-tool", "tool"):
+        assert run_in(made, (program,), env=path).said == "it works"
+    for name in ("Documents/letter", ".aws/credentials", "letter"):
+        assert run_in(made, f"cat {home}/{name}", env=path).finished.code == 1
+
+
 def test_links_of_the_candidate_open_nothing(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/key").write_text("secret")
