@@ -100,6 +100,7 @@ def environment(root: Path) -> dict[str, str]:
         **kept,
         **who,
         "HOME": str(root),
+        "INTERLOCK_SANDBOX": "none",
         "XDG_STATE_HOME": str(root / "state"),
         "XDG_CACHE_HOME": str(root / "cache"),
         "PYTHONPYCACHEPREFIX": str(root / "pyc"),

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from interlock.sandbox import best_level
+
 _HERE = Path(__file__).resolve().parent
 _HANG_S = 1  # silence after which the scripted agent counts as hanging
 _IDENTITY = {"user.name": "Interlock demo", "user.email": "demo@example.invalid", "commit.gpgsign": "false"}
@@ -71,6 +73,7 @@ def environment(scene: Scene) -> dict[str, str]:
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
         "INTERLOCK_BACKOFF_S": "0.2",
+        "INTERLOCK_SANDBOX": best_level(os.environ),  # where there is none, it shows that too
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # half of the time that pytest takes
     }

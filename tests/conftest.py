@@ -108,6 +108,7 @@ def own_home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
         "XDG_CONFIG_HOME": str(home / ".config"),
         "XDG_CACHE_HOME": str(home / ".cache"),
         "XDG_DATA_HOME": str(home / ".local" / "share"),
+        "INTERLOCK_SANDBOX": "none",  # a test of the sandbox asks for it
         **_GIT_IDENTITY,
     }
     for name, value in own.items():
@@ -117,8 +118,9 @@ def own_home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _allowed_under_home() -> tuple[str, ...]:
     """The places that Python and the tests need and that may lie in a home: themselves, the interpreter, programs."""
+    agents = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "interlock-agents")  # scripts/agents
     places = [
-        _REPOSITORY, tempfile.gettempdir(), sys.prefix, sys.base_prefix, sys.exec_prefix,
+        _REPOSITORY, agents, tempfile.gettempdir(), sys.prefix, sys.base_prefix, sys.exec_prefix,
         *sysconfig.get_paths().values(), *filter(None, sys.path), *filter(None, os.environ["PATH"].split(os.pathsep)),
     ]  # fmt: skip
     return tuple(os.path.realpath(place) for place in places)

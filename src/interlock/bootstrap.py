@@ -21,6 +21,7 @@ from interlock.journal import FileBlobs, SetAsideRuns, SqliteJournal
 from interlock.ports import Brief, Cancel, UsageError, World
 from interlock.process import capture, detach
 from interlock.readmodel.run import RunView
+from interlock.sandbox import LEVELS, best_level, require
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
 from interlock.settings import (
@@ -53,6 +54,7 @@ if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functio
 Made = TypeVar("Made")
 _INTERLOCK = (sys.executable, "-P", "-m", "interlock")  # -P: nothing is imported from the repository
 
+SANDBOX = "INTERLOCK_SANDBOX"
 EFFECTS_WAIT_S = 30.0  # for a delivery or push of another process; if it takes longer, that is an error
 
 
@@ -123,6 +125,21 @@ class Application:
     @property
     def state(self) -> Path:
         return self.paths.root
+
+    @property
+    def sandbox(self) -> str:
+        """The level of new runs: that of the variable, of the settings, or `full`. Raises UsageError."""
+        return given_sandbox(self.environ) or self.settings.sandbox or LEVELS[0]
+
+    def require_sandbox(self, level: str = "") -> str:
+        """`level`, or that of new runs. Raises UsageError if it does not hold here."""
+        level = given_sandbox(self.environ) or level or self.sandbox
+        require(level, self.environ)
+        return level
+
+    def sandbox_for_checks(self) -> str:
+        """The level of new runs where it holds, else `none`: a check judges what its user has made."""
+        return self.sandbox if self.sandbox == "none" else best_level(self.environ)
 
     def drive_in_background(self, run: str, *, take_over: bool = False) -> Path:
         """Start another process that drives the run and outlives this one. Returns its log file."""
@@ -295,6 +312,7 @@ def _driver(common: _Common, service: Service, gate_context: GateContext, notice
         state_of=service.histories.state,
         name=f"{holder.pid}@{holder.host}",
         environ=common.environ,
+        sandbox=given_sandbox(common.environ),
         places=common.settings.max_parallel,
         backoff_s=common.backoff_s,
         attendants=tuple(_attendants(notices, service.describe_run, common.environ)),
@@ -352,6 +370,15 @@ def _channels(notify: NotifySettings, config: Path, environ: Mapping[str, str]) 
     if notify.command:
         secrets = (notify.secret,) if notify.secret else ()
         yield CommandChannel(notify.command, config, environ, notify.timeout_s, secrets)
+
+
+def given_sandbox(environ: Mapping[str, str]) -> str:
+    """The level that the variable INTERLOCK_SANDBOX names, as `--sandbox` does; empty if it is not set. Raises
+    UsageError."""
+    level = environ.get(SANDBOX, "")
+    if level and level not in LEVELS:
+        raise UsageError(f"{SANDBOX}={level}: there is no such level: expected {' or '.join(LEVELS)}")
+    return level
 
 
 def repository_of(cwd: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:

@@ -36,8 +36,11 @@ from interlock.agents.program import (
     NOT_RUNNABLE,
     Check,
     folder_error,
+    in_room,
+    log_path,
     make_artifacts,
     offer_check,
+    remove_links_out,
     silence_words,
     timeout_words,
     without_secrets,
@@ -85,6 +88,9 @@ class AttemptRequest:
     secrets: tuple[str, ...] = ()  # the names of the agent's `secrets`, set or not
     session: Session | None = None  # the session to resume
     check: Check | None = None  # the MCP server through which the agent can ask the gates
+    seen: Callable[[Path], str] = str  # how the program sees a path of the checkout or its state
+    lies: Callable[[str], Path] = Path  # the reverse
+    confined: bool = False  # it runs in a room in which it cannot make a sandbox of its own
 
     @property
     def text(self) -> str:
@@ -175,7 +181,7 @@ class Driven:
         secrets = brief.secrets
         try:
             with ExitStack() as stack:
-                aside = request.state.parent / "aside"
+                aside = log_path(checkout.root).with_name("aside")
                 stack.enter_context(hidden_files(checkout.tree, brief.dir, obeyed(spec.use), aside))
                 if request.login and self._kind.login_file:
                     copy = request.state / self._kind.login_file
@@ -185,7 +191,7 @@ class Driven:
         except Cancelled as cancelled:
             return Outcome(Ended.CANCELLED, str(cancelled))
         if session is not None and session.content:
-            path = save_session(request.state.parent / "session", session, secrets)
+            path = save_session(log_path(checkout.root).with_name("session"), session, secrets)
             outcome = replace(outcome, kept_session=path)
         return without_secrets(outcome, secrets)
 
@@ -225,7 +231,7 @@ class Driven:
     def _run_once(
         self, program: str, request: AttemptRequest, checkout: Checkout, cancel: Cancel, secrets: tuple[str, ...]
     ) -> tuple[Outcome, AgentReport, Session | None]:
-        brief, kind, log = request.brief, self._kind, request.state.parent / "log"
+        brief, kind, log = request.brief, self._kind, log_path(checkout.root)
         start = kind.start(request)
         work = Supervised(
             (program, *start.arguments),
@@ -243,10 +249,11 @@ class Driven:
         watch = RetryWatch(cancel, partial(kind.give_up_reason or _never_gives_up, request, log))
         try:
             meter = Meter(kind.call_tokens, brief.remaining.tokens)
-            finished = supervise(work, watch, meter if kind.call_tokens else None)
+            finished = supervise(in_room(work, checkout, brief), watch, meter if kind.call_tokens else None)
         except OverBudget as over:
             report = replace(kind.read(request, log), usage=Usage(over.tokens))
             return _over_budget(kind, request, report, str(over), log), report, None
+        remove_links_out(request.state)
         for path in self._leftovers(checkout, brief.dir) - before:
             shutil.rmtree(path, ignore_errors=True)
         report = _resumed_report(request, kind.read(request, log))
@@ -300,7 +307,11 @@ def _request(spec: AgentSpec, brief: Brief, checkout: Checkout) -> AttemptReques
     state.mkdir(parents=True, exist_ok=True)
     endpoint, login = str(options.get("endpoint") or "").rstrip("/").removesuffix("/v1"), options.get("login") is True
     keys = {name: brief.env[name] for name in spec.secrets if brief.env.get(name)}
-    return AttemptRequest(brief, endpoint, login, state, checkout.tree, options.get("price"), keys, spec.secrets)
+    return AttemptRequest(
+        brief, endpoint, login, state, checkout.tree, options.get("price"), keys, spec.secrets,
+        seen=checkout.seen, lies=checkout.lies,
+        confined=checkout.sandbox.level != "none" and not checkout.sandbox.nested,
+    )  # fmt: skip
 
 
 def _outcome(kind: Kind, request: AttemptRequest, finished: Finished, report: AgentReport, log: Path) -> Outcome:

@@ -25,6 +25,7 @@ from typing import cast
 from interlock.core.events import Usage
 from interlock.ports import Brief, Cancel, Checkout, Ended, Outcome
 from interlock.process import Finished, How, Supervised, masked, supervise
+from interlock.sandbox import Network, Room, confine
 from interlock.text.cleaning import ending
 
 NOT_RUNNABLE = {126: "a command cannot be run", 127: "a command was not found"}  # exit codes of a shell
@@ -52,30 +53,29 @@ class _Report:
 
 
 def run_program(
-    argv: tuple[str, ...], brief: Brief, checkout: Checkout, cancel: Cancel, *, idle_timeout_s: float | None = None
+    argv: tuple[str, ...], brief: Brief, checkout: Checkout, cancel: Cancel, *, reads: tuple[Path, ...] = ()
 ) -> Outcome:
-    """Run `argv` in the checkout with the brief on standard input and as the file $BRIEF.
+    """Run `argv` in the checkout with the brief on standard input and as the file $BRIEF. `reads`: what it
+    reads of the machine.
     Raises InfrastructureError if the machine cannot start a process."""
-    aside = checkout.root / "agent"
-    aside.mkdir(exist_ok=True)
+    aside, log = agent_folder(checkout), log_path(checkout.root)
     cwd = checkout.tree / brief.dir
     if wrong := folder_error(checkout.tree, brief.dir):
         return Outcome(Ended.CRASHED, wrong)
     (aside / "brief.md").write_text(brief.text, encoding="utf-8")
     make_artifacts(brief.env.get("ARTIFACTS", ""), checkout)
     own = {
-        "BRIEF": str(aside / "brief.md"),
-        "INTERLOCK_USAGE": str(aside / "usage.json"),
+        "BRIEF": checkout.seen(aside / "brief.md"),
+        "INTERLOCK_USAGE": checkout.seen(aside / "usage.json"),
         "INTERLOCK_ATTEMPT": str(brief.attempt),
         "INTERLOCK_MODEL": brief.model,
-        **({"INTERLOCK_ANSWER": str(aside / "answer")} if brief.answer_schema else {}),
+        **({"INTERLOCK_ANSWER": checkout.seen(aside / "answer")} if brief.answer_schema else {}),
     }
-    brief = brief if idle_timeout_s is None else replace(brief, idle_timeout_s=idle_timeout_s)
     work = Supervised(
         argv,
         cwd,
         {**brief.env, **own},
-        aside / "log",
+        log,
         timeout_s=brief.timeout_s,
         stdin=brief.text.encode(),
         idle_timeout_s=brief.idle_timeout_s,
@@ -83,10 +83,11 @@ def run_program(
         watch=(checkout.tree,),
         secrets=brief.secrets,
     )
-    finished = supervise(work, cancel)
-    outcome = _outcome(argv[0], brief, finished, _report(aside / "usage.json"), aside / "log")
+    finished = supervise(in_room(work, checkout, brief, reads), cancel)
+    outcome = _outcome(argv[0], brief, finished, _report(aside / "usage.json"), log)
     return without_secrets(
-        replace(outcome, answer=_answer(aside, finished)) if brief.answer_schema else outcome, brief.secrets
+        replace(outcome, answer=_answer(aside / "answer", log, finished)) if brief.answer_schema else outcome,
+        brief.secrets,
     )
 
 
@@ -101,9 +102,35 @@ def folder_error(tree: Path, folder: str) -> str:
     return ""
 
 
+def agent_folder(checkout: Checkout) -> Path:
+    """Files for the program, and from it, outside of the tree."""
+    folder = checkout.root / "agent"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def log_path(root: Path) -> Path:
-    """Where the output of the program goes while it runs in the checkout at `root`."""
-    return root / "agent" / "log"
+    """Where the output of the program goes while it runs in the checkout at `root`. Nothing beside it is shown to the
+    program."""
+    return root / "output" / "log"
+
+
+def in_room(work: Supervised, checkout: Checkout, brief: Brief, reads: tuple[Path, ...] = ()) -> Supervised:
+    """The program of an agent in a room: it also has the agent's folder, and what was laid beside the checkout."""
+    network = Network.OPEN if brief.hosts is None else Network.NONE
+    work.log.parent.mkdir(exist_ok=True)
+    beside = tuple(path for path in (checkout.root / "beside",) if path.is_dir())
+    return confine(work, Room(checkout, network, brief.hosts or (), (agent_folder(checkout),), (*beside, *reads)))
+
+
+def remove_links_out(folder: Path) -> None:
+    """Remove links that lead to something outside of a folder that a program wrote: we read files there. In a room it
+    may have made links to places that are only in the room."""
+    root = folder.resolve()
+    for above, folders, files in os.walk(folder):
+        for path in (Path(above, name) for name in (*folders, *files)):
+            if path.is_symlink() and path.exists() and not Path(os.path.realpath(path)).is_relative_to(root):
+                path.unlink()
 
 
 def timeout_words(name: str, timeout_s: float) -> str:
@@ -130,7 +157,7 @@ def without_secrets(outcome: Outcome, secrets: tuple[str, ...]) -> Outcome:
 
 def make_artifacts(artifacts: str, checkout: Checkout) -> None:
     """So that a shell can write `> "$ARTIFACTS/plan.md"`; not if a link leads out of the checkout."""
-    folder = Path(artifacts)
+    folder = checkout.lies(artifacts)
     if artifacts and folder.resolve().is_relative_to(checkout.tree.resolve()):
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
@@ -146,16 +173,17 @@ def content_of(path: Path, bytes_max: int) -> bytes:
         return b""
 
 
-def _answer(aside: Path, finished: Finished) -> str:
-    """The file $INTERLOCK_ANSWER, or else the output. A first line marks the file, since the product could have written
-    it, and an output without its beginning, since the rest may be a quotation. Two different answers count as none."""
-    written = content_of(aside / "answer", ANSWER_BYTES_MAX).decode("utf-8", "replace")
+def _answer(path: Path, log: Path, finished: Finished) -> str:
+    """The file $INTERLOCK_ANSWER (`path`), or else the output. A first line marks the file, since the product could
+    have written it, and an output without its beginning, since the rest may be a quotation. Two different answers
+    count as none."""
+    written = content_of(path, ANSWER_BYTES_MAX).decode("utf-8", "replace")
     printed = finished.tail.decode("utf-8", "replace")
     if written:
         other = _printed_answer(printed)
         two = other is not None and other != _printed_answer(written)
         return f"{_WRITTEN}\n{written}" + (f"\n[another one was printed]\n{printed}\n{_TWO}" if two else "")
-    cut = (aside / "log").is_file() and (aside / "log").stat().st_size > len(finished.tail)
+    cut = log.is_file() and log.stat().st_size > len(finished.tail)
     return f"[the beginning is left out]\n{printed}" if cut else printed
 
 
@@ -285,15 +313,15 @@ def offer_check(brief: Brief, checkout: Checkout) -> Check | None:
     """None if the agent has no gate to ask."""
     if not brief.rehearsal:
         return None
-    aside = checkout.root / "agent"
-    aside.mkdir(exist_ok=True)
+    aside = agent_folder(checkout)
     given = aside / "rehearsal.json"
     given.write_text(brief.rehearsal, encoding="utf-8")
     env = {name: value for name, value in brief.env.items() if not value or value not in brief.secrets}
-    env |= {"INTERLOCK_STATE_HOME": str(aside / "checks"), "INTERLOCK_CACHE_HOME": str(aside / "rooms")}
-    command = (sys.executable, "-I", "-m", "interlock", "mcp", "--inside", str(given))
+    own = {"INTERLOCK_STATE_HOME": aside / "checks", "INTERLOCK_CACHE_HOME": aside / "rooms"}
+    env |= {name: checkout.seen(path) for name, path in own.items()}
+    command = (sys.executable, "-I", "-m", "interlock", "mcp", "--inside", checkout.seen(given))
     program = aside / SERVER
     words = ("/usr/bin/env", "-i", *(f"{name}={value}" for name, value in env.items()), *command)
     program.write_text(f"#!/bin/sh\nexec {shlex.join(words)}\n", encoding="utf-8", errors="surrogateescape")
     program.chmod(0o700)
-    return Check(str(program), brief.timeout_s)
+    return Check(checkout.seen(program), brief.timeout_s)

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def application(*, looks: bool = False) -> Iterator[Application]:
-    """Everything wired. With `looks`, for a verb that changes nothing, wrong settings are only a warning.
+def application(*, looks: bool = False, sandbox: str | None = None) -> Iterator[Application]:
+    """Everything wired. With `looks`, for a verb that changes nothing, wrong settings are only a warning. `sandbox` is
+    the level for this process and those that it starts.
     Raises UsageError outside of a repository, and for wrong settings."""
-    from interlock.bootstrap import build  # lazy: `--help` of a verb does not need it
+    from interlock.bootstrap import SANDBOX, build  # lazy: `--help` of a verb does not need it
 
-    wired = build(_current_folder(), os.environ, _settings(looks=looks))
+    environ = {**os.environ, SANDBOX: sandbox} if sandbox else os.environ
+    wired = build(_current_folder(), environ, _settings(looks=looks))
     try:
         vanished = wired.service.has_vanished()
         if wired.notice and not vanished:

@@ -77,7 +77,9 @@ class _Drive:
 
 
 def drive(app: Application, run: str, display: DisplayOptions, *, take_over: bool = False, after: int = 0) -> int:
-    """Own the run, show its events beyond seq `after`, and print how it ended. Returns the exit code."""
+    """Own the run, show its events beyond seq `after`, and print how it ended. Returns the exit code. Raises
+    UsageError if the level of its sandbox does not hold here."""
+    app.require_sandbox(app.service.locate_run(run).sandbox)
     note(f"warning: {word}" for word in (lacking(app.environ), path_warning(app.environ)) if word)
     with signals_as_interrupt():
         choice = _drive_shown(app, run, display, take_over=take_over, after=after)

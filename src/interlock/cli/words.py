@@ -20,7 +20,7 @@ from interlock.service.formats import cost, duration, spent, tokens, usage
 from interlock.service.formats import moment as moment
 from interlock.text.cleaning import plain
 
-NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
+NO_SANDBOX = "sandbox none: agents and gates run with your user's rights"
 
 NO_IDENTITY = (
     "git has no user name and e-mail for you here, so commits will name Interlock as author: set them with"

@@ -131,6 +131,7 @@ class Gate:
     secrets: tuple[str, ...] = ()
     dir: str = ""
     network: bool = False
+    hosts: tuple[str, ...] = ()  # the only ones that it reaches without a network
     exclusive: tuple[str, ...] = ()
     cached: bool = True
     question: str = ""  # of a human gate
@@ -272,6 +273,7 @@ class AgentSpec:
     secrets: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()  # of the adapter, as JSON text
     instructions: tuple[str, ...] | None = None  # globs of the base's files for agents; None: the usual ones
+    hosts: tuple[str, ...] | None = None  # that it reaches; None: the whole network
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +292,15 @@ class Setup:
     settle: CommandLine | None = None
     timeout_s: int = 1800
     env: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RoomSpec:
+    """What every sandbox of the pipeline allows: absolute paths of the machine that may be read, and sandboxes that the
+    programs in it make by themselves."""
+
+    read: tuple[str, ...] = ()
+    nested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +335,7 @@ class Pipeline:
     carry: tuple[str, ...] = ()
     limits: Limits = Limits()
     deliver: Deliver = Deliver()
+    sandbox: RoomSpec = RoomSpec()
     quota_wait_s: int = QUOTA_WAIT_S  # how long a quota is waited for where nobody tells when it resets
     digest: str = ""  # of all of it, prompts and includes by content
     _by_id: dict[str, Stage] = field(default_factory=dict, repr=False, compare=False)

@@ -52,6 +52,7 @@ class Owner:
     state_of: Callable[[str], RunState]
     name: str
     environ: Mapping[str, str] = field(default_factory=dict)
+    sandbox: str = ""  # the level of what it drives; empty: that of each run
     places: int = 4
     backoff_s: float = 1.0
     attendants: tuple[Callable[[str], Observer], ...] = ()
@@ -117,4 +118,5 @@ class Owner:
 
     def _context(self, ledger: Ledger) -> Context:
         began = ledger.state.started_at
-        return Context(ledger.run, ledger.pipeline, ledger.started, began, self.environ, backoff_s=self.backoff_s)
+        given = (ledger.run, ledger.pipeline, ledger.started, began, self.environ)
+        return Context(*given, backoff_s=self.backoff_s, sandbox=self.sandbox)

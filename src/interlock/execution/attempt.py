@@ -45,7 +45,9 @@ _INFRASTRUCTURE = (Ended.RATE_LIMITED, Ended.OUT_OF_BUDGET, Ended.UNAVAILABLE)
 def start_attempt(world: World, context: Context, effect: StartAttempt, cancel: Cancel) -> Facts:
     """Claim the attempt, have the work done, make the candidate. Raises Fenced, Cancelled."""
     spec = _spec(context, effect)
-    record = yield AttemptStarted(effect.attempt, effect.agent, spec.model, effect.input_tree, effect.by)
+    works = context.pipeline.stage(effect.attempt.stage).has_worker and not effect.by
+    level = context.level if works else ""
+    record = yield AttemptStarted(effect.attempt, effect.agent, spec.model, effect.input_tree, effect.by, level)
     if record is None:
         return
     who = effect.by or effect.agent or "script"
@@ -253,6 +255,7 @@ def _brief(world: World, context: Context, effect: StartAttempt, spec: AgentSpec
         session=world.blobs.path(effect.session) if effect.session else None,
         resumed=compose(world, context, effect, checkout, resumed=True) if effect.session else "",
         secrets=_secrets(world, context),
+        hosts=spec.hosts,
         rehearsal=encode_rehearsal(context, stage, effect) if stage.agent else "",
     )
 

@@ -135,4 +135,6 @@ def _undone(world: World, effect: StartAttempt, said: Sequence[Feedback]) -> Seq
 
 def _tried(world: World, stage: Stage, said: Sequence[Feedback], checkout: Checkout) -> str:
     text, name, whole = tried(stage, said, world.blobs)
-    return f"{text}\n\nIt was cut. All of it: {world.workspaces.put_beside(checkout, name, whole)}" if whole else text
+    if not whole:
+        return text
+    return f"{text}\n\nIt was cut. All of it: {checkout.seen(world.workspaces.put_beside(checkout, name, whole))}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from interlock.core.events import RunStarted
 from interlock.core.ids import AttemptId
 from interlock.core.limits import WAIT_MAX_S
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import QUOTA_WAIT_MAX_S
-from interlock.ports import CheckoutSpec
+from interlock.ports import CheckoutSpec, sandbox_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,17 @@ class Context:
     started_at: float
     environ: Mapping[str, str] = field(default_factory=dict)
     backoff_s: float = 1.0
+    sandbox: str = ""  # the level, if it is another one than the run was started with
 
     @property
     def checkout_spec(self) -> CheckoutSpec:
-        return CheckoutSpec(self.pipeline.setup, self.pipeline.carry, base=self.started.base_commit)
+        spec = CheckoutSpec(self.pipeline.setup, self.pipeline.carry, base=self.started.base_commit)
+        return replace(spec, sandbox=sandbox_of(self.pipeline, self.level))
+
+    @property
+    def level(self) -> str:
+        """The level of the sandbox that is in force."""
+        return self.sandbox or self.started.sandbox
 
     def ref(self, attempt: AttemptId) -> str:
         """The ref that keeps a candidate's objects alive. It is created once and decides nothing."""

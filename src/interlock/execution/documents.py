@@ -48,10 +48,10 @@ def worker_environment(context: Context, stage: Stage, spec: AgentSpec, checkout
     """All that a worker sees: a minimal base, what the stage and the agent name, and the run's values."""
     allowed = (*stage.env, *stage.secrets, *spec.env, *spec.secrets)
     own = {
-        "ARTIFACTS": str(checkout.tree / ARTIFACTS / stage.id),
+        "ARTIFACTS": checkout.seen(checkout.tree / ARTIFACTS / stage.id),
         "INTERLOCK_RUN": context.run,
         **_common(context),
-        **_artifact_values(context.pipeline, stage, root=f"{checkout.tree}/"),
+        **_artifact_values(context.pipeline, stage, root=f"{checkout.seen(checkout.tree)}/"),
     }
     return checkout_environment(context.environ, checkout, allowed, own)
 

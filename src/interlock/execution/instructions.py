@@ -70,7 +70,7 @@ class _Imported:
         return self.world.workspaces.read(self.commit, path, max_bytes)
 
     def lay(self, checkout: Checkout, name: str, content: bytes) -> str:
-        return str(self.world.workspaces.put_beside(checkout, name, content))
+        return checkout.seen(self.world.workspaces.put_beside(checkout, name, content))
 
 
 def _skills(base: Base, paths: list[str], lay: Lay) -> Iterator[Skill]:

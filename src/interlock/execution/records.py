@@ -52,7 +52,7 @@ def handoff_record(context: Context, effect: AcceptHandoff) -> bytes:
                 "version": 1,
                 "stage": {"id": stage.id, "sha256": stage.digest},
                 "base": {"gitCommit": context.started.base_commit, "gitTree": context.started.base_tree},
-                "sandbox": context.started.sandbox,
+                "sandbox": context.level,
                 "override_by": effect.override_by,
                 "accepted_by": effect.by,
                 "verdicts": [_verdict(context, verdict) for verdict in effect.verdicts],

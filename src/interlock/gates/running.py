@@ -24,6 +24,7 @@ from interlock.gates.referee import GateContext
 from interlock.gates.reports import Unreadable, junit, read_report
 from interlock.ports import Cancel, Cancelled, Checkout, CheckoutSpec, GateRequest, secrets_of
 from interlock.process import Finished, How, Supervised, checkout_environment, masked, supervise
+from interlock.sandbox import Network, Room, confine
 
 LOG_BYTES_MAX = 10_000_000
 CHANGED_MAX = 20
@@ -59,6 +60,7 @@ def checkout_spec_of(request: GateRequest) -> CheckoutSpec:
         protected=request.stage.scope.protect,
         control=control,
         number=request.number,
+        sandbox=request.sandbox_spec,
     )
 
 
@@ -116,14 +118,16 @@ def _run(context: GateContext, request: GateRequest, slot: Slot, cancel: Cancel,
     with context.workspaces.clean_checkout(request.commit, request.base_commit, checkout_spec_of(request)) as checkout:
         beside = checkout.root / "beside"  # new in each checkout, with the same name: test ids may contain its path
         beside.mkdir()
-        env = _environment(context, request, checkout, beside, slot)
-        with _held_out_copy(context, request, beside) as own:
-            planted = _planted(context, request, checkout, own) if planting else _NOTHING
+        _log_of(checkout).parent.mkdir(exist_ok=True)
+        env = _environment(context, request, checkout, slot)
+        with _held_out_copy(context, request, beside) as hidden:
+            own = {"HELD_OUT": checkout.seen(hidden)} if hidden else {}
+            planted = _planted(context, request, checkout, hidden) if planting else _NOTHING
             since_ns = time.time_ns()
             finished = _finished(context, request, checkout, {**env, **own}, cancel)
             if finished is None:
                 why = f"{request.gate.dir}: no such folder in the checkout: the gate's `dir` must be one"
-                return CommandRun(None, None, b"", None, (), checkout.tree, why)
+                return CommandRun(None, None, b"", None, (), Path(checkout.seen(checkout.tree)), why)
             ran = _kept(context, request, finished, checkout, planted)
             if request.gate.held_out:  # every finding of it is counted as one of the held-out files
                 return ran
@@ -162,35 +166,29 @@ def _has_content(path: Path, chunks: Iterator[bytes]) -> bool:
 
 
 @contextmanager
-def _held_out_copy(context: GateContext, request: GateRequest, beside: Path) -> Iterator[Mapping[str, str]]:
-    """A copy of the held-out files for one run, and the variable with its path. Its name tells the product nothing."""
+def _held_out_copy(context: GateContext, request: GateRequest, beside: Path) -> Iterator[Path | None]:
+    """A copy of the held-out files for one run. Its name tells the product nothing."""
     if not request.gate.held_out:
-        yield {}
+        yield None
         return
     source = context.held_out.source(request.gate.held_out)
     hidden = beside / (f"extra{source.suffix}" if source.is_file() else "extra")
     try:
         held_out.copy_to(source, hidden)
-        yield {"HELD_OUT": str(hidden)}
+        yield hidden
     finally:
         held_out.remove_copy(hidden)
 
 
-def _planted(
-    context: GateContext, request: GateRequest, checkout: Checkout, own: Mapping[str, str]
-) -> planting.Planted:
-    return planting.plant(
-        context.workspaces, request, checkout.tree, Path(own["HELD_OUT"]) if "HELD_OUT" in own else None
-    )
+def _planted(context: GateContext, request: GateRequest, checkout: Checkout, hidden: Path | None) -> planting.Planted:
+    return planting.plant(context.workspaces, request, checkout.tree, hidden)
 
 
-def _environment(
-    context: GateContext, request: GateRequest, checkout: Checkout, beside: Path, slot: Slot
-) -> dict[str, str]:
+def _environment(context: GateContext, request: GateRequest, checkout: Checkout, slot: Slot) -> dict[str, str]:
     """The complete environment. What the gate names overrides what setup adds."""
     gate = request.gate
     named = {name: context.environ[name] for name in (*gate.env, *gate.secrets) if name in context.environ}
-    own = {**slot.environment, "REPORT": str(beside / "report")}
+    own = {**slot.environment, "REPORT": checkout.seen(checkout.root / "beside" / "report")}
     values = _values(context, request, checkout)
     return checkout_environment(context.environ, checkout, more={**values, **named, **own})
 
@@ -198,7 +196,7 @@ def _environment(
 def _values(context: GateContext, request: GateRequest, checkout: Checkout) -> dict[str, str]:
     """With absolute paths of artifacts, which are right in any `dir`."""
     seen = values_seen(context, request)
-    return {name: str(checkout.tree / value) if _is_path(name) else value for name, value in seen.items()}
+    return {name: checkout.seen(checkout.tree / value) if _is_path(name) else value for name, value in seen.items()}
 
 
 def _is_path(name: str) -> bool:
@@ -214,10 +212,12 @@ def _finished(
     if not cwd.is_dir() or not cwd.resolve().is_relative_to(checkout.tree.resolve()):
         return None
     work = Supervised(
-        request.gate.command.words, cwd, env, Path(env["REPORT"]).parent / "log", timeout_s=request.gate.timeout_s,
+        request.gate.command.words, cwd, env, _log_of(checkout), timeout_s=request.gate.timeout_s,
         log_bytes_max=LOG_BYTES_MAX, secrets=_secrets(context, request),
     )  # fmt: skip
-    finished = supervise(work, cancel)
+    network = Network.OPEN if request.gate.network else Network.NONE
+    room = Room(checkout, network, request.gate.hosts, (checkout.root / "beside",))
+    finished = supervise(confine(work, room), cancel)
     if finished.how is How.CANCELLED:
         raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")
     return finished
@@ -226,16 +226,15 @@ def _finished(
 def _kept(
     context: GateContext, request: GateRequest, finished: Finished, checkout: Checkout, planted: planting.Planted
 ) -> CommandRun:
-    beside = checkout.root / "beside"
-    log = _read(beside / "log")
+    log = _read(_log_of(checkout))
     evidence = [_put(context, "log", planted.note.encode() + log)]
-    found = _found(request.gate.report, beside / "report")
+    found = _found(request.gate.report, checkout.root / "beside" / "report")
     if isinstance(found, tuple):
         found = tuple(masked(content, _secrets(context, request)) for content in found)
         found = canary.with_mark(found, planted.words) if request.gate.canary else found
         evidence.append(_put(context, "report", junit.merged(found)))
     tail = canary.without_lines(finished.tail, planted.words) if planted.words else finished.tail
-    ran = CommandRun(finished.how, finished.code, tail, found, tuple(evidence), checkout.tree)
+    ran = CommandRun(finished.how, finished.code, tail, found, tuple(evidence), Path(checkout.seen(checkout.tree)))
     if planted.words is None:
         return replace(ran, must_fail=canary.MustFail(why=planted.why))
     if found is None:  # no report: its exit code must not be 0, and its output must name the test
@@ -262,6 +261,11 @@ def _of_report(context: GateContext, request: GateRequest, report: tuple[bytes, 
 def _secrets(context: GateContext, request: GateRequest) -> tuple[str, ...]:
     """Those of the whole pipeline: a candidate may contain what another stage got."""
     return tuple(value for _, value in secrets_of(request.pipeline, context.environ, context.agents))
+
+
+def _log_of(checkout: Checkout) -> Path:
+    """Nothing beside it is shown to the command."""
+    return checkout.root / "output" / "log"
 
 
 def _read(log: Path) -> bytes:

@@ -26,6 +26,7 @@ from interlock.core.pipeline import (
     Pipeline,
     PullRequest,
     Report,
+    RoomSpec,
     Rule,
     Scope,
     Setup,
@@ -85,6 +86,7 @@ def build(draft: Draft, name: str) -> Pipeline:
         carry=tuple(file.carry),
         limits=_limits(file.limits),
         deliver=_deliver(file.deliver),
+        sandbox=RoomSpec(tuple(file.sandbox.read), file.sandbox.nested),
         **_given(quota_wait_s=file.quota_wait),
     )
 
@@ -227,7 +229,8 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
             expect=part.expect and Expect(part.expect),
             tests=part.tests and Tests(part.tests),
             held_out=part.held_out,
-            network=part.network,
+            network=None if part.network is None else part.network is True,
+            hosts=part.network if isinstance(part.network, tuple) else None,
             question=part.approve,
         ),
     )
@@ -281,6 +284,7 @@ def _agent(name: str, part: models.AgentPart) -> AgentSpec:
         secrets=tuple(part.secrets),
         options=tuple((key, json.dumps(extra[key], sort_keys=True)) for key in sorted(extra)),
         instructions=part.instructions,
+        hosts=None if part.network is True else part.network or (),
     )
 
 
@@ -327,7 +331,7 @@ def ready_gate(gate: Gate, part: GatePart, root: FilePath, mark: Mark, mistakes:
             mark, f"{name} does not fit this repository ({error.args[0]})", "write the command out with `run:`"
         )
         return replace(gate, used=name)
-    network = found.network if part.network is None else part.network
+    network = found.network if part.network is None else part.network is True
     canary = found.canary if part.canary is None and not part.breaks else gate.canary
     gate = replace(gate, command=CommandLine(shell=found.run), report=Report(found.report), network=network, used=name)
     return replace(gate, canary=canary)

@@ -58,6 +58,7 @@ def _file(spec: Pipeline) -> _Tree:
         protect=listed,
         setup=[_setup(setup) for setup in spec.setup],
         carry=list(spec.carry),
+        sandbox=_filled(read=list(spec.sandbox.read), nested=spec.sandbox.nested),
         stages={stage.id: _stage(stage) for stage in spec.stages},
         deliver=_filled(
             branch=spec.deliver.branch,
@@ -103,6 +104,7 @@ def _agent(agent: AgentSpec) -> _Tree:
             secrets=list(agent.secrets),
             instructions=_instructions(agent.instructions),
         ),
+        **({} if agent.hosts is None else {"network": list(agent.hosts) or False}),
         **options,
     }
 
@@ -183,7 +185,7 @@ def _run_gate(gate: Gate, folder: str) -> _Tree:
         env=list(gate.env),
         secrets=list(gate.secrets),
         dir=gate.dir.removeprefix(folder).strip("/"),
-        network=gate.network,
+        network=gate.network or list(gate.hosts),
         exclusive=list(gate.exclusive),
         cache="" if gate.cached else "none",
         canary="" if gate.breaks else gate.canary,
@@ -287,6 +289,11 @@ DESCRIBED = {
     ("PipelineFile", "include"): "Other files of the same format, relative to this one.",
     ("PipelineFile", "protect"): "What no stage may change, except one that `authors` it.",
     ("PipelineFile", "carry"): "Untracked files that are copied into each checkout.",
+    ("PipelineFile", "sandbox"): "What the sandbox allows.",
+    ("SandboxPart", "read"): "Folders and files of the machine that agents, gates and setup may read.",
+    ("SandboxPart", "nested"): "Whether programs may make sandboxes of their own.",
+    ("GatePart", "network"): "Whether it has the network, or the hosts that it reaches.",
+    ("AgentPart", "network"): "Whether it has the network, or the hosts that it reaches.",
 }
 
 

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from interlock.core.pipeline import CommandLine
+from interlock.text.hosts import host_of
 
 DURATION_MAX_S = 30 * 24 * 3600
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -104,6 +105,33 @@ def read_path(value: object) -> str:
     return "/".join(parts)
 
 
+def read_network(value: object) -> bool | tuple[str, ...]:
+    """All of it, none, or the hosts that a program may reach, each with a port or without."""
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, list) or not all(isinstance(host, str) for host in value):
+        raise field_error(f"{_describe(value)} is no network", "write true, false, or a list of hosts")
+    for host in value:
+        try:
+            host_of(host)
+        except ValueError as error:
+            message, _, hint = str(error).partition(": ")
+            raise field_error(message, hint) from error
+    return tuple(value)
+
+
+def read_absolute_path(value: object) -> str:
+    """A path of the machine; `~/` is the user's home. Not all of the machine, and not all of the home."""
+    if not isinstance(value, str) or not value.startswith(("/", "~/")):
+        raise field_error(f"{_describe(value)} is not an absolute path", "write it from / on, or from ~/")
+    parts = [part for part in value.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise field_error(f"{value} leads upwards", "write the path where it ends")
+    if not parts or parts == ["~"]:
+        raise field_error(f"{value} is everything", "name the folders and files that programs need")
+    return "/".join(parts) if value.startswith("~") else f"/{'/'.join(parts)}"
+
+
 def read_glob(value: object) -> str:
     """A pattern like those of .gitignore."""
     if not isinstance(value, str) or not value.strip():
@@ -171,6 +199,8 @@ _DURATION_SCHEMA = {
     "anyOf": [{"type": "string", "pattern": f"^{_DURATION.pattern}$"}, {"type": "integer", "minimum": 1}]
 }
 
+_NETWORK_SCHEMA = {"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}]}
+
 Duration: TypeAlias = Annotated[int, PlainValidator(read_duration), WithJsonSchema(_DURATION_SCHEMA)]
 CommandField: TypeAlias = Annotated[CommandLine, PlainValidator(read_command), WithJsonSchema(_COMMAND_SCHEMA)]
 Instructions: TypeAlias = Annotated[
@@ -181,6 +211,10 @@ Name: TypeAlias = Annotated[
     str, BeforeValidator(read_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
 ]
 Variable: TypeAlias = Annotated[str, BeforeValidator(read_variable)]
+NetworkField: TypeAlias = Annotated[
+    bool | tuple[str, ...], PlainValidator(read_network), WithJsonSchema(_NETWORK_SCHEMA)
+]
+AbsolutePath: TypeAlias = Annotated[str, BeforeValidator(read_absolute_path)]
 RelativePath: TypeAlias = Annotated[str, BeforeValidator(read_path)]
 Bare: TypeAlias = Annotated[
     str | int | float | bool | None,

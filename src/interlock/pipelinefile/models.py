@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 from interlock.core.pipeline import REMOTE, CommandLine, GateOptions, Text
 from interlock.gates import kinds
 from interlock.pipelinefile.fields import (
+    AbsolutePath,
     Bare,
     CommandField,
     Count,
@@ -24,6 +25,7 @@ from interlock.pipelinefile.fields import (
     Glob,
     Instructions,
     Name,
+    NetworkField,
     RelativePath,
     Source,
     TextField,
@@ -64,6 +66,7 @@ class AgentPart(Part):
     fallback: list[str] = []
     env: list[Variable] = []
     secrets: list[Variable] = []
+    network: NetworkField = True
     instructions: Instructions | None = None
 
 
@@ -96,6 +99,11 @@ class SetupPart(Part):
     env: list[Variable] = []
 
 
+class SandboxPart(Part):
+    read: list[AbsolutePath] = []
+    nested: bool = False
+
+
 class ArtifactPart(Part):
     file: RelativePath
     content: TextField | None = Field(None, alias="schema")
@@ -123,7 +131,7 @@ class GatePart(Part):
     env: list[Variable] = []
     secrets: list[Variable] = []
     dir: RelativePath = ""
-    network: bool | None = None
+    network: NetworkField | None = None
     exclusive: list[Name] = []
     cache: Literal["none"] | None = None
 
@@ -212,6 +220,7 @@ class PipelineFile(Part):
     protect: list[Glob] = []
     setup: list[SetupPart] = []
     carry: list[RelativePath] = []
+    sandbox: SandboxPart = SandboxPart()
     stages: Annotated[dict[Name, StagePart], Field(min_length=1)]
     deliver: DeliverPart = DeliverPart()
 

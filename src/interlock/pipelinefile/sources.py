@@ -85,7 +85,7 @@ class Sources:
 
 
 FILES_MAX = 50
-_MERGED = ("inputs", "agents", "stages", "defaults", "limits", "deliver")
+_MERGED = ("inputs", "agents", "stages", "defaults", "limits", "deliver", "sandbox")
 _APPENDED = ("protect", "setup", "carry")
 
 

@@ -28,6 +28,7 @@ from interlock.ports.stores import (
     CheckoutSpec,
     Journal,
     Merged,
+    Sandbox,
     Stamp,
     Workspaces,
 )
@@ -47,6 +48,7 @@ from interlock.ports.world import (
     World,
     has_worked,
     may_begin,
+    sandbox_of,
     secrets_of,
 )
 
@@ -77,6 +79,7 @@ __all__ = [
     "Outcome",
     "Permit",
     "Render",
+    "Sandbox",
     "Stamp",
     "UnfitSetup",
     "UnfitTree",
@@ -88,6 +91,7 @@ __all__ = [
     "machine_trouble",
     "may_begin",
     "reports_machine_error",
+    "sandbox_of",
     "secrets_of",
     "started",
 ]

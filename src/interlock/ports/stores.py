@@ -118,14 +118,44 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Sandbox:
+    """How the programs in a checkout are confined: the level in force (`full` or `none`), what they may read of the
+    machine beside the system, and whether they may make sandboxes of their own."""
+
+    level: str = "none"
+    read: tuple[str, ...] = ()
+    nested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Checkout:
-    """The directories of one attempt or one gate; they are removed together."""
+    """The directories of one attempt or one gate; they are removed together. It has two faces: where it lies, which are
+    its paths, and how its programs see it (`seen`)."""
 
     root: Path
     tree: Path  # the files
     home: Path
     tmp: Path
     env: tuple[tuple[str, str], ...] = ()  # what setup adds, such as PATH
+    sandbox: Sandbox = Sandbox()
+
+    def seen(self, path: Path) -> str:
+        """How a program sees a path in this checkout: in a room, every checkout lies at the same place. Any other path
+        is seen as it is."""
+        if self.sandbox.level == "none":
+            return str(path)
+        if path.is_relative_to(self.tmp):
+            return str(Path("/tmp") / path.relative_to(self.tmp))
+        return str(Path("/w") / path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+    def lies(self, seen: str) -> Path:
+        """Where a path lies that programs see: the reverse of `seen`."""
+        path = Path(seen)
+        if self.sandbox.level == "none":
+            return path
+        if path.is_relative_to("/tmp"):
+            return self.tmp / path.relative_to("/tmp")
+        return self.root / path.relative_to("/w") if path.is_relative_to("/w") else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +163,8 @@ class CheckoutSpec:
     """What a checkout holds besides a commit's files. `control` is a commit that setup worked on: if setup fails on the
     files of the checkout and works on those of `control`, the files are to blame. `number` is the number of the try:
     setup that failed in a try is not repeated in it; with 0 it is. `base` is the commit that the run started from:
-    `open` runs setup with its code; if it is empty, with the files of the checkout."""
+    `open` runs setup with its code; if it is empty, with the files of the checkout. `sandbox` is for setup, and for
+    whatever is started in the checkout."""
 
     setup: tuple[Setup, ...] = ()
     carry: tuple[str, ...] = ()
@@ -142,6 +173,7 @@ class CheckoutSpec:
     control: str = ""
     number: int = 0
     base: str = ""
+    sandbox: Sandbox = Sandbox()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from interlock.core.effects import Remaining
 from interlock.core.events import Evidence, Finding, Usage, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Gate, Pipeline, Scope, Stage
-from interlock.ports.stores import Blobs, Checkout, Journal, Workspaces
+from interlock.ports.stores import Blobs, Checkout, Journal, Sandbox, Workspaces
 
 
 class Clock(Protocol):
@@ -89,6 +89,7 @@ class Brief:
     scope: Scope = Scope()  # the paths that may change: information only, the scope gate decides
     secrets: tuple[str, ...] = ()  # values that nothing that is stored may contain
     answer_schema: str = ""  # JSON Schema of the answer; empty if no answer is needed besides the work
+    hosts: tuple[str, ...] | None = None  # that it reaches from a sandbox; None: the whole network
     rehearsal: str = ""  # read by `interlock mcp --inside`: the gates that the agent may run on its own work
 
 
@@ -137,6 +138,11 @@ def secrets_of(
     return tuple(found)
 
 
+def sandbox_of(pipeline: Pipeline, level: str) -> Sandbox:
+    """The sandbox of a pipeline's programs, at a level."""
+    return Sandbox(level, pipeline.sandbox.read, pipeline.sandbox.nested)
+
+
 # --- gates --------------------------------------------------------------------------------------
 
 
@@ -169,6 +175,10 @@ class GateRequest:
     alone: Callable[[], AbstractContextManager[object]] = field(default=nullcontext, compare=False)  # as `World.alone`
     hard_verdicts: tuple[VerdictGiven, ...] = ()  # of the hard gates; for reviews, and for traces in proofs
     former: VerdictGiven | None = None  # for a review: its own verdict on the candidate that was rejected last
+
+    @property
+    def sandbox_spec(self) -> Sandbox:
+        return sandbox_of(self.pipeline, self.sandbox)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,15 @@ from interlock.process.programs import (
     run_in_terminal,
     scrubbed,
 )
-from interlock.process.spawner import Finished, How, Supervised
+from interlock.process.room import BLOCK_FD, FILTER_FD, STATUS_FD
+from interlock.process.spawner import Confined, Finished, How, Supervised
 
 __all__ = [
+    "BLOCK_FD",
+    "FILTER_FD",
+    "STATUS_FD",
     "Captured",
+    "Confined",
     "Finished",
     "How",
     "MaskedBlobs",

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 
 from interlock.ports import Cancel, InfrastructureError
 from interlock.process.identity import note_supervisor
+from interlock.process.listening import Listening
 from interlock.process.masking import Mask
 from interlock.process.monitor import BoundedLog, Pulse
 from interlock.process.spawner import Finished, How, Spawner, Supervised, spawner
@@ -25,6 +26,7 @@ from interlock.process.spawner import Finished, How, Spawner, Supervised, spawne
 _TICK_S = 0.05  # the maximum delay before a cancel is seen
 _CHUNK = 1 << 20
 _ENDS_MAX_S = 40.0  # for the supervisor's report after it should have ended the program; it needs at most 21
+_LISTENERS_MAX = 64
 _READS_MAX = 64  # reads of the rest in the pipe; more comes only from a process that we cannot reach
 
 OnOutput = Callable[[bytes], None]
@@ -61,7 +63,7 @@ def prepare() -> None:
 def _check(work: Supervised) -> None:
     words = [*work.argv, *work.env.keys(), *work.env.values()]
     if any("\0" in word for word in words):
-        raise InfrastructureError(f"{work.argv[0]}: an argument or variable holds a NUL character", permanent=True)
+        raise InfrastructureError(f"{work.name}: an argument or variable holds a NUL character", permanent=True)
 
 
 @contextmanager
@@ -111,6 +113,8 @@ class _Program:
         self._late_at = time.monotonic() + work.timeout_s + _ENDS_MAX_S
         self._received = b""
         self._is_over = False
+        confined = work.confined
+        self._listening = Listening([serve for _, serve in confined.listeners]) if confined else Listening(())
 
     def run(self, cancel: Cancel) -> Finished:
         poll = select.poll()
@@ -128,10 +132,13 @@ class _Program:
             if not self._read_output():
                 break
         self._emit(self._mask.rest())
+        for note in self._listening.notes():  # what the network of its room refused
+            self._log.note(note)
         return self._finished()
 
     def end(self) -> None:
         """End the tree at once and wait until it has ended, also after an exception."""
+        self._listening.end()
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
         self._late_at = min(self._late_at, time.monotonic() + _ENDS_MAX_S)
@@ -159,9 +166,11 @@ class _Program:
 
     def _read_control(self) -> None:
         try:
-            part = self._control.recv(4096)
+            part, files, _, _ = socket.recv_fds(self._control, 4096, _LISTENERS_MAX)
         except OSError:
-            part = b""
+            part, files = b"", []
+        if files:
+            self._listening.begin(files)
         self._received += part
         words = self._received.split()
         if self._supervisor is None and words[:1] == [b"at"] and b"\n" in self._received:
@@ -196,27 +205,41 @@ class _Program:
         self._supervisor = 0
 
     def _finished(self) -> Finished:
-        name = self._work.argv[0]
+        name = self._work.name
         for line in self._received.decode().splitlines():
             match line.split():
                 case ["failed", what, number]:
                     return self._not_started(what, int(number))
+                case ["ended", "unroomed", _, took_s, "0"]:
+                    return self._unroomed(float(took_s))
                 case ["ended", how, code, took_s, "0"]:
                     return self._ended(how, int(code), float(took_s))
                 case ["ended", _, _, _, alive]:
                     raise InfrastructureError(f"{name}: {alive} of its processes cannot be killed; `ps` shows them")
                 case _:
-                    continue  # at, started
+                    continue  # at, listening, started
         raise InfrastructureError(f"{name}: its supervisor was killed, and the program with it")
 
     def _not_started(self, what: str, number: int) -> Finished:
-        name, why = self._work.argv[0], os.strerror(number)
+        name, why = self._work.name, os.strerror(number)
         if what == "folder":
             raise InfrastructureError(f"{name}: cannot work in {self._work.cwd}: {why}", permanent=True)
+        if what == "network":
+            raise InfrastructureError(f"{name}: nothing can listen in its sandbox's network: {why}", permanent=True)
         if what != "program":
             raise InfrastructureError(f"{name}: cannot be started: {why}; is there room for more processes?")
         self._log.add(os.fsencode(_refusal(self._work, number)))
         return Finished(How.NOT_FOUND, None, 0.0, False, self._log.tail)
+
+    def _unroomed(self, took_s: float) -> Finished:
+        """The program in the room did not start; the output says why."""
+        said = self._log.tail.decode("utf-8", "replace").strip()
+        if "execvp" in said:
+            number = errno.EACCES if said.endswith(os.strerror(errno.EACCES)) else errno.ENOENT
+            self._log.add(os.fsencode(_refusal(self._work, number)))
+            return Finished(How.NOT_FOUND, None, took_s, False, self._log.tail)
+        why = said.splitlines()[-1] if said else "it did not say why"
+        raise InfrastructureError(f"{self._work.name}: no sandbox could be made for it: {why}", permanent=True)
 
     def _ended(self, how: str, code: int, took_s: float) -> Finished:
         truncated = self._log.left_out > 0
@@ -227,7 +250,7 @@ class _Program:
 
 
 def _refusal(work: Supervised, number: int) -> str:
-    name = work.argv[0]
+    name = work.name
     if number not in (errno.ENOENT, errno.ENOTDIR):
         return f"{name}: cannot be executed: {os.strerror(number)}\n"
     if "/" in name and (work.cwd / name).exists():

@@ -27,6 +27,7 @@ class BoundedLog:
         self._last = bytearray()  # the end of the output after the head
         self._tail = bytearray()  # the end of all output, including the head
         self._after_head = 0
+        self._notes = b""
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("wb", buffering=0)
@@ -38,7 +39,7 @@ class BoundedLog:
         with self._file, _explained(self._path):
             if self.left_out:
                 self._write(b"\n[... %d bytes left out ...]\n" % self.left_out)
-            self._write(_end(self._last, self._keep))
+            self._write(_end(self._last, self._keep) + self._notes)
 
     @property
     def left_out(self) -> int:
@@ -49,6 +50,10 @@ class BoundedLog:
     def tail(self) -> bytes:
         """The last 64 KiB of the output."""
         return _end(self._tail, TAIL_BYTES)
+
+    def note(self, line: str) -> None:
+        """A line of ours, behind all output: it is not in the tail."""
+        self._notes += f"{line}\n".encode("utf-8", "backslashreplace")
 
     def add(self, chunk: bytes) -> None:
         """Add output. Raises InfrastructureError if the disk is full."""

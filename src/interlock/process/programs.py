@@ -215,7 +215,7 @@ def checkout_environment(
 ) -> dict[str, str]:
     """The complete environment of a program in a checkout: the base and the `allow`ed names of `environ`, what setup
     added, `more`, and the checkout's own HOME and TMPDIR. Later parts override earlier ones."""
-    own = {"HOME": str(checkout.home), "TMPDIR": str(checkout.tmp)}
+    own = {"HOME": checkout.seen(checkout.home), "TMPDIR": checkout.seen(checkout.tmp)}
     return {**scrubbed(environ, allow), **dict(checkout.env), **(more or {}), **own}
 
 

@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from interlock.ports import InfrastructureError
+from interlock.process.listening import Serve
 
 
 class How(StrEnum):
@@ -35,12 +36,24 @@ class How(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Confined:
+    """The program that is started in a room. What makes the room (bubblewrap) reads a filter of system calls (BPF) from
+    the descriptor FILTER_FD, says on STATUS_FD how the program ended, and with `listeners` waits at BLOCK_FD. Each is a
+    port on loopback in the room, and what serves a connection to it, from outside."""
+
+    program: str
+    filter: bytes = b""
+    listeners: tuple[tuple[int, Serve], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Supervised:
     """An untrusted program and its limits.
 
     `env` is complete: only PWD is added. `log` receives stdout and stderr merged, at most about `log_bytes_max` bytes
     (the first and the last part). File changes below `watch` count as activity; an `idle_timeout_s` of 0 means no
-    timeout. `secrets` are masked in the log and everywhere else.
+    timeout. `secrets` are masked in the log and everywhere else. `confined`: `argv` makes a room and starts a
+    program in it.
     """
 
     argv: tuple[str, ...]
@@ -53,6 +66,11 @@ class Supervised:
     log_bytes_max: int = 10_000_000
     watch: tuple[Path, ...] = ()
     secrets: tuple[str, ...] = ()
+    confined: Confined | None = None
+
+    @property
+    def name(self) -> str:
+        return self.confined.program if self.confined else self.argv[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,5 +190,9 @@ def _spawner_of(_pid: int) -> Spawner:
 def _request(work: Supervised) -> bytes:
     argv = [os.fsencode(word) for word in work.argv]
     env = {os.fsencode(name): os.fsencode(value) for name, value in work.env.items()}
-    body = marshal.dumps((argv, os.fsencode(work.cwd), env, float(work.timeout_s)))
+    cwd: str | Path = work.cwd
+    room: tuple[bytes, tuple[int, ...]] | None = None
+    if work.confined:
+        cwd, room = "/", (work.confined.filter, tuple(port for port, _ in work.confined.listeners))
+    body = marshal.dumps((argv, os.fsencode(cwd), env, float(work.timeout_s), room))
     return len(body).to_bytes(8, "big") + body

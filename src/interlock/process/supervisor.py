@@ -11,6 +11,7 @@ gets best effort: the process group, and every descendant that was seen while it
 
 Control socket, to the supervisor: 8 bytes of length, the marshalled request, then `e` to end the program.
 From the supervisor: lines, `at PID`, then `failed WHAT ERRNO`, or `started` and then `ended HOW CODE TOOK_S LEFT`.
+HOW is `unroomed` if a program that makes a room (bubblewrap) ended before the program in it began.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import sys
 import time
 from contextlib import suppress
 
+from interlock.process import room
 from interlock.process.table import Process, descendants, processes, send_signal
 
 GRACE_S = 0.5  # between SIGTERM and SIGKILL
@@ -34,7 +36,8 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _EXEC_FAILED = 127
 
-Request = tuple[list[bytes], bytes, dict[bytes, bytes], float]  # argv, cwd, env, timeout_s
+# argv, cwd, env, timeout_s, and if it makes a room: the filter, and the ports to listen at
+Request = tuple[list[bytes], bytes, dict[bytes, bytes], float, tuple[bytes, tuple[int, ...]] | None]
 
 
 def main() -> None:
@@ -161,13 +164,18 @@ def _supervise(control: socket.socket, stdin: int, output: int, *, reaper: bool)
     failed = tree.start(request, stdin, output)
     os.close(stdin)
     os.close(output)
+    if not failed and request[4] and request[4][1]:
+        failed = _listen(tree, control, request[4][1])
     if failed:
         _send(control, failed)
+        tree.end(bell, 0.0)
         return
     _send(control, "started")
     how, code = _watch(tree, control, bell, began + request[3])
     took_s = time.monotonic() - began
     left = tree.end(bell, 0.0 if how == "gone" else GRACE_S)
+    if how == "exited" and request[4] is not None:
+        how, code = tree.ended_in_room(code)
     _send(control, f"ended {how} {code} {took_s:.6f} {left}")
 
 
@@ -210,6 +218,22 @@ def _watch(tree: _Tree, control: socket.socket, bell: int, until: float) -> tupl
             return ("asked" if _receive_exactly(control, 1) else "gone"), 0
 
 
+def _listen(tree: _Tree, control: socket.socket, ports: tuple[int, ...]) -> str:
+    """Hand sockets that listen in the room to the controller, and let the program begin. Returns a line that says why
+    it failed, or nothing."""
+    pid = tree.first_in_room()
+    if pid:
+        files, number = room.listeners(pid, ports)
+        if number:
+            return f"failed network {number}"
+        socket.send_fds(control, [b"listening\n"], files)
+        for file in files:
+            os.close(file)
+    with suppress(OSError):  # without a room it ends by itself, and says why
+        os.write(tree.block, b"x")
+    return ""
+
+
 class _Tree:
     """The program and all its descendants."""
 
@@ -218,20 +242,49 @@ class _Tree:
         self.code: int | None = None  # of the program, when it ended
         self._reaper = reaper
         self._seen: dict[int, str] = {}  # pid: started
+        self._status = -1  # what a program that makes a room says of it
+        self.block = -1  # what it waits for
+        self._said = b""
 
     def start(self, request: Request, stdin: int, output: int) -> str:
         """Start the program. Returns a line that says why it failed, or nothing."""
         reads, writes = os.pipe()
+        status = block = -1
+        if request[4] is not None:
+            self._status, status = os.pipe()
+            block, self.block = os.pipe()
         try:
             self.program = os.fork()
         except OSError as error:
             return f"failed fork {error.errno}"
         if self.program == 0:
-            _become(request, (stdin, output), writes)
+            _become(request, (stdin, output, status, block), writes)
         os.close(writes)
+        if request[4] is not None:
+            os.close(status)
+            os.close(block)
         line = os.read(reads, 100).decode()
         os.close(reads)
         return line
+
+    def ended_in_room(self, code: int) -> tuple[str, int]:
+        """How the program in the room ended. A signal that ended it comes as a code."""
+        os.set_blocking(self._status, False)
+        with suppress(BlockingIOError):
+            while part := os.read(self._status, 4096):
+                self._said += part
+        if b'"exit-code"' not in self._said:
+            return ("unroomed" if code > 0 else "exited"), code
+        return "exited", room.signal_or_code(code)
+
+    def first_in_room(self) -> int:
+        """The first process of the room; 0 if none was made."""
+        while b"\n" not in self._said and select.select([self._status], [], [], END_MAX_S)[0]:
+            part = os.read(self._status, 4096)
+            if not part:
+                break
+            self._said += part
+        return room.first_process(self._said)
 
     def reap(self) -> bool:
         """Wait for all ended children. Whether other children are left."""
@@ -266,7 +319,8 @@ class _Tree:
         if self._is_empty():
             return 0
         if grace_s:
-            targets = self.members()
+            # What makes a room would end at once, and all that is in it.
+            targets = [one for one in self.members() if self._status < 0 or one.pid != self.program]
             send_signal(targets, signal.SIGTERM)
             send_signal(targets, signal.SIGCONT)  # a stopped process would not receive it
             self._wait(bell, grace_s)
@@ -303,14 +357,18 @@ def _reap() -> tuple[int, int] | None:
     return (pid, os.waitstatus_to_exitcode(status)) if pid else None
 
 
-def _become(request: Request, files: tuple[int, int], writes: int) -> None:
+def _become(request: Request, files: tuple[int, int, int, int], writes: int) -> None:
     """Turn this process, a new fork, into the program. Does not return."""
     what = "start"
     try:
-        argv, cwd, env, _ = request
+        argv, cwd, env, _, wanted = request
         os.setsid()
         _die_with_parent()
-        for target, file in enumerate((files[0], files[1], files[1])):
+        stdin, output, status, block = files
+        if wanted is not None:
+            stdin, output, status, block, writes = map(room.above, (stdin, output, status, block, writes))
+            room.pass_on(wanted, status, block)
+        for target, file in enumerate((stdin, output, output)):
             os.dup2(file, target)
         what = "folder"
         os.chdir(cwd)

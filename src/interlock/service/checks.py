@@ -56,6 +56,7 @@ class CheckRequest:
     inside: bool = False
     conflicts: tuple[str, ...] = ()
     undecided: tuple[Undecided, ...] = ()
+    sandbox: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +229,7 @@ def _gate_request(context: Context, stage: Stage, gate: Gate, request: CheckRequ
         base_commit=request.base_commit,
         conflicts=request.conflicts,
         undecided=request.undecided,
+        sandbox=request.sandbox,
         values={} if gate.kind == GateKind.SCOPE else gate_values(context, stage),
     )
 
@@ -279,5 +281,6 @@ def _context(request: CheckRequest) -> Context:
         request.base_tree,
         (),
         request.inputs,
+        sandbox=request.sandbox,
     )
     return Context("check", request.pipeline, started, 0.0, dict(request.environ))

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from interlock.ports import UsageError, machine_trouble
 from interlock.text.names import is_name
 
-SANDBOX_LEVELS = ("none",)
+SANDBOX_LEVELS = ("full", "none")
 NOTIFY_EVENTS = ("waiting", "accepted", "failed")
 _COUNT_MAX = 256
 
@@ -52,7 +52,7 @@ class Settings:
     """`slots` limits what works at once over all runs of the user, `max_parallel` the effects of one run. `daily_*`
     limit what agents spend from midnight to midnight, over all runs; 0 is no limit."""
 
-    sandbox: str = "none"
+    sandbox: str = ""  # the level of new runs; empty: the best one there is, which must hold
     slots: int = 16
     max_parallel: int = 4
     daily_tokens: int = 0

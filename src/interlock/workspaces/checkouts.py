@@ -101,6 +101,7 @@ def setup_input(parts: CheckoutParts, request: CheckoutRequest) -> SetupInput:
         lambda tree: _checkout_for_setup(parts, replace(request, tree=tree)),
         parts.checkouts.wipe,
         request.spec.number,
+        request.spec.sandbox,
     )
 
 
@@ -127,7 +128,8 @@ def _files(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -
 
 def _checkout_for_setup(parts: CheckoutParts, request: CheckoutRequest) -> Checkout:
     """A new checkout for setup to run in."""
-    checkout, spec = parts.checkouts.new("setup"), request.spec
+    spec = request.spec
+    checkout = replace(parts.checkouts.new("setup"), sandbox=spec.sandbox)
     index = _files(parts, checkout, request)
     _carry(spec.carry, request.origin() if spec.carry else None, checkout.tree)
     write_index(parts.objects, parts.objects.listing(request.commits[-1].tree), index, checkout.tree)
@@ -355,7 +357,9 @@ def _may_differ(parts: CheckoutParts, request: CheckoutRequest, control: Checkou
     if failed.what == "settle" or failed.by_files:
         return request.tree != control.tree
     setups = request.spec.setup[: failed.index + 1]
-    keys = {parts.recipes.key(setups, parts.objects.listing(each.tree)) for each in (request, control)}
+    keys = {
+        parts.recipes.key(setups, parts.objects.listing(each.tree), each.spec.sandbox) for each in (request, control)
+    }
     return len(keys) > 1
 
 

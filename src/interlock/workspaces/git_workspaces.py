@@ -147,7 +147,7 @@ class GitWorkspaces:
         """As the port says. Raises UsageError if submodules, LFS contents or carried files are missing, and
         InfrastructureError if setup or the disk fails."""
         made = self._commit(commit)
-        checkout = self._checkouts.new_for_attempt(run, attempt)
+        checkout = replace(self._checkouts.new_for_attempt(run, attempt), sandbox=spec.sandbox)
         request = replace(self._request((made,), spec), base=self._commit(spec.base).tree if spec.base else "")
         if overlay:
             request = replace(request, tree=self._commit(overlay).tree)
@@ -156,9 +156,8 @@ class GitWorkspaces:
         except SetupFailed:  # the work that is continued may have broken it: use the accepted input's setup
             if not overlay:
                 raise
-            checkout = self._furnish(
-                self._checkouts.new_for_attempt(run, attempt), replace(request, setup_tree=made.tree)
-            )
+            checkout = replace(self._checkouts.new_for_attempt(run, attempt), sandbox=spec.sandbox)
+            checkout = self._furnish(checkout, replace(request, setup_tree=made.tree))
         with self._cleaned(checkout):
             checkout_git.add_branches(
                 self._objects, checkout.tree, made, {f"from/{name}": oid for name, oid in spec.sides}
@@ -226,7 +225,11 @@ class GitWorkspaces:
     @contextlib.contextmanager
     def clean_checkout(self, commit: str, base: str, spec: CheckoutSpec) -> Iterator[Checkout]:
         """As the port says; it is removed at the end."""
-        checkout = self._tried(commit, base, spec, lambda request: self._furnish(self._checkouts.new("room"), request))
+
+        def make(request: CheckoutRequest) -> Checkout:
+            return self._furnish(replace(self._checkouts.new("room"), sandbox=spec.sandbox), request)
+
+        checkout = self._tried(commit, base, spec, make)
         try:
             yield checkout
         finally:

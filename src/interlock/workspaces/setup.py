@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.core.pipeline import CommandLine, Setup
-from interlock.ports import Checkout, InfrastructureError, disk
+from interlock.ports import Checkout, InfrastructureError, Sandbox, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
+from interlock.sandbox import Network, Room, confine
 from interlock.workspaces import layout
 from interlock.workspaces.layout import remove
+from interlock.workspaces.setup_home import environment_in_room, put_settings
 from interlock.workspaces.setup_inputs import (
     folder_digest,
     key_variables,
@@ -84,6 +86,7 @@ class SetupInput:
     fresh: Callable[[str], Checkout]
     wipe: Callable[[Path], None]
     number: int = 0
+    sandbox: Sandbox = Sandbox()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +131,15 @@ class Recipes:
             whole.update(json.dumps(parts).encode())
         return whole.hexdigest()
 
-    def key(self, setups: Sequence[Setup], listing: Listing) -> str:
-        return setup_key(setups, listing, self._environ)
+    def key(self, setups: Sequence[Setup], listing: Listing, sandbox: Sandbox) -> str:
+        """What was made in a room has the paths of a room in it."""
+        key = setup_key(setups, listing, self._environ)
+        return key if sandbox.level == "none" else f"{key}-{sandbox.level}"
 
     def prove(self, setups: Sequence[Setup], source: SetupInput) -> None:
         """Run all recipes again from nothing, without keeping the output, to see whether they work on this machine now.
         A success is remembered for some minutes. Raises SetupFailed."""
-        key = self.key(setups, source.listing)
+        key = self.key(setups, source.listing, source.sandbox)
         with self._alone(key):
             if time.monotonic() - self._proved_at.get(key, -REMEMBERED_S) < REMEMBERED_S:
                 return
@@ -147,12 +152,12 @@ class Recipes:
         for path in (path for setup in setups for path in setup.paths):
             output = checkout.tree / path
             if (output / "pyvenv.cfg").is_file():
-                virtual = virtual or str(output)
-                folders.append(str(output / "bin"))
+                virtual = virtual or checkout.seen(output)
+                folders.append(checkout.seen(output / "bin"))
             elif (output / ".bin").is_dir():
-                folders.append(str(output / ".bin"))
+                folders.append(checkout.seen(output / ".bin"))
             elif output.name == ".cargo-home" and output.is_dir():
-                found |= {"CARGO_HOME": str(output), "CARGO_NET_OFFLINE": "true"}
+                found |= {"CARGO_HOME": checkout.seen(output), "CARGO_NET_OFFLINE": "true"}
         if folders:
             found["PATH"] = os.pathsep.join([*folders, self._environ.get("PATH", os.defpath)])
         if virtual:
@@ -161,7 +166,7 @@ class Recipes:
 
     def _made(self, setups: Sequence[Setup], source: SetupInput) -> Path:
         """The folder with the output of the last of `setups`, which runs if there is none."""
-        made = self._folder / self.key(setups, source.listing)
+        made = self._folder / self.key(setups, source.listing, source.sandbox)
         if not _is_whole(made):
             with self._alone(made.name):
                 if not _is_whole(made):
@@ -217,11 +222,15 @@ class Recipes:
         _in_first_working(source, setups, run_all)
 
     def _run(self, setup: Setup, command: CommandLine, checkout: Checkout, what: str, index: int) -> None:
-        log = checkout.tmp / f"{what}.log"
-        env = setup_environment(self._environ, setup, checkout.tmp)
+        log = checkout.root / "output" / f"{what}.log"
+        log.parent.mkdir(exist_ok=True)
+        env = setup_environment(self._environ, setup, Path(checkout.seen(checkout.tmp)))
+        if checkout.sandbox.level != "none":
+            put_settings(env.get("HOME", ""), checkout.home)
+            env = environment_in_room(env, checkout)
         secrets = setup_credentials(self._environ, setup)
         work = Supervised(command.words, checkout.tree, env, log, setup.timeout_s, secrets=secrets)
-        done = supervise(work, threading.Event())
+        done = supervise(confine(work, Room(checkout, Network.OPEN)), threading.Event())
         log.unlink(missing_ok=True)
         if done.how is not How.EXITED or done.code != 0:
             why = f"`{_shown(command)}`: {_ending(done)}{_hint(withheld_names(self._environ, setup))}"

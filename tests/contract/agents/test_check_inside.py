@@ -82,8 +82,12 @@ SEEN = {"goose": ("GOOSE_PROVIDER", "GOOSE_MODEL", "GOOSE_MODE", "GOOSE_DISABLE_
         "gemini": ("GOOGLE_GEMINI_BASE_URL",)}  # fmt: skip
 
 
-@pytest.mark.parametrize("program", TOOLS)
-def test_a_real_agent_asks_in_its_first_turn_mends_and_is_accepted_at_once(program: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("program", "level"), [*((one, "none") for one in TOOLS), ("codex", "full"), ("claude", "full")]
+)
+def test_a_real_agent_asks_in_its_first_turn_mends_and_is_accepted_at_once(
+    program: str, level: str, tmp_path: Path
+) -> None:
     name, (called, run) = program.partition(" ")[0], TOOLS[program]
     path = os.pathsep.join((bin_of(name), os.environ["PATH"]))
     tool = Step("tool", "{}", called)
@@ -104,7 +108,7 @@ def test_a_real_agent_asks_in_its_first_turn_mends_and_is_accepted_at_once(progr
         root = tmp_path / "it's here"  # programs split such paths
         laid_aside = dict.fromkeys(("AGENTS.md", "deep/AGENTS.md", "deep/GEMINI.md"), "Be careful.\n")
         world = new_world(root, {"a.txt": "one\n", "interlock.yaml": text, **laid_aside}, PATH=path, **keys)
-        said = world.ask("run", "-t", "Go", "-i", "colour=blue", "--plain")
+        said = world.ask("run", "-t", "Go", "-i", "colour=blue", "--plain", INTERLOCK_SANDBOX=level)
         bodies = [body for _, body in model.requests if "SCENARIO:work" in body and number_in(body) is not None]
     assert said.code == 0, said.text
     assert len(stage_of(world.show(), "code")["attempts"]) == 1

@@ -16,7 +16,9 @@ from interlock.agents import adapters
 from interlock.conventions.programs import PROGRAMS
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
-from interlock.ports import Brief, Checkout, Outcome
+from interlock.ports import Brief, Checkout, Outcome, Sandbox
+
+NO_SANDBOX = Sandbox()
 
 _CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache")
 _VERSIONS = {
@@ -55,8 +57,8 @@ def bin_of(name: str) -> str:
     return str(folder / "bin")
 
 
-def checkout_in(folder: Path) -> Checkout:
-    checkout = Checkout(folder, folder / "tree", folder / "home", folder / "tmp")
+def checkout_in(folder: Path, sandbox: Sandbox = NO_SANDBOX) -> Checkout:
+    checkout = Checkout(folder, folder / "tree", folder / "home", folder / "tmp", sandbox=sandbox)
     for one in (checkout.tree, checkout.home, checkout.tmp):
         one.mkdir(parents=True)
     (checkout.tree / "a.txt").write_text("one\n")
@@ -77,15 +79,25 @@ def work(
     before: str = "",
     times: int = 1,
     more: Mapping[str, str] | None = None,
+    hosts: tuple[str, ...] | None = None,
     **options: object,
 ) -> Outcome:
     env = {
-        "PATH": f"{bin_of(name)}:{os.environ['PATH']}", "HOME": str(checkout.home), "TMPDIR": str(checkout.tmp),
-        KEYS[name]: "sk-test", **(more or {}),
+        "PATH": f"{bin_of(name)}:{os.environ['PATH']}", "HOME": checkout.seen(checkout.home),
+        "TMPDIR": checkout.seen(checkout.tmp), KEYS[name]: "sk-test", **(more or {}),
     }  # fmt: skip
     asked = f"{before * times}Please do it. SCENARIO:{scenario}"
     brief = Brief(
-        "r", AttemptId("code", 1, 1), asked, asked, MODELS[name], env, timeout_s, idle_s, answer_schema=schema
+        "r",
+        AttemptId("code", 1, 1),
+        asked,
+        asked,
+        MODELS[name],
+        env,
+        timeout_s,
+        idle_s,
+        answer_schema=schema,
+        hosts=hosts,
     )
     spec = AgentSpec(
         "own",

@@ -23,7 +23,7 @@ SECTIONS = {
     "SetupPart": "setup", "StagePart": "stages", "ArtifactPart": "produces",
     "GatePart": "gates",
     "RulePart": "on_reject", "WhenPart": "when",
-    "DeliverPart": "deliver", "PullRequestPart": "pull_request", "ForEachPart": "Reserved",
+    "SandboxPart": "sandbox", "DeliverPart": "deliver", "PullRequestPart": "pull_request", "ForEachPart": "Reserved",
     **{f"{kind.name.title()}Part": kind.name for kind in all_kinds() if kind.options},
 }  # fmt: skip
 AGENTS = {name: f"{{use: command, run: {name}-agent}}" for name in ("coder", "critic")}

@@ -54,7 +54,7 @@ def test_an_agent_works_in_a_checkout_of_the_input_and_a_candidate_is_made_of_it
         EFFECT, sides=(("a", "ca"), ("b", "cb")), conflicts=("x",), session=session, remaining=Remaining(5, 6.0)
     )
     assert scene.perform(CONTEXT, effect) == [
-        AttemptStarted(ID, "coder", "large", "input tree"),
+        AttemptStarted(ID, "coder", "large", "input tree", sandbox="none"),
         CandidateProduced(ID, "made", "made tree", "done", "completed", left_out=2),
     ]
     calls = [call for call in scene.calls if call[0] not in ("read", "changes")]
@@ -112,7 +112,9 @@ def test_an_agent_without_a_session_is_given_none() -> None:
 
 def test_a_claim_that_is_refused_begins_nothing() -> None:
     scene = scene_of()
-    assert scene.perform(CONTEXT, EFFECT, recorded=False) == [AttemptStarted(ID, "coder", "large", "input tree")]
+    assert scene.perform(CONTEXT, EFFECT, recorded=False) == [
+        AttemptStarted(ID, "coder", "large", "input tree", sandbox="none")
+    ]
     assert scene.calls == []
 
 

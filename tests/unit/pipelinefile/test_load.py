@@ -11,7 +11,18 @@ import pytest
 import yaml
 
 from interlock.conventions.judge_files import matches_in_any_case
-from interlock.core.pipeline import CommandLine, Expect, Gate, GateKind, Pipeline, Report, Rule, Stage, When
+from interlock.core.pipeline import (
+    CommandLine,
+    Expect,
+    Gate,
+    GateKind,
+    Pipeline,
+    Report,
+    RoomSpec,
+    Rule,
+    Stage,
+    When,
+)
 from interlock.pipelinefile import (
     InvalidPipeline,
     Level,
@@ -24,7 +35,7 @@ from interlock.pipelinefile import (
     require_runnable,
     resolved_yaml,
 )
-from interlock.ports import InfrastructureError, UsageError
+from interlock.ports import InfrastructureError, UsageError, sandbox_of
 
 FULL = """\
 # yaml-language-server: $schema=./interlock.schema.json
@@ -44,6 +55,7 @@ setup:
     paths: [.venv]
     settle: [uv, sync, --offline]
 carry: [data.bin]
+sandbox: {read: [/srv/words/, ~/data], nested: true}
 stages:
   brief:
     run: cat docs/brief.txt > "$ARTIFACTS/brief.txt"
@@ -74,6 +86,7 @@ stages:
         run: ruff check --output-format sarif -o "$REPORT" .
         report: sarif
         dir: app
+        network: [pypi.example.org, "localhost:80"]
       - id: test
         run: [pytest, "--junitxml", "$REPORT"]
         report: junit
@@ -96,8 +109,8 @@ AGENTS = """\
 version: 1
 agents:
   planner: {use: command, run: [./plan], model: small, fallback: [coder]}
-  coder: {use: command, run: ./code, secrets: [KEY]}
-  strong: {use: scripted, seed: 7, rate: 0.2}
+  coder: {use: command, run: ./code, secrets: [KEY], network: [api.example.org]}
+  strong: {use: scripted, seed: 7, rate: 0.2, network: false}
 protect: [conftest.py]
 """
 SIZE = '{"type": "object", "properties": {"size": {"enum": ["small", "large"]}}}'
@@ -180,6 +193,22 @@ def test_a_folder_is_joined_into_globs_and_gates(root: Path) -> None:
     code = load(root).pipeline.stage("code")
     assert code.scope.writes == ("/web/src/**", "/web/**/*.css", "/docs/**")
     assert code.gate("lint").dir == "web/app"
+
+
+def test_what_the_sandbox_allows(root: Path) -> None:
+    pipeline = load(root).pipeline
+    assert pipeline.sandbox == RoomSpec(("/srv/words", "~/data"), nested=True)
+    made = sandbox_of(pipeline, "full")
+    assert (made.level, made.read, made.nested) == ("full", ("/srv/words", "~/data"), True)
+
+
+def test_a_network_is_all_none_or_some_hosts(root: Path) -> None:
+    pipeline = load(root).pipeline
+    assert {agent.name: agent.hosts for agent in pipeline.agents} == {
+        "planner": None, "coder": ("api.example.org",), "strong": (),
+    }  # fmt: skip
+    gates = {gate.id: (gate.network, gate.hosts) for gate in pipeline.stage("code").gates}
+    assert gates == {"scope": (False, ()), "lint": (False, ("pypi.example.org", "localhost:80")), "test": (False, ())}
 
 
 def test_rules_and_conditions(root: Path) -> None:
@@ -287,6 +316,8 @@ def test_the_resolved_pipeline_means_the_same(root: Path) -> None:
         assert without_origins(stage) == without_origins(other)
     assert again.agents == loaded.pipeline.agents
     assert again.inputs == loaded.pipeline.inputs
+    assert again.sandbox == loaded.pipeline.sandbox
+    assert [agent.hosts for agent in again.agents] == [agent.hosts for agent in loaded.pipeline.agents]
     assert (again.setup, again.limits, again.deliver) == (
         loaded.pipeline.setup,
         loaded.pipeline.limits,

@@ -20,7 +20,7 @@ def test_yaml_and_toml_say_the_same(tmp_path: Path) -> None:
     toml.mkdir()
     (yaml / "settings.yaml").write_text("sandbox: none\nslots: 3\n")
     (toml / "settings.toml").write_text('sandbox = "none"\nslots = 3\n')
-    assert load_settings(yaml) == load_settings(toml) == Settings(slots=3)
+    assert load_settings(yaml) == load_settings(toml) == Settings(sandbox="none", slots=3)
 
 
 def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
@@ -31,14 +31,14 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(
-        "slot: 3\nsandbox: full\nmax_parallel: true\nwhatever: 1\ndaily_tokens: 0\ndaily_cost_usd: x\n"
+        "slot: 3\nsandbox: fs\nmax_parallel: true\nwhatever: 1\ndaily_tokens: 0\ndaily_cost_usd: x\n"
         "ci: {endpoint: 'http://example.org', token: a-b, pol_s: 1, grace_s: 0}\n"
     )
     with pytest.raises(UsageError) as raised:
         load_settings(tmp_path)
     assert str(raised.value).splitlines() == [
         f"{file}: slot: no such setting: did you mean slots?",
-        f"{file}: sandbox: 'full' is not valid: expected one of none",
+        f"{file}: sandbox: 'fs' is not valid: expected one of full, none",
         f"{file}: max_parallel: true is not valid: expected an integer from 1 to 256",
         f"{file}: whatever: no such setting: there are sandbox, slots, max_parallel, daily_tokens, daily_cost_usd, ci,"
         " notify, held_out",

@@ -43,12 +43,12 @@ def _start(words: tuple[str, ...], request: AttemptRequest) -> Start:
         "command": words,
         "text": request.text,
         "servers": [{"name": SERVER, "command": request.check.program}] if request.check is not None else [],
-        "cwd": str(request.tree / request.brief.dir),
-        "tree": str(request.tree),
+        "cwd": request.seen(request.tree / request.brief.dir),
+        "tree": request.seen(request.tree),
         "writes": scope.writes,
         "authors": scope.authors,
         "protect": scope.protect,
-        "documents": str(Path(artifacts).resolve().relative_to(root)) if artifacts else "",
+        "documents": str(request.lies(artifacts).resolve().relative_to(root)) if artifacts else "",
         "reviews": request.reviews,
     }
     return start_bundled("acp", config, _NO_MENTIONS)

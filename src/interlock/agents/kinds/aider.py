@@ -48,10 +48,10 @@ def _start(request: AttemptRequest) -> Start:
     prompt = request.state / "brief.md"
     prompt.write_text(request.brief.text, encoding="utf-8")
     files = {"chat-history": "chat.md", "input-history": "input", "llm-history": "llm.md"}
-    records = [part for name, file in files.items() for part in (f"--{name}-file", str(request.state / file))]
+    records = [part for name, file in files.items() for part in (f"--{name}-file", request.seen(request.state / file))]
     model = ("--model", request.brief.model) if request.brief.model else ()
     mode = ("--dry-run", "--chat-mode", "ask") if request.reviews else ()
-    message = ("--analytics-log", str(request.state / "calls.jsonl"), "--message-file", str(prompt))
+    message = ("--analytics-log", request.seen(request.state / "calls.jsonl"), "--message-file", request.seen(prompt))
     # Its linter is `python -m flake8`, started in the checkout: Python must not import modules from there.
     env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONSAFEPATH": "1", **_EXPLICIT}
     if request.endpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -40,7 +41,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
 
 def _resume(request: AttemptRequest, session: Session) -> None:
     """It finds a session by the folder that it is started in."""
-    project = re.sub(r"[^A-Za-z0-9]", "-", str((request.tree / request.brief.dir).resolve()))
+    project = re.sub(r"[^A-Za-z0-9]", "-", os.path.realpath(request.seen(request.tree / request.brief.dir)))
     path = request.state / "projects" / project / f"{session.name}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(session.content, encoding="utf-8")
@@ -52,12 +53,16 @@ def _start(request: AttemptRequest) -> Start:
         tools = f"Bash,mcp__{SERVER}__{TOOL}" if request.check is not None else "Bash"
         mode = ("--permission-mode", "acceptEdits", "--allowedTools", tools)
     model = ("--model", request.brief.model) if request.brief.model else ()
-    env = {"CLAUDE_CONFIG_DIR": str(request.state), "CLAUDE_CODE_MAX_RETRIES": "3", **dict.fromkeys(_QUIET, "1")}
+    env = {
+        "CLAUDE_CONFIG_DIR": request.seen(request.state),
+        "CLAUDE_CODE_MAX_RETRIES": "3",
+        **dict.fromkeys(_QUIET, "1"),
+    }
     if request.endpoint:
         env["ANTHROPIC_BASE_URL"] = request.endpoint
     servers: tuple[str, ...] = ()
     if request.check is not None:
-        servers = ("--mcp-config", str(_servers(request, request.check)))
+        servers = ("--mcp-config", request.seen(_servers(request, request.check)))
         env["MCP_TOOL_TIMEOUT"] = str(request.check.timeout_s * 1000)
     remaining = request.brief.remaining.cost_usd
     budget = ("--max-budget-usd", f"{remaining:.4f}") if remaining < inf else ()
@@ -71,7 +76,7 @@ def _key(request: AttemptRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """It gets its key from a helper command, or its token from a login file, so that neither is in the environment of
     the commands that it starts. If it has both, it uses the key."""
     if _KEY in request.keys:
-        helper = shlex.join(("cat", str(write_private(request.state / "key", request.keys[_KEY]))))
+        helper = shlex.join(("cat", request.seen(write_private(request.state / "key", request.keys[_KEY]))))
         return ("--settings", json.dumps({"apiKeyHelper": helper})), (_KEY, _TOKEN)
     if _TOKEN in request.keys and not request.login:
         login = {

@@ -39,10 +39,12 @@ def _resume(request: AttemptRequest, session: Session) -> None:
 def _start(request: AttemptRequest) -> Start:
     key = next((name for name in _KEYS if request.brief.env.get(name)), "")
     (request.state / "config.toml").write_text(_config(request, key or "OPENAI_API_KEY"), encoding="utf-8")
-    env = {"CODEX_HOME": str(request.state)}
+    env = {"CODEX_HOME": request.seen(request.state)}
     if key:
         env["CODEX_API_KEY"] = request.brief.env[key]
     sandbox = "read-only" if request.reviews else "workspace-write"
+    if request.confined:  # its own sandbox cannot work in ours: its commands would all fail
+        sandbox = "danger-full-access"
     common = ("--json", "--skip-git-repo-check")
     arguments: tuple[str, ...] = ("exec", *common, "-s", sandbox, "-")
     if request.session is not None:  # `resume` has no flag for the sandbox; its default is read-only

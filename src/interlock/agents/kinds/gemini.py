@@ -35,8 +35,8 @@ def _start(request: AttemptRequest) -> Start:
     settings = _settings(request) | (_servers(request.check) if request.check is not None else {})
     (home / ".gemini" / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
     _add_empty_env(request.tree.parent)
-    env = {"GEMINI_CLI_HOME": str(home), "GEMINI_CLI_NO_RELAUNCH": "true", "GEMINI_TELEMETRY_ENABLED": "false"}
-    env["HOME"] = str(home)
+    env = {"GEMINI_CLI_HOME": request.seen(home), "GEMINI_CLI_NO_RELAUNCH": "true", "GEMINI_TELEMETRY_ENABLED": "false"}
+    env["HOME"] = request.seen(home)
     if request.endpoint:
         env["GOOGLE_GEMINI_BASE_URL"] = request.endpoint
     model = ("-m", request.brief.model) if request.brief.model else ()

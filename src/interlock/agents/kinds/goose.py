@@ -50,7 +50,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
 def _start(request: AttemptRequest) -> Start:
     provider, slash, model = request.brief.model.partition("/")
     env = {
-        "GOOSE_PATH_ROOT": str(request.state),
+        "GOOSE_PATH_ROOT": request.seen(request.state),
         "GOOSE_MODE": "auto",
         "GOOSE_DISABLE_KEYRING": "1",
         "GOOSE_TELEMETRY_ENABLED": "false",
@@ -71,7 +71,9 @@ def _start(request: AttemptRequest) -> Start:
         "developer",
     )
     if request.check is not None:  # it splits at spaces and quotes; a relative path has none
-        program = os.path.relpath(Path(request.check.program).resolve(), (request.tree / request.brief.dir).resolve())
+        program = os.path.relpath(
+            request.lies(request.check.program).resolve(), (request.tree / request.brief.dir).resolve()
+        )
         arguments = (*arguments, "--with-extension", program)
     again = ("--resume",) if request.session is not None else ()
     arguments = (*arguments, "--name", _SESSION, *again, "--max-turns", _TURNS_MAX, "-i", "-")

@@ -30,14 +30,14 @@ def _start(request: AttemptRequest) -> Start:
         "MSWEA_CONFIGURED": "true",
         "MSWEA_SILENT_STARTUP": "1",
         "MSWEA_COST_TRACKING": "ignore_errors",
-        "MSWEA_GLOBAL_CONFIG_DIR": str(request.state),
+        "MSWEA_GLOBAL_CONFIG_DIR": request.seen(request.state),
         "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": "2",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
     if request.endpoint:
         env |= {"OPENAI_API_BASE": f"{request.endpoint}/v1", "ANTHROPIC_API_BASE": request.endpoint}
     model = ("-m", request.brief.model) if request.brief.model else ()
-    trajectory = ("-o", str(request.state / "trajectory.json"))
+    trajectory = ("-o", request.seen(request.state / "trajectory.json"))
     arguments = (*_without_keys(request), *model, "-y", "--exit-immediately", "-l", "0", *trajectory)
     return Start((*arguments, "-t", _task(request)), env)
 
@@ -62,7 +62,7 @@ def _task(request: AttemptRequest) -> str:
         return text
     path = request.state / "brief.md"
     path.write_text(text, encoding="utf-8")
-    return f"Read the file {path} from its beginning to its end, in parts, and do what it says."
+    return f"Read the file {request.seen(path)} from its beginning to its end, in parts, and do what it says."
 
 
 def _read(request: AttemptRequest, log: Path) -> AgentReport:

@@ -38,7 +38,7 @@ def _start(request: AttemptRequest) -> Start:
         "model": request.brief.model,
         "endpoint": request.endpoint,
         "text": request.brief.text,
-        "tree": str(request.tree),
+        "tree": request.seen(request.tree),
         "documents": {} if request.reviews else _documents(request.brief.env),
     }
     return start_bundled("model", config)

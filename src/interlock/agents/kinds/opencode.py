@@ -46,7 +46,7 @@ def _start(request: AttemptRequest) -> Start:
     for name in ("data", "config", "cache", "state"):
         folder = request.state / name
         (folder / "opencode").mkdir(parents=True, exist_ok=True)
-        env[f"XDG_{name.upper()}_HOME"] = str(folder)
+        env[f"XDG_{name.upper()}_HOME"] = request.seen(folder)
     env["OPENCODE_CONFIG_CONTENT"] = json.dumps(_config(request))
     title = ("--title", str(request.brief.attempt))
     session = ("--session", request.session.name) if request.session is not None else title
@@ -95,7 +95,7 @@ def _config(request: AttemptRequest) -> dict[str, object]:
 
 def _key(request: AttemptRequest) -> str:
     key = request.keys.get(_KEY)
-    return f"{{file:{write_private(request.state / 'key', key)}}}" if key else f"{{env:{_KEY}}}"
+    return f"{{file:{request.seen(write_private(request.state / 'key', key))}}}" if key else f"{{env:{_KEY}}}"
 
 
 def _server(check: Check) -> dict[str, object]:

@@ -45,7 +45,7 @@ def _start(request: AttemptRequest) -> Start:
     home.mkdir(parents=True, exist_ok=True)
     (home / "settings.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
     base = f"{request.endpoint}/v1" if request.endpoint else request.brief.env.get("OPENAI_BASE_URL") or _OPENAI
-    env = {"QWEN_HOME": str(home), "OPENAI_BASE_URL": base}
+    env = {"QWEN_HOME": request.seen(home), "OPENAI_BASE_URL": base}
     model = ("-m", request.brief.model) if request.brief.model else ()
     _own_log(request).unlink(missing_ok=True)  # the log of the try before
     mode: tuple[str, ...] = ("--approval-mode", "yolo")

@@ -37,7 +37,7 @@ from typing import Any, cast
 import yaml
 
 from interlock.agents.bundled import scripted as worker
-from interlock.agents.program import run_program
+from interlock.agents.program import agent_folder, run_program
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Agent, Brief, Cancel, Checkout, Ended, Outcome
 
@@ -91,10 +91,14 @@ class Scripted:
 
 def _run(options: _Options, script: StageScript, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
     behaves = _behaviour(options, script, brief)
-    plan = checkout.root / "scripted.json"
+    plan = agent_folder(checkout) / "scripted.json"
     plan.write_text(json.dumps(_plan(options, script, brief, behaves)), encoding="utf-8")
-    argv = (sys.executable, "-I", "-S", str(worker.__file__), str(plan))
-    outcome = run_program(argv, brief, checkout, cancel, idle_timeout_s=options.hang_s)
+    argv = (sys.executable, "-I", "-S", str(worker.__file__), checkout.seen(plan))
+    if options.hang_s is not None:
+        brief = replace(brief, idle_timeout_s=options.hang_s)
+    edits = (edit for way in (script.right, *script.wrong, *script.tamper) for edit in way)
+    copied = tuple(dict.fromkeys(Path(edit.source) for edit in edits if edit.source))
+    outcome = run_program(argv, brief, checkout, cancel, reads=copied)
     return replace(outcome, model=brief.model or "scripted", session=f"scripted:{behaves}")
 
 

@@ -203,6 +203,7 @@ def _request(app: Application, pipeline: Pipeline, options: _Options, comparison
         environ=tuple(app.environ.items()),
         scoped=bool(options.stages),
         conflicts=comparison.conflicts,
+        sandbox=app.sandbox_for_checks() if options.inside is None else "none",  # an agent's room is around it
     )
     if options.inside is None:
         return request

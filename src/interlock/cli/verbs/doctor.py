@@ -180,7 +180,28 @@ def _machine(environ: Mapping[str, str]) -> Iterator[DoctorResult]:
     if left_out := path_warning(environ):
         yield DoctorResult("PATH", "note", left_out)
     yield _settings(environ)
-    yield DoctorResult("sandbox", "note", "none: agents and gates run with your user's rights")
+    yield _sandbox(environ)
+
+
+def _sandbox(environ: Mapping[str, str]) -> DoctorResult:
+    """The best level that holds; runs are refused where it is not the one that new runs have."""
+    from interlock.bootstrap import given_sandbox
+    from interlock.cli.words import NO_SANDBOX
+    from interlock.sandbox import probe
+    from interlock.settings import load_settings, paths_of
+
+    found = probe(environ)
+    try:
+        wanted = given_sandbox(environ) or load_settings(paths_of(environ).config).sandbox or "full"
+    except InterlockError as error:
+        return DoctorResult("sandbox", "bad", str(error), Exit.USAGE)
+    if wanted == "none":
+        there = f"full holds here ({found.program})" if found.level == "full" else found.missing
+        return DoctorResult("sandbox", "note", f"{NO_SANDBOX}. {there}")
+    if found.level != wanted:
+        why = f"{found.missing}. Until then runs are refused; `--sandbox none` starts them without a sandbox"
+        return DoctorResult("sandbox", "bad", why, Exit.INFRASTRUCTURE)
+    return DoctorResult("sandbox", "ok", f"{found.level}: a room takes {found.took_ms:.0f} ms ({found.program})")
 
 
 def _git(environ: Mapping[str, str]) -> DoctorResult:

@@ -190,8 +190,9 @@ def _check_gates(app: Application, stop: threading.Event) -> Iterator[Checked]:
     app.workspaces.check_contents(base, pipeline.carry)
     stages = tuple(stage.id for stage in pipeline.ordered())
     request = CheckRequest(
-        pipeline, stages, base.commit, base.tree, base.commit, base.tree, environ=tuple(app.environ.items())
-    )
+        pipeline, stages, base.commit, base.tree, base.commit, base.tree, environ=tuple(app.environ.items()),
+        sandbox=app.sandbox_for_checks(),
+    )  # fmt: skip
     return app.service.check(request, stop)
 
 

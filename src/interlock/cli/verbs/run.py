@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _SHOWN_MAX = 200  # characters of a task in a command to type
 _TASK_BYTES_READ_MAX = 1_000_000  # more than any task may have: an endless file is not read to its end
 
+_sandbox = click.option(
+    "--sandbox", type=click.Choice(["full", "none"]), help="How agents and gates are confined. Default: full."
+)
+
 
 @click.command()
 @click.argument("words", metavar="[TASK]", nargs=-1)
@@ -43,7 +47,7 @@ _TASK_BYTES_READ_MAX = 1_000_000  # more than any task may have: an endless file
 @click.option("--until", metavar="STAGE", default="", help="Leave out all stages after this one.")
 @click.option("-d", "--detach", "detach", is_flag=True, help="Run in the background.")
 @click.option("--dry-run", is_flag=True, help="Show what the run would do, without starting it.")
-@click.option("--sandbox", type=click.Choice(["none"]), help="How agents are isolated; only `none` exists so far.")
+@_sandbox
 @click.option("--plain", is_flag=True, help="Print one line for each event, without a live view.")
 @click.option("--json", "json", is_flag=True, help="Print events as NDJSON on stdout.")
 def run(
@@ -53,15 +57,14 @@ def run(
     """Start a run and follow it to its end. TASK is text or @FILE, or is read from standard input."""
     from interlock.cli.drive import drive, drive_detached
     from interlock.cli.screens import DisplayOptions
-    from interlock.cli.words import NO_SANDBOX
 
     given, display = _inputs(inputs), DisplayOptions(plain, json)
     if dry_run:
         return _dry(name, until)
     text = _task(_positional(words, task, name), task_file)
-    with application() as app:
+    with application(sandbox=sandbox) as app:
+        _warn_of(app.require_sandbox())
         request = _request(app, (text, given), name, until, base)
-        note(f"warning: {NO_SANDBOX}")
         started = app.service.start_run(request)
         note(f"run {started}")
         return drive_detached(app, started, display) if detach else drive(app, started, display)
@@ -73,11 +76,13 @@ def run(
 @click.option("--raise", "raised", metavar="LIMIT=N", multiple=True, help="Raise a limit by N, such as cost_usd=10.")
 @click.option("--branch", metavar="NAME", default=None, help="Deliver to a branch of this name.")
 @click.option("-d", "--detach", "detach", is_flag=True, help="Run in the background.")
+@_sandbox
 @click.option("--plain", is_flag=True, help="Print one line for each event, without a live view.")
 @click.option("--json", "json", is_flag=True, help="Print events as NDJSON on stdout.")
 def resume(
-    run: str, take_over: bool, raised: tuple[str, ...], branch: str | None, detach: bool, plain: bool, json: bool
-) -> int:
+    run: str, take_over: bool, raised: tuple[str, ...], branch: str | None, detach: bool, sandbox: str | None,
+    plain: bool, json: bool,
+) -> int:  # fmt: skip
     """Continue RUN after a crash, an interrupt or a pause."""
     from interlock.cli.answers import unfinished
     from interlock.cli.drive import drive, drive_detached, finish
@@ -89,7 +94,7 @@ def resume(
     display = DisplayOptions(plain, json)
     if branch is not None:
         check_branch(branch)
-    with application() as app:
+    with application(sandbox=sandbox) as app:
         found = app.service.choose_run(run, unfinished)
         if found.phase in OVER:
             if branch or limits:
@@ -100,11 +105,19 @@ def resume(
         answers = tuple(resume_answers(found, limits, app.person(), branch or ""))
         if found.owner and not take_over:
             return _answer_owner(app, found, answers, display)
+        _warn_of(app.require_sandbox(found.sandbox))
         for request in answers:
             app.service.answer(app.service.describe_run(found.id), request)
         if detach:
             return drive_detached(app, found.id, display, take_over=take_over)
         return drive(app, found.id, display, take_over=take_over, after=found.seq)
+
+
+def _warn_of(level: str) -> None:
+    from interlock.cli.words import NO_SANDBOX
+
+    if level == "none":
+        note(f"warning: {NO_SANDBOX}")
 
 
 def _inputs(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -196,7 +209,7 @@ def _request(
         base_tree=found.tree,
         inputs=inputs,
         until=until,
-        sandbox=app.settings.sandbox,
+        sandbox=app.sandbox,
         by=app.person(),
         sources=loaded.sources,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 @click.argument("target", nargs=-1, metavar="[RUN] STAGE | STAGE/1.2 | base", shell_complete=targets)
 @click.option("-c", "--command", "command", metavar="COMMAND", default="", help="Run this instead of $SHELL.")
 def shell(target: tuple[str, ...], command: str) -> int:
-    """Open a shell in a fresh checkout, as the gates of the stage see it. The checkout is removed when the shell
-    ends."""
+    """Open a shell in a fresh checkout, as the gates of the stage see it, in the same sandbox. The checkout is removed
+    when the shell ends."""
     from interlock.cli.targets import Target, find_run, find_target, require_no_rest
 
     with application() as app:
@@ -42,18 +43,34 @@ def shell(target: tuple[str, ...], command: str) -> int:
 
 def _shell(app: Application, found: Target, command: str) -> int:
     from interlock.core.pipeline import Stage
-    from interlock.ports import CheckoutSpec
-    from interlock.process import run_in_terminal
+    from interlock.ports import CheckoutSpec, sandbox_of
+    from interlock.process import Supervised, run_in_terminal
+    from interlock.sandbox import Network, Room, confine
 
     name = _name(found)
     commit = app.service.commit_of(found.view, name)
     pipeline = app.service.pipeline_of(found.view.id)
     stage = pipeline.stage(found.stage) if found.stage else Stage("base")  # of no stage: no variables of gates
-    spec = CheckoutSpec(setup=pipeline.setup, carry=pipeline.carry, protected=stage.scope.protect)
+    spec = CheckoutSpec(
+        setup=pipeline.setup, carry=pipeline.carry, protected=stage.scope.protect,
+        sandbox=sandbox_of(pipeline, app.require_sandbox(found.view.sandbox)),
+    )  # fmt: skip
     with signals_as_interrupt(), app.workspaces.clean_checkout(commit, found.view.base_commit, spec) as checkout:
         note(f"{name} at {commit[:10]} in {checkout.tree}; this checkout is removed when the shell ends")
-        words = ("bash", "-c", command) if command else (app.environ.get("SHELL") or "/bin/sh",)
-        return run_in_terminal(words, cwd=checkout.tree / stage.dir, env=_environment(app, found, stage, checkout))
+        words = ("bash", "-c", command) if command else (_users_shell(app, spec.sandbox.level),)
+        cwd, env = checkout.tree / stage.dir, _environment(app, found, stage, checkout)
+        network = Network.OPEN if any(gate.network for gate in stage.gates) else Network.NONE
+        room = Room(checkout, network, terminal=True)
+        work = confine(Supervised(words, cwd, env, checkout.root / "log", 0), room)
+        return run_in_terminal(work.argv, cwd=cwd, env=work.env)
+
+
+def _users_shell(app: Application, level: str) -> str:
+    """The user's own, if a sandbox shows it."""
+    from interlock.sandbox import is_shown
+
+    own = app.environ.get("SHELL") or "/bin/sh"
+    return own if level == "none" or is_shown(Path(own), app.environ.get("PATH", os.defpath)) else "/bin/sh"
 
 
 def _name(found: Target) -> str:
@@ -80,7 +97,7 @@ def _environment(app: Application, found: Target, stage: Stage, checkout: Checko
     named = [name for gate in stage.gates for name in (*gate.env, *gate.secrets)]
     more = {
         **(gate_values(context, stage) if found.stage else {}),
-        "REPORT": str(checkout.tmp / "report"),
-        "PWD": os.fspath(checkout.tree / stage.dir),
+        "REPORT": checkout.seen(checkout.tmp / "report"),
+        "PWD": checkout.seen(checkout.tree / stage.dir),
     }
     return checkout_environment(app.environ, checkout, (*named, "TERM", "COLORTERM", "SHELL"), more)

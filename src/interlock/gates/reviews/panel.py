@@ -169,7 +169,9 @@ def _ask_once(
 ) -> tuple[Outcome, list[Evidence]]:
     """One run of the reviewer's program in a checkout of its own, and its evidence."""
     spec = request.pipeline.agent(required.reviewer)
-    with context.workspaces.clean_checkout(request.commit, request.input_commit, CheckoutSpec()) as checkout:
+    with context.workspaces.clean_checkout(
+        request.commit, request.input_commit, CheckoutSpec(sandbox=request.sandbox_spec)
+    ) as checkout:
         remove_instructions(checkout.tree)
         _write_protect(checkout.tree)
         brief = replace(_brief(context, request, spec, checkout), text=text, answer_schema=schema(required.mark))
@@ -187,6 +189,7 @@ def _brief(context: GateContext, request: GateRequest, spec: AgentSpec, checkout
         env=_environment(context, request, spec, checkout),
         timeout_s=request.gate.timeout_s,
         idle_timeout_s=request.stage.idle_timeout_s,
+        hosts=spec.hosts,
         secrets=tuple(value for _, value in secrets_of(request.pipeline, context.environ, context.agents)),
     )
 

@@ -1,0 +1,96 @@
+"""What the supervisor does for a program that makes a room (bubblewrap): the descriptors that it passes, what it
+reads of them, and sockets that listen in the network of the room.
+
+Rule: only the standard library, as for the supervisor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import signal
+import socket
+from contextlib import suppress
+
+# It writes how the program in the room ended, reads a filter of system calls, and waits until somebody listens.
+STATUS_FD, FILTER_FD, BLOCK_FD = 3, 4, 5
+# Signals that end a program by a mistake of it, or by the machine. Others are also used as exit codes above 128.
+_FATAL = (
+    signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV,
+    signal.SIGPIPE, signal.SIGTERM, signal.SIGXCPU, signal.SIGXFSZ, signal.SIGSYS,
+)  # fmt: skip
+_NS_GET_USERNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0xB701, 0x10000000, 0x40000000
+
+
+def above(file: int) -> int:
+    """A copy with a higher number than any that the program inherits."""
+    return fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 10)
+
+
+def pass_on(wanted: tuple[bytes, tuple[int, ...]], status: int, block: int) -> None:
+    """Make the descriptors inheritable, and no more than are used: what is left open would be open in the room."""
+    os.dup2(status, STATUS_FD)
+    if wanted[0]:
+        os.dup2(above(_holding(wanted[0])), FILTER_FD)
+    if wanted[1]:
+        os.dup2(block, BLOCK_FD)
+
+
+def first_process(said: bytes) -> int:
+    """The pid of the first process in the room, from what was said on STATUS_FD; 0 if no room was made."""
+    words = said.replace(b",", b" ").split()
+    return int(words[words.index(b'"child-pid":') + 1]) if b'"child-pid":' in words else 0
+
+
+def signal_or_code(code: int) -> int:
+    """-N if signal N ended the program: that comes as a code, too."""
+    return 128 - code if code - 128 in _FATAL else code
+
+
+def listeners(pid: int, ports: tuple[int, ...]) -> tuple[list[int], int]:
+    """Sockets that listen at `ports` on loopback, in the network of process `pid`; or the number of an error. Neither
+    if the room is gone already."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        child = os.fork()
+        if child == 0:
+            _listen_in(pid, ports, theirs)
+        theirs.close()
+        message, files, _, _ = socket.recv_fds(ours, 100, len(ports))
+    with suppress(ChildProcessError):
+        os.waitpid(child, 0)
+    number = int(message or b"%d" % errno.EIO)
+    return files, 0 if number in (errno.ENOENT, errno.ESRCH) else number
+
+
+def _listen_in(pid: int, ports: tuple[int, ...], answer: socket.socket) -> None:
+    """In a process of its own: go into the network of the room, and send sockets that listen there. Does not return."""
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+        owner = fcntl.ioctl(network, _NS_GET_USERNS)
+        for namespace, kind in ((owner, _CLONE_NEWUSER), (network, _CLONE_NEWNET)):
+            if libc.setns(namespace, kind) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+        made = []
+        for port in ports:
+            listener = socket.socket()
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            listener.listen(64)
+            made.append(listener)
+        socket.send_fds(answer, [b"0"], [listener.fileno() for listener in made])
+    except OSError as error:
+        answer.send(b"%d" % (error.errno or 0))
+    finally:
+        os._exit(0)
+
+
+def _holding(content: bytes) -> int:
+    """A descriptor from which `content` can be read, which must be small."""
+    reads, writes = os.pipe()
+    os.write(writes, content)
+    os.close(writes)
+    return reads

@@ -1,0 +1,132 @@
+"""Whether rooms can be made on this machine: one is made, and what a program sees in it is looked at.
+
+Rule: nothing is taken from the name or the version of a system. Only why a room could not be made is guessed from it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from interlock.ports import Checkout, InfrastructureError, Sandbox, UsageError
+from interlock.process import How, Supervised, scrubbed, supervise
+from interlock.sandbox.program import find_bwrap
+from interlock.sandbox.room import Room, confine
+
+LEVELS = ("full", "none")
+_TIMEOUT_S = 20.0
+# What must hold in a room, and a shell command that succeeds if it does.
+_HOLDS = {
+    "processes outside are not seen": "test -r /proc/1/cmdline && ! test -e /proc/{pid}/exe",
+    "files outside are not seen": "! test -e {outside} && ! test -e /etc/shadow",
+    "the system is read-only": "! (: > /usr/interlock-probe) 2>/dev/null",
+    "settings of the kernel cannot be written": "! test -w /proc/sys/kernel/core_pattern",
+    "its tree can be written": "(: > written) 2>/dev/null",
+    "there is no network": "! grep -v -e lo: -e '|' /proc/net/dev > /dev/null",
+    "it cannot make namespaces": "! unshare -Ur true 2>/dev/null",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What was seen. `level` is the best level that holds; `missing` says what is missing and what to do, empty for
+    `full`. `took_ms` is the time from the start of a room to its end."""
+
+    level: str
+    program: str = ""
+    missing: str = ""
+    took_ms: float = 0.0
+
+
+def probe(environ: Mapping[str, str] | None = None) -> Probe:
+    """Make a room and look. The answer of the first time is kept as long as this process runs."""
+    environ = os.environ if environ is None else environ
+    return _probe(environ.get("PATH", os.defpath))
+
+
+def best_level(environ: Mapping[str, str]) -> str:
+    """The best level that holds here."""
+    return probe(environ).level
+
+
+def require(level: str, environ: Mapping[str, str]) -> None:
+    """Raises UsageError if the level does not hold here, with what to do."""
+    if level != "none" and (found := probe(environ)).level != level:
+        raise UsageError(
+            f"sandbox {level} is not in force on this machine: {found.missing}. Or start it with `--sandbox none`:"
+            " agents and gates then have your user's rights"
+        )
+
+
+@cache
+def _probe(path: str) -> Probe:
+    if sys.platform != "linux":
+        return Probe("none", missing=f"there is no sandbox for {sys.platform} yet")
+    bwrap = find_bwrap({"PATH": path})
+    if not bwrap.path:
+        return Probe("none", missing=bwrap.why)
+    named = f"{bwrap.path} {bwrap.version}"
+    with TemporaryDirectory(prefix="interlock-probe-") as folder:
+        try:
+            failed, took_ms = _look(Path(folder), path)
+        except InfrastructureError as error:
+            return Probe("none", named, f"{error}{_advice(str(error))}")
+    if failed:
+        return Probe("none", named, f"a room was made, but in it this does not hold: {'; '.join(failed)}", took_ms)
+    return Probe("full", named, took_ms=took_ms)
+
+
+def _look(folder: Path, path: str) -> tuple[list[str], float]:
+    """What does not hold, and the time that it took."""
+    checkout = Checkout(folder, folder / "tree", folder / "home", folder / "tmp", sandbox=Sandbox("full"))
+    for one in (checkout.tree, checkout.home, checkout.tmp):
+        one.mkdir()
+    env = {**scrubbed({"PATH": path}), "HOME": checkout.seen(checkout.home)}
+    words = {"pid": os.getpid(), "outside": folder / "tree"}
+    script = "\n".join(f"if {test.format(**words)}; then echo yes; else echo no; fi" for test in _HOLDS.values())
+    work = Supervised(("/bin/sh", "-c", script), checkout.tree, env, folder / "log", _TIMEOUT_S)
+    began = time.perf_counter()
+    done = supervise(confine(work, Room(checkout)), threading.Event())
+    took_ms = 1000 * (time.perf_counter() - began)
+    said = done.tail.decode("utf-8", "replace").split()
+    if done.how is not How.EXITED or done.code != 0 or len(said) != len(_HOLDS):
+        raise InfrastructureError(f"a program in a room ended with {done.how} {done.code}: {' '.join(said)[:300]}")
+    return [name for name, answer in zip(_HOLDS, said, strict=True) if answer != "yes"], took_ms
+
+
+def _advice(error: str) -> str:
+    """What to switch on, by what forbids it."""
+    return "".join(f". {line}" for line in _reasons(error))
+
+
+def _reasons(error: str) -> Iterator[str]:
+    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        yield (
+            "AppArmor forbids user namespaces (Ubuntu 24.04): allow them to bwrap with a profile in"
+            " /etc/apparmor.d/bwrap (docs/security.md has it), then `sudo systemctl reload apparmor`"
+        )
+    elif _setting("kernel/unprivileged_userns_clone") == "0":
+        yield "User namespaces are switched off: `sudo sysctl kernel.unprivileged_userns_clone=1`"
+    elif _setting("user/max_user_namespaces") == "0":
+        yield "User namespaces are switched off: `sudo sysctl user.max_user_namespaces=10000`"
+    elif any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")):
+        yield (
+            "This is a container: start it with `--security-opt seccomp=unconfined --security-opt"
+            " systempaths=unconfined` (podman: `--security-opt seccomp=unconfined --security-opt unmask=ALL`)"
+        )
+    elif "perm" in error.lower() or "not permitted" in error:
+        yield "Namespaces are forbidden here: is this a container, or does a seccomp filter forbid them?"
+
+
+def _setting(name: str) -> str:
+    try:
+        return Path(f"/proc/sys/{name}").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError):
+        return ""

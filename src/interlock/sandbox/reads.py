@@ -1,0 +1,172 @@
+"""What a program may read of the machine, beside the system: the programs on the user's PATH that are outside of it,
+and what they link to.
+
+Rule: a home is never bound as a whole, and no folder that may hold more than a program: only a folder that looks like
+an installation, or the folder of a package that a link leads to.
+Rule: entries of PATH in the checkout are not looked at, since the candidate chooses where links in them lead.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path, PurePath
+
+import interlock
+
+SYSTEM = ("/usr", "/opt", "/nix/store", "/home/linuxbrew/.linuxbrew", "/bin", "/lib", "/lib32", "/lib64", "/sbin")
+# Of /etc: nothing that holds keys or passwords, and nothing that says who uses this machine.
+ETC = (
+    "alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "debian_version", "fonts",
+    "host.conf", "java-11-openjdk", "java-17-openjdk", "java-21-openjdk", "ld.so.cache", "ld.so.conf",
+    "ld.so.conf.d", "locale.alias", "localtime", "magic", "mime.types", "nsswitch.conf", "os-release", "perl",
+    "pki/ca-trust", "pki/tls/certs", "pki/tls/cert.pem", "pki/tls/openssl.cnf", "protocols", "services",
+    "ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf", "terminfo", "timezone",
+)  # fmt: skip
+ETC_OF_NETWORK = ("gai.conf", "hosts", "resolv.conf")
+# What programs in a folder of a home need of others there: rustup's are all one program, which starts a toolchain.
+_ALSO = {".cargo/bin": (".rustup/toolchains", ".rustup/settings.toml")}
+_SYSTEM = (*(f"{folder}/" for folder in SYSTEM), "/etc/")
+_LINKS_MAX = 5_000  # looked at in one entry of PATH
+_HOPS_MAX = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """Folders and files to bind read-only at their own paths, and links to make: path and target."""
+
+    paths: tuple[Path, ...] = ()
+    links: tuple[tuple[Path, str], ...] = ()
+
+
+def programs_of(path: str, outside: Path) -> Reads:
+    """What the entries of this PATH need, without those below `outside`."""
+    entries = [entry for entry in path.split(os.pathsep) if entry.startswith("/")]
+    wanted = tuple(entry for entry in entries if not _within(Path(os.path.normpath(entry)), (outside,)))
+    return _programs_of(wanted)
+
+
+def is_shown(path: Path, of: str) -> bool:
+    """Whether a room shows this path of the machine to a program with the PATH `of`."""
+    return _within(path, (*map(Path, SYSTEM), *programs_of(of, Path("/w")).paths))
+
+
+@cache
+def _programs_of(entries: tuple[str, ...]) -> Reads:
+    found = _Found()
+    for folder in _own():
+        found.add(folder)
+    for entry in entries:
+        found.follow(Path(entry))
+        for path in _installation(Path(os.path.realpath(entry))):
+            found.add(path)
+        for link in _links_in(Path(entry)):
+            found.follow(link)
+    return Reads(tuple(sorted(found.paths)), tuple(sorted(found.links.items())))
+
+
+@dataclass(slots=True)
+class _Found:
+    paths: set[Path] = field(default_factory=set)
+    links: dict[Path, str] = field(default_factory=dict)
+
+    def add(self, path: Path) -> None:
+        """Bind `path`, unless something above it is bound or it would show too much."""
+        if not path.exists() or self._has(path) or _shows_too_much(path):
+            return
+        self.paths = {one for one in self.paths if not one.is_relative_to(path)} | {path}
+
+    def follow(self, path: Path) -> None:
+        """Make each link on the way from `path`, and bind what is at its end."""
+        for _ in range(_HOPS_MAX):
+            above = next((one for one in (*reversed(path.parents), path) if one.is_symlink()), None)
+            if above is None:
+                break
+            target = str(above.readlink())
+            if not self._has(above):
+                self.links[above] = target
+            path = Path(os.path.normpath(above.parent / target)) / path.relative_to(above)
+        for package in _package(path):
+            self.add(package)
+
+    def _has(self, path: Path) -> bool:
+        return _is_system(str(path)) or _within(path, self.paths)
+
+
+def _own() -> Iterator[Path]:
+    """What our own programs need, those that ask a model and the server for checks."""
+    yield from (Path(sys.prefix), Path(sys.base_prefix), Path(interlock.__file__).parent)
+    yield Path(os.path.realpath(sys.executable)).parent.parent
+
+
+def _links_in(entry: Path) -> Iterator[Path]:
+    try:
+        with os.scandir(entry) as found:
+            for number, one in enumerate(found):
+                if number >= _LINKS_MAX:
+                    return
+                if one.is_symlink() and not _stays_in_system(one.path):
+                    yield Path(one.path)
+    except OSError:
+        return
+
+
+def _stays_in_system(link: str) -> bool:
+    """Looked at as text alone: the system has thousands of links."""
+    return _is_system(link) and _is_system(os.path.normpath(os.path.join(os.path.dirname(link), os.readlink(link))))  # noqa: PTH115, PTH118, PTH120
+
+
+def _is_system(path: str) -> bool:
+    return path.startswith(_SYSTEM) or path in SYSTEM
+
+
+def _installation(entry: Path) -> Iterator[Path]:
+    """The folder of PATH itself, or all of the installation that it belongs to."""
+    prefix = entry.parent
+    for name in _ALSO.get("/".join(entry.parts[-2:]), ()):
+        yield prefix.parent / name
+    whole = entry.name == "shims" or _is_installation(prefix)
+    yield prefix if whole and not _shows_too_much(prefix) else entry
+
+
+def _is_installation(prefix: Path) -> bool:
+    marks = ("pyvenv.cfg", "conda-meta", "Cellar", "lib/node_modules", "go.env", "lib/rustlib")
+    return any((prefix / mark).exists() for mark in marks) or any(prefix.glob("lib/python3.*/os.py"))
+
+
+def _package(path: Path) -> Iterator[Path]:
+    """What the program `path` needs of the place where it lies."""
+    parts = path.parts
+    if "node_modules" in parts:
+        yield Path(*parts[: parts.index("node_modules") + 1])
+        return
+    if path.is_dir():
+        return
+    if path.parent.name in ("bin", "sbin", "libexec") and _is_installation(path.parent.parent):
+        yield path.parent.parent
+        return
+    alone = _shows_too_much(path.parent) or path.parent.parent in _homes()  # a folder such as ~/Documents
+    yield path if alone else path.parent
+
+
+def _shows_too_much(path: Path) -> bool:
+    """Whether it is a home, a folder above one, or one of those in a home that hold what is of many programs."""
+    if path.parent in (Path("/"), Path("/home"), path):
+        return True
+    kept = (".local", ".local/share", ".local/state", ".config", ".cache", ".cargo", ".ssh", ".gnupg", ".aws")
+    return any(home.is_relative_to(path) or path in [home / name for name in kept] for home in _homes())
+
+
+def _homes() -> Iterator[Path]:
+    yield Path(os.path.expanduser("~"))  # noqa: PTH111 - does not raise without a home
+    with suppress(KeyError):  # no such user in this container
+        yield Path(pwd.getpwuid(os.getuid()).pw_dir)
+
+
+def _within(path: PurePath, folders: Iterable[PurePath]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)

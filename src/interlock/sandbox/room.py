@@ -1,0 +1,142 @@
+"""A room: how one program is confined.
+
+Rule: bubblewrap is started with the environment of the room and nothing else, since that is what the first process in
+the room shows. What its own loader would obey (LD_*) is set only inside.
+Rule: of the folders of a checkout a room has tree, home, /tmp, and those that its caller names: the log and the notes
+about the supervisor are out of its reach.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from interlock.ports import Checkout, InfrastructureError
+from interlock.process import BLOCK_FD, FILTER_FD, STATUS_FD, Confined, Supervised
+from interlock.sandbox.network import listeners, variables
+from interlock.sandbox.program import find_bwrap
+from interlock.sandbox.reads import ETC, ETC_OF_NETWORK, SYSTEM, programs_of
+from interlock.sandbox.seccomp import refusing_filter
+
+_ETC = Path(__file__).parent / "etc"
+_UID = "1000"
+_NAME = "room"
+
+
+class Network(StrEnum):
+    NONE = "none"  # not even the machine's loopback
+    OPEN = "open"  # all that the machine reaches
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a program sees beside the system and the user's programs: tree, home and tmp of its checkout, and what else
+    of it that it may write or read. `terminal`: it is for a person at a terminal, without a supervisor."""
+
+    checkout: Checkout
+    network: Network = Network.NONE
+    hosts: tuple[str, ...] = ()  # the only ones that are reached if there is no network
+    writes: tuple[Path, ...] = ()
+    reads: tuple[Path, ...] = ()
+    terminal: bool = False
+
+
+def confine(work: Supervised, room: Room) -> Supervised:
+    """`work` as a program that does the same in a room, if the level of its checkout says so. Words and variables of
+    `work` have the paths that the program sees (`checkout.seen`). Raises InfrastructureError."""
+    checkout = room.checkout
+    if checkout.sandbox.level == "none":
+        return work
+    bwrap = find_bwrap(os.environ)
+    if not bwrap.path:
+        raise InfrastructureError(f"sandbox: {bwrap.why}", permanent=True)
+    calls = b"" if room.terminal else refusing_filter()
+    listening = listeners(room.hosts) if room.hosts and room.network is Network.NONE and not room.terminal else ()
+    env = {**work.env, **(variables() if listening else {})}
+    shown = {name: value for name, value in env.items() if not name.startswith("LD_")}
+    argv = (
+        bwrap.path,
+        *_system(room.network),
+        *("--bind", str(checkout.tmp), "/tmp"),
+        *_programs(work, checkout),
+        *_places(room),
+        *_apart(room),
+        *(word for name, value in env.items() if name not in shown for word in ("--setenv", name, value)),
+        *(() if room.terminal else _supervised(calls)),
+        *(("--block-fd", str(BLOCK_FD)) if listening else ()),
+        *("--chdir", checkout.seen(work.cwd), "--", *work.argv),
+    )
+    return replace(work, argv=argv, env=shown, confined=Confined(work.argv[0], calls, listening))
+
+
+def _supervised(calls: bytes) -> Iterator[str]:
+    """Under a supervisor: without a terminal, and with the descriptors that it passes."""
+    yield from ("--new-session", "--json-status-fd", str(STATUS_FD))
+    if calls:
+        yield from ("--seccomp", str(FILTER_FD))
+
+
+def _system(network: Network) -> Iterator[str]:
+    for path in map(Path, SYSTEM):
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), str(path))
+        elif path.is_dir():
+            yield from ("--ro-bind", str(path), str(path))
+    for name in (*ETC, *(ETC_OF_NETWORK if network is Network.OPEN else ())):
+        if Path("/etc", name).exists():
+            yield from ("--ro-bind", f"/etc/{name}", f"/etc/{name}")
+    for name in ("passwd", "group", *(("hosts",) if network is Network.NONE else ())):
+        yield from ("--ro-bind", str(_ETC / name), f"/etc/{name}")
+    yield from ("--proc", "/proc", "--dev", "/dev", "--symlink", "/tmp", "/var/tmp")
+    for setting in _kernel_settings():
+        yield from ("--ro-bind", setting, setting)
+
+
+@cache
+def _kernel_settings() -> tuple[str, ...]:
+    """What root may write in /proc by its id alone, without any right: settings of the kernel, such as the program that
+    it starts for a core dump."""
+    folders = [
+        f"/proc/{name}" for name in ("sys", "pressure", "fs", "scsi", "acpi", "driver") if Path("/proc", name).is_dir()
+    ]
+    with os.scandir("/proc") as entries:
+        files = [one.path for one in entries if one.is_file(follow_symlinks=False) and one.stat().st_mode & 0o222]
+    return tuple(sorted([*folders, *files]))
+
+
+def _programs(work: Supervised, checkout: Checkout) -> Iterator[str]:
+    found = programs_of(work.env.get("PATH", os.defpath), checkout.root)
+    named = tuple(Path(os.path.expanduser(path)) for path in checkout.sandbox.read)  # noqa: PTH111 - does not raise
+    for path in named:
+        if not path.exists():
+            raise InfrastructureError(
+                f"sandbox: read: there is no {path}: create it, or correct `sandbox` in the pipeline", permanent=True
+            )
+    for path in (*found.paths, *named):
+        yield from ("--ro-bind", str(path), str(path))
+    for link, target in found.links:
+        yield from ("--symlink", target, str(link))
+
+
+def _places(room: Room) -> Iterator[str]:
+    checkout = room.checkout
+    for path in (checkout.tree, checkout.home, *room.writes):
+        yield from ("--bind", str(path), checkout.seen(path))
+    for path in room.reads:
+        yield from ("--ro-bind", str(path), checkout.seen(path))
+    yield from ("--remount-ro", "/")
+
+
+def _apart(room: Room) -> Iterator[str]:
+    """Namespaces and rights of its own."""
+    yield from ("--unshare-user", "--uid", _UID, "--gid", _UID, "--unshare-pid", "--unshare-ipc")
+    yield from ("--unshare-uts", "--hostname", _NAME, "--unshare-cgroup-try", "--cap-drop", "ALL")
+    yield "--die-with-parent"
+    if room.network is Network.NONE:
+        yield "--unshare-net"
+    if not room.checkout.sandbox.nested:
+        yield "--disable-userns"

@@ -1,0 +1,144 @@
+"""What lies outside of a room, for the attacks on it: files, processes and sockets that nothing in a room may reach; and
+holes, each of which takes one defence away."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from interlock.process import Supervised
+
+SECRET = "TOPSECRET"
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """`victim` is the pid of a process whose environment has the secret. Words of scripts in @ stand for the fields."""
+
+    folder: Path
+    key: Path
+    store: Path
+    journal: Path
+    cache: Path
+    other: Path
+    socket: Path
+    victim: int
+    tcp: socket.socket
+    udp: socket.socket
+    abstract: str
+
+    def fill(self, script: str) -> str:
+        words = {
+            "key": self.key, "store": self.store, "journal": self.journal, "cache": self.cache, "other": self.other,
+            "socket": self.socket, "victim": self.victim, "tcp": self.tcp.getsockname()[1],
+            "folder": self.folder, "udp": self.udp.getsockname()[1], "abstract": self.abstract,
+        }  # fmt: skip
+        for name, value in words.items():
+            script = script.replace(f"@{name}@", str(value))
+        return script
+
+
+@contextmanager
+def outside(folder: Path) -> Iterator[Outside]:
+    (folder / "ann").mkdir(parents=True)
+    for name in ("store.git/refs/heads", "setup/made", "places/other/tree"):
+        (folder / name).mkdir(parents=True)
+    for name in ("ann/key", "journal.db", "setup/made/x", "places/other/tree/x"):
+        (folder / name).write_text(SECRET)
+    with ExitStack() as stack:
+        victim = subprocess.Popen(["sleep", "600"], env={"KEY": SECRET})
+        stack.callback(victim.wait)
+        stack.callback(victim.kill)
+        tcp, udp, abstract, named = (
+            stack.enter_context(socket.socket(*kind))
+            for kind in (
+                (socket.AF_INET, socket.SOCK_STREAM),
+                (socket.AF_INET, socket.SOCK_DGRAM),
+                (socket.AF_UNIX, socket.SOCK_STREAM),
+                (socket.AF_UNIX, socket.SOCK_STREAM),
+            )
+        )
+        tcp.bind(("127.0.0.1", 0))
+        udp.bind(("127.0.0.1", 0))
+        udp.setblocking(False)
+        name = f"interlock-{os.getpid()}-{victim.pid}"
+        abstract.bind(f"\0{name}")
+        os.chdir(folder)  # a path of a socket must be short
+        named.bind("docker.sock")
+        for one in (tcp, abstract, named):
+            one.listen(8)
+        yield Outside(
+            folder, folder / "ann/key", folder / "store.git", folder / "journal.db", folder / "setup/made",
+            folder / "places/other/tree", folder / "docker.sock", victim.pid, tcp, udp, name,
+        )  # fmt: skip
+
+
+# --- holes --------------------------------------------------------------------------------------
+
+Hole = Callable[[Supervised, Outside], Supervised]
+
+
+def without(*flags: str) -> Hole:
+    """Leave out these words of bubblewrap; a flag with a value is written `--flag VALUE`."""
+
+    def cut(work: Supervised, there: Outside) -> Supervised:
+        argv = list(work.argv)
+        for flag in flags:
+            words = flag.split()
+            at = _place(argv, words)
+            del argv[at : at + len(words)]
+        return replace(work, argv=tuple(argv))
+
+    return cut
+
+
+def also(*words: str) -> Hole:
+    """Add words of bubblewrap, behind all others; @NAME@ stands for what is outside."""
+
+    def add(work: Supervised, there: Outside) -> Supervised:
+        at = work.argv.index("--chdir")
+        return replace(work, argv=(*work.argv[:at], *map(there.fill, words), *work.argv[at:]))
+
+    return add
+
+
+def early(*words: str) -> Hole:
+    """Add words before the root is made read-only."""
+
+    def add(work: Supervised, there: Outside) -> Supervised:
+        at = work.argv.index("--remount-ro")
+        return replace(work, argv=(*work.argv[:at], *map(there.fill, words), *work.argv[at:]))
+
+    return add
+
+
+def several(*holes: Hole) -> Hole:
+    def every(work: Supervised, there: Outside) -> Supervised:
+        for hole in holes:
+            work = hole(work, there)
+        return work
+
+    return every
+
+
+def with_environment(work: Supervised, there: Outside) -> Supervised:
+    """bubblewrap gets the environment of the controller."""
+    return replace(work, env={**work.env, "KEY": SECRET})
+
+
+def with_descriptor(work: Supervised, there: Outside) -> Supervised:
+    """bubblewrap inherits an open file."""
+    return replace(work, argv=("/bin/sh", "-c", f'exec 9< {there.key}; exec "$@"', "sh", *work.argv))
+
+
+def _place(argv: Sequence[str], words: Sequence[str]) -> int:
+    """Raises ValueError if the words are not there: a hole must take something away."""
+    for at in range(len(argv)):
+        if list(argv[at : at + len(words)]) == list(words):
+            return at
+    raise ValueError(f"{' '.join(words)} is not in {' '.join(argv)}")

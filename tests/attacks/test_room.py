@@ -1,0 +1,229 @@
+"""Attacks on what is outside of a room, by a program in it: at the level `full` none gets anything. Each row names a hole:
+with it the same attack works, so the row shows that it is this defence that holds.
+
+Rule: an attack harms nothing where it works: it reads what was laid out for it, and writes what was there already.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.attacks.outside import (
+    Hole,
+    Outside,
+    also,
+    early,
+    outside,
+    several,
+    with_descriptor,
+    with_environment,
+    without,
+)
+
+from interlock.ports import Checkout, Sandbox
+from interlock.process import Supervised, checkout_environment, supervise
+from interlock.sandbox import Room, confine
+
+ROOT = os.geteuid() == 0
+SEES_PROCESSES = several(without("--unshare-pid", "--proc /proc"), early("--dev-bind", "/proc", "/proc"))
+ON_THE_NETWORK = without("--unshare-net")
+FULL_RIGHTS = several(without("--cap-drop ALL", "--disable-userns"), also("--cap-add", "ALL"))
+ANY_CALL = without("--seccomp 4")
+AS_ROOT = several(without("--unshare-user", "--uid 1000", "--gid 1000"), FULL_RIGHTS)
+SEES_AS_ROOT = several(SEES_PROCESSES, AS_ROOT)
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """A script for the shell, or for Python if it has `import` in it: it prints GOT if it got something. `root`: without
+    the hole's defence only root would get it. `needs`: a path without which there is nothing to get."""
+
+    id: str
+    script: str
+    hole: Hole
+    root: bool = False
+    needs: str = "/"
+
+
+ATTACKS = (
+    Attack("01-environment-of-a-process", "grep -qz TOPSECRET /proc/@victim@/environ && echo GOT", SEES_AS_ROOT, True),
+    Attack("01-environment-of-the-first-process", "grep -qz TOPSECRET /proc/1/environ && echo GOT", with_environment),
+    Attack("02-key-in-the-users-home", "grep -q TOPSECRET @key@ && echo GOT", early("--ro-bind", "@key@", "@key@")),
+    Attack("02-through-another-process", "cat /proc/@victim@/root@key@ && echo GOT", SEES_AS_ROOT, True),
+    Attack("03-shadow", "grep -q root: /etc/shadow && echo GOT", early("--ro-bind", "/etc", "/etc"), root=True),
+    Attack("04-store", ": > @store@/refs/heads/evil && echo GOT", early("--bind", "@store@", "@store@")),
+    Attack("05-setup-cache", ": > @cache@/evil && echo GOT", early("--bind", "@cache@", "@cache@")),
+    Attack("06-journal", "printf TOPSECRET > @journal@ && echo GOT", early("--bind", "@journal@", "@journal@")),
+    Attack("07-another-room", ": > @other@/evil && echo GOT", early("--bind", "@other@", "@other@")),
+    Attack("07-own-log", "ls /w/output && echo GOT", early("--bind", "@folder@/one/output", "/w/output")),
+    Attack("08-signal", "kill -0 @victim@ && echo GOT", SEES_PROCESSES),
+    Attack(
+        "09-ptrace",
+        "import ctypes; print('GOT' if ctypes.CDLL(None).ptrace(16, @victim@, 0, 0) == 0 else 'no')",
+        SEES_AS_ROOT,
+        root=True,
+    ),
+    Attack(
+        "10-loopback", "import socket; socket.create_connection(('127.0.0.1', @tcp@), 2); print('GOT')", ON_THE_NETWORK
+    ),
+    Attack(
+        "11-abstract-socket",
+        "import socket; socket.socket(socket.AF_UNIX).connect('\\0@abstract@'); print('GOT')",
+        ON_THE_NETWORK,
+    ),
+    Attack(
+        "12-socket-of-a-daemon",
+        "import os, socket; os.chdir(os.path.dirname('@socket@')); "
+        "socket.socket(socket.AF_UNIX).connect('docker.sock'); print('GOT')",
+        early("--ro-bind", "@socket@", "@socket@"),
+    ),
+    Attack(
+        "13-udp",
+        "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', @udp@)); "
+        "print('sent')",
+        ON_THE_NETWORK,
+    ),
+    Attack("15-mount", "mount -t tmpfs none /tmp && echo GOT", AS_ROOT, True, needs="/usr/bin/mount"),
+    Attack("16-user-namespace", "unshare -Ur true && echo GOT", without("--disable-userns"), needs="/usr/bin/unshare"),
+    Attack(
+        "17-raw-disk",
+        "import os, stat\n"
+        "for name in os.listdir('/dev'):\n"
+        "    if stat.S_ISBLK(os.stat(f'/dev/{name}').st_mode): print('GOT', open(f'/dev/{name}', 'rb').read(1))",
+        early("--dev-bind", "/dev", "/dev"),
+        root=True,
+        needs="/dev/vda",
+    ),
+    Attack(
+        "18-device-node",
+        "import os; os.mknod('dev', 0o600 | 0o020000, os.makedev(1, 3)); print('GOT')",
+        AS_ROOT,
+        root=True,
+    ),
+    Attack(
+        "19-settings-of-the-kernel",
+        "now=$(cat /proc/sys/kernel/core_pattern); printf %s \"$now\" > /proc/sys/kernel/core_pattern && echo GOT",
+        without("--ro-bind /proc/sys /proc/sys"),
+        root=True,
+    ),
+    Attack("19-sys", "ls /sys/kernel && echo GOT", early("--ro-bind", "/sys", "/sys")),
+    Attack("20-cgroups", "ls /sys/fs/cgroup && echo GOT", early("--ro-bind", "/sys", "/sys"), needs="/sys/fs/cgroup"),
+    Attack(
+        "21-files-of-the-system",
+        "test -w /usr && echo GOT",
+        several(without("--ro-bind /usr /usr"), early("--bind", "/usr", "/usr")),
+        root=True,
+    ),
+    Attack("23-inherited-descriptor", "cat <&9 && echo GOT", with_descriptor),
+    Attack(
+        "24-ebpf",
+        "import ctypes, os; attributes = (b'\\1\\0\\0\\0\\4\\0\\0\\0\\4\\0\\0\\0\\1\\0\\0\\0' + bytes(56)); "
+        "print('GOT' if ctypes.CDLL(None).syscall(321, 0, attributes, 72) >= 0 else 'no')",
+        several(AS_ROOT, ANY_CALL),
+        root=True,
+    ),
+    Attack(
+        "24-keyring",
+        "import ctypes; print('GOT' if ctypes.CDLL(None).syscall(250, 0, -3, 1) > 0 else 'no')",
+        ANY_CALL,
+    ),
+    Attack("24-log-of-the-kernel", "dmesg -S | grep -q . && echo GOT", several(AS_ROOT, ANY_CALL), True, "/usr/bin/dmesg"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[Outside]:
+    before = Path.cwd()
+    with outside(tmp_path) as made:
+        yield made
+    os.chdir(before)
+
+
+@pytest.mark.parametrize("row", ATTACKS, ids=lambda row: row.id)
+def test_nothing_is_got(row: Attack, there: Outside) -> None:
+    assert not _got(row, there, _in_room(row, there))
+
+
+@pytest.mark.parametrize("row", ATTACKS, ids=lambda row: row.id)
+def test_without_its_defence_it_is(row: Attack, there: Outside) -> None:
+    if row.root and not ROOT:
+        pytest.skip("without this defence only root would get it")
+    if not Path(row.needs).exists():
+        pytest.skip(f"there is no {row.needs}: nothing to get")
+    assert _got(row, there, row.hole(_in_room(row, there), there))
+
+
+def _in_room(row: Attack, there: Outside) -> Supervised:
+    made = _checkout(there.folder / "one")
+    script = there.fill(row.script)
+    words = (sys.executable, "-c", script) if script.startswith("import ") else ("/bin/sh", "-c", script)
+    env = checkout_environment(os.environ, made)
+    return confine(Supervised(words, made.tree, env, made.root / "output/log", 20), Room(made))
+
+
+def _checkout(folder: Path) -> Checkout:
+    made = Checkout(folder, folder / "tree", folder / "home", folder / "tmp", sandbox=Sandbox("full"))
+    for one in (made.tree, made.home, made.tmp, folder / "output"):
+        one.mkdir(parents=True)
+    return made
+
+
+def _got(row: Attack, there: Outside, work: Supervised) -> bool:
+    said = supervise(work, threading.Event()).tail.decode("utf-8", "replace")
+    assert "bwrap:" not in said, said
+    if "sent" in said:
+        try:
+            return there.udp.recv(10) == b"x"
+        except BlockingIOError:
+            return False
+    return "GOT" in said
+
+
+# --- what takes more than a script ------------------------------------------------------------------
+
+ALONE = without("--seccomp 4", "--json-status-fd 3")  # without our supervisor, which is a defence of its own
+LATE = "setsid sh -c 'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.05; echo x >> late; done' & sleep 0.02"
+
+
+@pytest.mark.parametrize("hole", [False, True])
+def test_22_a_daemon_ends_with_the_room(hole: bool, there: Outside) -> None:
+    work = ALONE(_in_room(Attack("", LATE, ALONE), there), there)
+    if hole:
+        work = without("--unshare-pid", "--proc /proc")(work, there)
+    quiet = subprocess.DEVNULL
+    subprocess.run(work.argv, env=work.env, stdin=quiet, stdout=quiet, stderr=quiet, check=True)
+    time.sleep(0.7)
+    assert (there.folder / "one/tree/late").exists() == hole
+
+
+@pytest.mark.parametrize("times", [30, pytest.param(1000, marks=pytest.mark.nightly)])
+def test_22_nothing_is_written_after_the_end(times: int, tmp_path: Path) -> None:
+    made = _checkout(tmp_path)
+    words = ("/bin/sh", "-c", "for i in 1 2 3; do setsid sh -c 'while :; do echo x >> late; done' & done; sleep 0.01")
+    for _ in range(times):
+        work = Supervised(words, made.tree, checkout_environment(os.environ, made), tmp_path / "output/log", 20)
+        assert supervise(confine(work, Room(made)), threading.Event()).code == 0
+        late = made.tree / "late"
+        size = late.stat().st_size if late.exists() else 0
+        time.sleep(0.003)
+        assert (late.stat().st_size if late.exists() else 0) == size
+        late.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("hole", [False, True])
+def test_21_the_terminal_is_out_of_reach(hole: bool, there: Outside) -> None:
+    """With it, a program types into the shell of the user."""
+    work = ALONE(_in_room(Attack("", "(exec 5<>/dev/tty) && echo GOT", ALONE), there), there)
+    if hole:
+        work = without("--new-session")(work, there)
+    typed = (sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])", *work.argv)
+    done = subprocess.run(typed, env=work.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    assert ("GOT" in done.stdout) == hole, done

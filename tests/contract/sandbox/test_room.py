@@ -1,0 +1,178 @@
+"""A program in a room runs as outside of one, but for what it sees."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.contract.sandbox.rooms import checkout_in, run_in
+
+from interlock.ports import InfrastructureError, Sandbox
+from interlock.process import How
+from interlock.sandbox import LEVELS, Network, probe, require
+from interlock.sandbox import program as programs
+
+ENDS = {
+    "exit 0": (How.EXITED, 0),
+    "exit 3": (How.EXITED, 3),
+    "exit 129": (How.EXITED, 129),  # not a signal: git says so of wrong options
+    "kill -9 $$": (How.EXITED, -9),
+    "kill -SEGV $$": (How.EXITED, -11),
+    "sleep 600 & exit 4": (How.EXITED, 4),
+    "kill -9 1; kill -TERM 1; exit 5": (How.EXITED, 5),  # the first process of the room
+}
+
+
+def test_this_machine_makes_rooms() -> None:
+    """The tests here need one; where there is none, the reason is what fails."""
+    found = probe()
+    assert (found.level, found.missing) == ("full", "")
+    assert found.level in LEVELS
+    assert found.took_ms > 0
+    require("full", os.environ)
+
+
+@pytest.mark.parametrize("script", ENDS)
+def test_a_program_ends_as_outside(script: str, tmp_path: Path) -> None:
+    done = run_in(checkout_in(tmp_path), script).finished
+    assert (done.how, done.code) == ENDS[script]
+
+
+def test_it_sees_its_checkout_at_the_same_place_always(tmp_path: Path) -> None:
+    made = checkout_in(tmp_path / "one")
+    aside = tmp_path / "one/agent"
+    aside.mkdir()
+    script = "pwd; echo $HOME $TMPDIR; id -u; hostname; echo t > t; echo h > ~/h; echo m > /tmp/m; echo a > /w/agent/a"
+    assert run_in(made, script, writes=(aside,)).said.split() == ["/w/tree", "/w/home", "/tmp", "1000", "room"]
+    assert [(made.root / name).read_text() for name in ("tree/t", "home/h", "tmp/m", "agent/a")] == [
+        "t\n", "h\n", "m\n", "a\n"
+    ]  # fmt: skip
+    assert made.lies(made.seen(made.tmp / "x")) == made.tmp / "x"
+    assert made.lies(made.seen(aside / "x")) == aside / "x"
+
+
+def test_what_it_may_only_read_it_cannot_write(tmp_path: Path) -> None:
+    made = checkout_in(tmp_path / "one")
+    beside = tmp_path / "one/beside"
+    beside.mkdir()
+    (beside / "skill.md").write_text("read me")
+    assert run_in(made, "cat /w/beside/skill.md; echo x > /w/beside/y", reads=(beside,)).said.startswith("read me")
+    assert not (beside / "y").exists()
+
+
+def test_a_program_that_is_not_there_is_told_apart_from_one_that_fails(tmp_path: Path) -> None:
+    done = run_in(checkout_in(tmp_path), ("no-such-program",))
+    assert done.finished.how is How.NOT_FOUND
+    assert "no-such-program: not found: not on the PATH" in done.said
+    (tmp_path / "tree/text").write_text("no program")
+    assert run_in(checkout_in(tmp_path), ("./text",)).finished.how is How.NOT_FOUND
+    done = run_in(checkout_in(tmp_path), "echo 'bwrap: execvp x: No such file or directory' >&2; exit 1")
+    assert (done.finished.how, done.finished.code) == (How.EXITED, 1)
+
+
+def test_it_has_time_to_end_when_it_is_told_to(tmp_path: Path) -> None:
+    made = checkout_in(tmp_path)
+    done = run_in(made, "trap 'echo told > told; exit 0' TERM; sleep 600 & wait", timeout_s=1)
+    assert done.finished.how is How.TIMED_OUT
+    assert (made.tree / "told").read_text() == "told\n"
+
+
+def test_programs_of_the_path_outside_of_the_system_work_and_their_neighbours_are_not_seen(tmp_path: Path) -> None:
+    home = tmp_path / "ann"
+    package = home / ".local/share/coder/versions/1"
+    (package / "lib").mkdir(parents=True)
+    (package / "lib/word").write_text("it works")
+    (package / "coder").write_text('#!/bin/sh\ncat "$(dirname "$(readlink -f "$0")")/lib/word"\n')
+    (package / "coder").chmod(0o755)
+    (home / ".local/share/coder/current").symlink_to("versions/1")
+    (home / ".local/bin").mkdir()
+    (home / ".local/bin/coder").symlink_to("../share/coder/current/coder")
+    (home / ".local/share/keyrings").mkdir()
+    (home / ".local/share/keyrings/login").write_text("secret")
+    (home / ".netrc").write_text("secret")
+    made, path = checkout_in(tmp_path / "one"), f"{home}/.local/bin:/usr/bin:/bin"
+    assert run_in(made, ("coder",), env={"PATH": path}).said == "it works"
+    script = f"ls {home}/.netrc {home}/.local/share/keyrings/login; echo x > {home}/.local/bin/x"
+    assert "secret" not in run_in(made, script, env={"PATH": path}).said
+    assert run_in(made, f"cat {home}/.netrc", env={"PATH": path}).finished.code == 1
+    assert not (home / ".local/bin/x").exists()
+
+
+def test_a_link_to_a_file_among_others_of_the_user_opens_that_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "ben"
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("bin", "Documents", ".aws"):
+        (home / name).mkdir(parents=True)
+    for name in ("Documents/tool", ".aws/tool", "tool"):
+        (home / name).write_text("#!/bin/sh\necho it works\n")
+        (home / name).chmod(0o755)
+        (home / "bin" / name.replace("/", "-")).symlink_to(f"../{name}")
+    for name in ("Documents/letter", ".aws/credentials", "letter"):
+        (home / name).write_text("secret")
+    made, path = checkout_in(tmp_path / "one"), {"PATH": f"{home}/bin:/usr/bin:/bin"}
+    for program in ("Documents-tool", ".aws-tool", "tool"):
+        assert run_in(made, (program,), env=path).said == "it works"
+    for name in ("Documents/letter", ".aws/credentials", "letter"):
+        assert run_in(made, f"cat {home}/{name}", env=path).finished.code == 1
+
+
+def test_links_of_the_candidate_open_nothing(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/key").write_text("secret")
+    made = checkout_in(tmp_path / "one")
+    (made.tree / "bin").mkdir()
+    (made.tree / "bin/python3").symlink_to(tmp_path / "secrets/key")
+    for path in (f"{made.tree}/bin:/usr/bin:/bin", "/w/tree/bin:/usr/bin:/bin"):
+        assert run_in(made, f"cat {tmp_path}/secrets/key", env={"PATH": path}).finished.code == 1
+
+
+def test_more_can_be_read_where_the_pipeline_says_so(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/words").write_text("of the machine")
+    script = f"cat {tmp_path}/data/words; echo x > {tmp_path}/data/x"
+    assert run_in(checkout_in(tmp_path / "a"), script).said != "of the machine"
+    made = checkout_in(tmp_path / "b", Sandbox("full", (str(tmp_path / "data"),)))
+    assert run_in(made, script).said.startswith("of the machine")
+    assert not (tmp_path / "data/x").exists()
+    with pytest.raises(InfrastructureError, match="sandbox: read: there is no /nowhere/at/all"):
+        run_in(checkout_in(tmp_path / "c", Sandbox("full", ("/nowhere/at/all",))), "true")
+
+
+def test_a_sandbox_of_its_own_where_the_pipeline_allows_one(tmp_path: Path) -> None:
+    if shutil.which("unshare", path="/usr/bin:/bin") is None:
+        pytest.skip("util-linux is not installed: nothing to make a namespace with")
+    assert run_in(checkout_in(tmp_path / "a"), "unshare -Ur true").finished.code != 0
+    assert run_in(checkout_in(tmp_path / "b", Sandbox("full", nested=True)), "unshare -Ur true").finished.code == 0
+
+
+def test_an_open_network_is_that_of_the_machine(tmp_path: Path) -> None:
+    script = "readlink /proc/self/ns/net"
+    ours = os.readlink("/proc/self/ns/net")  # noqa: PTH115 - not a path
+    assert run_in(checkout_in(tmp_path), script).said != ours
+    assert run_in(checkout_in(tmp_path), script, network=Network.OPEN).said == ours
+
+
+def test_a_room_that_cannot_be_made_is_no_failure_of_the_program(tmp_path: Path) -> None:
+    made = checkout_in(tmp_path)
+    made.home.rmdir()
+    with pytest.raises(InfrastructureError, match="/bin/sh: no sandbox could be made for it: bwrap: Can't find"):
+        run_in(made, "true")
+
+
+def test_bubblewrap_that_is_too_old_or_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "find_spec", lambda name: None)
+    programs._found.cache_clear()
+    try:
+        assert programs.find_bwrap({"PATH": str(tmp_path)}).why.startswith(
+            "bubblewrap (bwrap) is not installed: install"
+        )
+        (tmp_path / "bwrap").write_text("#!/bin/sh\necho bubblewrap 0.8.0\n")
+        (tmp_path / "bwrap").chmod(0o755)
+        found = programs.find_bwrap({"PATH": f"{tmp_path}:/nowhere"})
+        assert (found.path, found.why.split(": ")[1]) == ("", "bubblewrap 0.8.0 is too old")
+    finally:
+        programs._found.cache_clear()
