@@ -151,6 +151,7 @@ class AttemptStarted:
     model: str
     input_tree: str
     by: str = ""  # a person, where the candidate is theirs
+    sandbox: str = ""  # the level in force
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from interlock.core.effects import (
 )
 from interlock.core.events import PauseReason, RunStatus, VerdictGiven, VerdictStatus
 from interlock.core.feedback import failed
+from interlock.core.handoffs import accept_handoff
 from interlock.core.ids import AttemptId, base_of, input_of
 from interlock.core.joins import conflict_text, merged_from
 from interlock.core.judging import (
@@ -295,7 +296,7 @@ def _judge(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect
         if failed(now.verdicts.values()):
             yield from _reject(state, now)
             return
-    yield from _accept(state, now)
+    yield from _accept(pipeline, state, stage)
 
 
 def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, Gate]) -> Iterator[Effect]:
@@ -367,14 +368,14 @@ def _evaluate(  # noqa: PLR0913 - an effect has many parts, and this is where th
     )
 
 
-def _accept(state: RunState, now: StageState) -> Iterator[Effect]:
-    candidate = now.candidate
-    if candidate is None or now.input is None:
+def _accept(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect]:
+    now = state.stages[stage.id]
+    if now.candidate is None:
         return
-    verdicts = tuple(now.verdicts.values())
     by = now.attempt.by if now.attempt else ""
-    accept = AcceptHandoff(candidate.attempt, candidate.commit, candidate.tree, now.input.tree, verdicts, "", by, 1)
-    yield from bounded(state, accept, candidate.attempt.stage, PauseReason.INFRASTRUCTURE)
+    accept = accept_handoff(pipeline, state, now.candidate.attempt, by)
+    if accept is not None:
+        yield from bounded(state, accept, stage.id, PauseReason.INFRASTRUCTURE)
 
 
 def _reject(state: RunState, now: StageState) -> Iterator[Effect]:

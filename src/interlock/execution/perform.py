@@ -245,7 +245,11 @@ def _trouble(error: InfrastructureError) -> Finding:
 
 
 def _accept(world: World, context: Context, effect: AcceptHandoff) -> HandoffAccepted:
-    record = world.blobs.put(handoff_record(context, effect))
+    if world.records is None:
+        record = world.blobs.put(handoff_record(context, effect))
+    else:
+        delivers = world.records.delivered_tree(effect.commit, context.started.base_commit)
+        record = world.records.keep(context.run, handoff_record(context, effect, delivers))
     return HandoffAccepted(effect.attempt, effect.commit, effect.tree, record, effect.override_by, effect.by)
 
 
