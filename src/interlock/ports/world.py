@@ -215,6 +215,9 @@ class RecordStore(Protocol):
     def delivered_tree(self, commit: str, base: str) -> str:
         """The tree that a branch of `commit` has: with the artifacts of the base."""
 
+    def flaw(self, commit: str, tree: str) -> str:
+        """What is wrong with a commit that should have this tree, and with all that is in it; empty if nothing is."""
+
 
 class Records(Protocol):
     """Signs and keeps the records of handoffs."""

@@ -1,6 +1,6 @@
 """Signatures of the records of handoffs: envelopes (DSSE, ed25519), the user's key, and the keys that are trusted."""
 
-from interlock.signing.envelopes import IN_TOTO, Envelope, Unreadable, read_envelope
+from interlock.signing.envelopes import IN_TOTO, Envelope, Unreadable, parsed, read_envelope
 from interlock.signing.keys import KeyFolder, KeyState, PublicKeys, read_public_key
 from interlock.signing.records import SignedRecords
 
@@ -12,6 +12,7 @@ __all__ = [
     "PublicKeys",
     "SignedRecords",
     "Unreadable",
+    "parsed",
     "read_envelope",
     "read_public_key",
 ]
