@@ -90,6 +90,7 @@ class _Reading:
     ended: bool = False
     statements: dict[str, Signed] = field(default_factory=dict)  # by commit
     records: set[str] = field(default_factory=set)  # verified
+    unsigned: set[str] = field(default_factory=set)  # records of an earlier version
     evidence: dict[str, str] = field(default_factory=dict)  # digest: what is wrong with it, or empty
 
 
@@ -128,7 +129,8 @@ def _handoff(reading: _Reading, event: HandoffAccepted) -> Finding:
     signed = read_record(content, reading.sources.keys)
     if isinstance(signed, Unsigned):
         if signed.old:
-            return replace(found, unchecked=(signed.why,), notes=notes)
+            reading.unsigned.add(event.record)
+            return replace(found, unchecked=(signed.why,))
         return replace(found, problems=(signed.why,), notes=notes)
     missing = not reading.sources.has(event.commit)
     problems = [
@@ -142,10 +144,15 @@ def _handoff(reading: _Reading, event: HandoffAccepted) -> Finding:
         notes += (f"commit {event.commit[:12]} is no longer in the store: its files were not read again",)
     elif flaw := reading.sources.store.flaw(event.commit, event.tree):
         problems.append(flaw)
+    unchecked = tuple(
+        f"the record of its input, {digest[:12]}, is not signed"
+        for digest in signed.inputs
+        if digest in reading.unsigned
+    )
     if not problems:
-        reading.records.add(event.record)
+        (reading.unsigned if unchecked else reading.records).add(event.record)
         reading.statements[event.commit] = signed
-    return replace(found, key=signed.key, problems=tuple(problems), notes=notes)
+    return replace(found, key=signed.key, problems=tuple(problems), unchecked=unchecked, notes=notes)
 
 
 def _content(reading: _Reading, digest: str) -> tuple[bytes | str, tuple[str, ...]]:
@@ -203,7 +210,7 @@ def _is_there(blobs: Blobs, digest: str) -> bool:
 
 def _input_problems(reading: _Reading, signed: Signed) -> Iterator[str]:
     for digest in signed.inputs:
-        if digest not in reading.records:
+        if digest not in reading.records | reading.unsigned:
             yield f"the record of its input, {digest[:12]}, is not verified"
 
 

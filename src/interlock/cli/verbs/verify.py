@@ -39,8 +39,9 @@ _MARKS = {"verified": "✓", "wrong": "✗", "unchecked": "?"}
     "--key", "keys", metavar="FILE", multiple=True, help="Trust this public key, and not those of this machine."
 )
 @click.option("--bundle", metavar="FILE", default="", help="Check records that `export --format in-toto` has written.")
+@click.option("--rerun", is_flag=True, help="Ask the hard gates of every accepted tree again, in clean checkouts.")
 @click.option("--json", "json", is_flag=True, help="Print JSON.")
-def verify(run: str, keys: tuple[str, ...], bundle: str, json: bool) -> int:
+def verify(run: str, keys: tuple[str, ...], bundle: str, rerun: bool, json: bool) -> int:
     """Check the signed record of each handoff of RUN, offline: signatures, history, evidence, commits, and what was
     delivered. Default: the only unfinished run, else the newest.
 
@@ -48,8 +49,8 @@ def verify(run: str, keys: tuple[str, ...], bundle: str, json: bool) -> int:
     from interlock.service.bundles import verify_bundle
     from interlock.service.verification import verify_run
 
-    if bundle and run:
-        raise UsageError("--bundle needs no run: give one of them")
+    if bundle and (run or rerun):
+        raise UsageError(f"--bundle excludes {'--rerun' if rerun else 'a run'}: give one of them")
     if bundle and not keys:
         raise UsageError("--bundle needs --key FILE: the public key, as `interlock key` prints it where the run was")
     if bundle:
@@ -58,6 +59,8 @@ def verify(run: str, keys: tuple[str, ...], bundle: str, json: bool) -> int:
         with application(looks=True) as app:
             name = app.service.latest_run(run).id if not run else _named(app, run)
             found = verify_run(sources_of(app, _given(keys) if keys else None), name)
+            if rerun and found.handoffs:
+                found = _judged_again(app, found)
     say(_document(found) if json else _page(found))
     return _CODES[found.verdict]
 
@@ -103,6 +106,21 @@ def sources_of(app: Application, keys: PublicKeys | None = None) -> Sources:
         records_of=app.service.history,
         delivered_tree=partial(_delivered_tree, app),
     )
+
+
+def _judged_again(app: Application, found: Verification) -> Verification:
+    """With each verdict that would be another today. Says on stderr what each gate says, as it says it."""
+    import threading
+
+    from interlock.service.rerun import context_of, rerun, with_verdicts
+
+    history = app.service.history(found.run)
+    context = context_of(app.service.pipeline_of(found.run), history, app.environ)
+    again = []
+    for one in rerun(app.owner.world, context, history, threading.Event()):
+        note(f"{one.attempt}  gate {one.gate.partition('/')[2]} {one.now}")
+        again.append(one)
+    return with_verdicts(found, again)
 
 
 def _named(app: Application, name: str) -> str:
@@ -173,22 +191,22 @@ def _object(value: object) -> dict[str, object]:
 
 
 def _page(found: Verification) -> Iterator[str]:
+    """A line for each handoff, or one for each thing that is wrong with it; then the run itself."""
     width = max((len(one.attempt) for one in found.handoffs), default=0)
     for one in found.handoffs:
+        if not _said(one):
+            signed = f"verified: signed by key {one.key[:12]}"
+            yield f"✓ {one.attempt.ljust(width)}  {signed}{f', tree {one.tree[:10]}' if one.tree else ''}"
         yield from _lines(one, one.attempt.ljust(width))
-    yield from _lines(found.itself, "run".ljust(width)) if _said(found.itself) else ()
     if found.delivered is not None and not _said(found.itself):
-        yield f"✓ {'run'.ljust(width)}  delivered {found.delivered.branch} at {found.delivered.commit[:10]}"
+        yield plain(f"✓ {'run'.ljust(width)}  delivered {found.delivered.branch} at {found.delivered.commit[:10]}", 300)
+    yield from _lines(found.itself, "run".ljust(width))
     yield _summary(found)
 
 
 def _lines(one: Finding, name: str) -> Iterator[str]:
-    """What is wrong; else that it is verified, with what should be known."""
-    said = _said(one)
-    if not said:
-        signed = f"verified: signed by key {one.key[:12]}" if one.key else ""
-        yield f"✓ {name}  {', '.join(filter(None, (signed, f'tree {one.tree[:10]}' if one.tree else '')))}"
-    for text in said:
+    """What is wrong, and what should be known."""
+    for text in _said(one):
         yield plain(f"{_MARKS[one.verdict]} {name}  {text}", _LINE_MAX)
     for text in one.notes:
         yield plain(f"- {name}  {text}", _LINE_MAX)
