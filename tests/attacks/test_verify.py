@@ -131,6 +131,24 @@ def other_source(forger: Forger) -> None:
     )
 
 
+def more_parents(forger: Forger) -> None:
+    """The accepted tree, on the base and on a history that nobody has seen."""
+    world = forger.world
+    delivered = next(event for event in forger.history() if isinstance(event, Delivered))
+    commit = world.git("rev-parse", f"{delivered.commit}^")
+    tree = world.git("rev-parse", f"{delivered.commit}^{{tree}}")
+    for number in range(4):
+        commit = world.git("commit-tree", "-m", f"stranger {number}", "-p", commit, tree)
+    forger.edit(lambda event: dataclasses.replace(event, commit=commit) if isinstance(event, Delivered) else event)
+
+
+def no_parent(forger: Forger) -> None:
+    world = forger.world
+    delivered = next(event for event in forger.history() if isinstance(event, Delivered))
+    commit = world.git("commit-tree", "-m", "x", world.git("rev-parse", f"{delivered.commit}^{{tree}}"))
+    forger.edit(lambda event: dataclasses.replace(event, commit=commit) if isinstance(event, Delivered) else event)
+
+
 def evidence_of(forger: Forger, stage: str, gate: str) -> Path:
     events = forger.history()
     verdict = next(
@@ -198,6 +216,8 @@ ORDER = {
     "handoffs": (swapped_handoffs, "", "its history is inconsistent"),
     "a handoff that is gone": (without(HandoffAccepted, "plan"), "code/1.1", "the records of its inputs"),
     "delivered": (other_branch, "", "was accepted"),
+    "other history below": (no_parent, "", "has other commits below it"),
+    "more history below": (more_parents, "", "has other commits below it"),
     "delivered too early": (other_source, "", "which is not what the run came to"),
 }
 KEY = {

@@ -67,9 +67,18 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """A commit in the user's repository: its tree, empty if it is not there; and how many commits it has since the
+    base, -1 if it does not follow from it."""
+
+    tree: str = ""
+    commits: int = -1
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
-    """Where a run is read from. `records_of` and `pipeline_of` raise Damaged where a run is not as it was recorded;
-    `delivered_tree` gives the tree of a commit in the user's repository, empty where there is no such commit."""
+    """Where a run is read from. `records_of` and `pipeline_of` raise Damaged where a run is not as it was recorded.
+    `branch` looks at a commit in the user's repository, and at how it follows from another."""
 
     keys: PublicKeys
     blobs: Blobs
@@ -77,7 +86,7 @@ class Sources:
     has: Callable[[str], bool]
     pipeline_of: Callable[[str], Pipeline]
     records_of: Callable[[str], list[Recorded]]
-    delivered_tree: Callable[[str], str]
+    branch: Callable[[str, str], Branch]
 
 
 @dataclass(slots=True)
@@ -239,9 +248,12 @@ def _delivery(reading: _Reading, delivered: Delivered) -> tuple[tuple[str, ...],
         if source in accepted:
             return (), ("the delivered commit is of a handoff that is not verified",)
         return (), (_NO_MERGE,)
-    tree = reading.sources.delivered_tree(delivered.commit)
-    if not tree:
+    base = reading.state.started.base_commit if reading.state.started else ""
+    branch = reading.sources.branch(delivered.commit, base)
+    if not branch.tree:
         return (), (f"the delivered commit {delivered.commit} is no longer in the repository",)
-    if tree != signed.delivers:
-        return (f"the delivered commit has the tree {tree}, and {signed.delivers} was accepted",), ()
+    if branch.tree != signed.delivers:
+        return (f"the delivered commit has the tree {branch.tree}, and {signed.delivers} was accepted",), ()
+    if not 0 <= branch.commits <= len(accepted) + 1:
+        return ("the delivered commit has other commits below it than the accepted ones on the base",), ()
     return (), ()

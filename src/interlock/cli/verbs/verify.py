@@ -20,7 +20,7 @@ from interlock.text.cleaning import plain
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
-    from interlock.service.verification import Finding, Sources, Verification
+    from interlock.service.verification import Branch, Finding, Sources, Verification
     from interlock.signing import KeyFolder, PublicKeys
 
 _CALL_S = 30.0
@@ -104,7 +104,7 @@ def sources_of(app: Application, keys: PublicKeys | None = None) -> Sources:
         has=app.workspaces.has,
         pipeline_of=app.service.pipeline_of,
         records_of=app.service.history,
-        delivered_tree=partial(_delivered_tree, app),
+        branch=partial(_branch, app),
     )
 
 
@@ -130,13 +130,23 @@ def _named(app: Application, name: str) -> str:
     return run_named(app.service.run_ids(), name)
 
 
-def _delivered_tree(app: Application, commit: str) -> str:
+def _branch(app: Application, commit: str, base: str) -> Branch:
+    from interlock.service.verification import Branch
+
+    if not _COMMIT.fullmatch(commit) or not _COMMIT.fullmatch(base):
+        return Branch()
+    tree = _git(app, "rev-parse", "--verify", "-q", f"{commit}^{{tree}}")
+    follows = _git(app, "merge-base", base, commit) == base
+    count = _git(app, "rev-list", "--count", f"{base}..{commit}") if follows else ""
+    return Branch(tree, int(count) if count.isdecimal() else -1)
+
+
+def _git(app: Application, *words: str) -> str:
+    """What git says of the user's repository; empty if it fails. Objects that replace others are not looked at."""
     from interlock.process import capture
 
-    if not _COMMIT.fullmatch(commit):
-        return ""
-    words = ["git", "--no-replace-objects", "rev-parse", "--verify", "-q", f"{commit}^{{tree}}"]
-    done = capture(words, cwd=app.repository, env=app.environ, timeout_s=_CALL_S)
+    argv = ["git", "--no-replace-objects", *words]
+    done = capture(argv, cwd=app.repository, env=app.environ, timeout_s=_CALL_S)
     return done.out.decode("ascii", "replace").strip() if done.code == 0 else ""
 
 
