@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 from tests.contract.cli_world import World, new_world
 from tests.contract.golden_world import STORES, runs, state_of, unpacked
+
+from interlock.bootstrap import build
+from interlock.signing import SignedRecords
 
 PIPELINE = """\
 version: 1
@@ -315,3 +319,33 @@ def by_stage(bundle: Path) -> dict[str, dict[str, Any]]:
 
 def pem(key: Ed25519PrivateKey | X25519PrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+# --- many at once ---------------------------------------------------------------------------------
+
+
+def test_of_64_that_keep_one_record_none_fails_and_one_is_kept(tmp_path: Path) -> None:
+    world = new_world(tmp_path / "w", {"interlock.yaml": SHORT})
+    app = build(world.repository, world.environment())
+    app.workspaces.import_base()
+    records = SignedRecords(app.keys.signer(), app.blobs, app.workspaces.stored_records)
+    with ThreadPoolExecutor(64) as racers:
+        found = set(racers.map(lambda number: records.keep("r1", b"statement %d" % (number % 4)), range(64 * 4)))
+    assert len(found) == 4
+    for digest in found:
+        assert app.workspaces.stored_records.get("r1", digest) == app.blobs.get(digest)
+    app.close()
+
+
+def test_a_copy_in_the_store_that_was_changed_is_no_copy(tmp_path: Path) -> None:
+    world = new_world(tmp_path / "w", {"interlock.yaml": SHORT})
+    world.ask("run", "-t", "it", "--plain").ended(0)
+    (ref,) = (path for path in (state_of(world) / "store.git/refs/records").rglob("*") if path.is_file())
+    (record,) = (one["record"] for one in world.ask("verify", "--json").ended(0).json()["handoffs"])
+    ref.write_text("0" * 40)
+    world.ask("verify").ended(0, "the store has no copy of its record")
+    ref.write_text("--help\n\n")
+    world.ask("verify").ended(0, "the store has no copy of its record")
+    (state_of(world) / "blobs" / record[:2] / record[2:]).unlink()
+    world.ask("verify").ended(1, "is missing, and so is its copy in the store")
+    world.ask("export", "--format", "in-toto").ended(5, "is missing")
