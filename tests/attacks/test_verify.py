@@ -28,9 +28,12 @@ from interlock.core.events import (
     VerdictGiven,
     VerdictStatus,
 )
+from interlock.execution.records import RECORD_VERSION, STATEMENT, SUMMARY
 from interlock.journal import FileBlobs
+from interlock.ports import Signer
 from interlock.service import statements, verification
-from interlock.service.statements import Signed, Unsigned, read_record
+from interlock.service.bundles import verify_bundle
+from interlock.service.statements import Signed, Unsigned, differences, read_record
 from interlock.service.verification import Verification
 from interlock.signing import PublicKeys, Unreadable, keys, read_envelope
 from interlock.signing.keys import public_pem
@@ -314,6 +317,11 @@ def trusted(forger: Forger) -> PublicKeys:
 
 
 @pytest.fixture(scope="module")
+def signer(forger: Forger, trusted: PublicKeys) -> Signer:
+    return forger.keys.signer()
+
+
+@pytest.fixture(scope="module")
 def genuine(forger: Forger) -> bytes:
     forger.put_back()
     return forger.blob(forger.accepted("code").record).read_bytes()
@@ -325,6 +333,15 @@ JSON = st.recursive(
                                                                      "sig", "_type", "predicate", "x"]), inner),
     max_leaves=12,
 )  # fmt: skip
+NAMES = st.sampled_from(["subject", "name", "digest", "predicate", "interlock", "version", "attempt", "evidence", "verdicts",
+                         "gate", "inputAttestations", "sha256", "delivers", "gitTree", "run", "id", "base"])  # fmt: skip
+NESTED = st.recursive(JSON, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner), max_leaves=12)
+STATEMENTS = NESTED | st.fixed_dictionaries({
+    "_type": st.just(STATEMENT), "predicateType": st.just(SUMMARY), "subject": NESTED,
+    "predicate": st.fixed_dictionaries({"inputAttestations": NESTED, "interlock": st.fixed_dictionaries({
+        "version": st.just(RECORD_VERSION), "attempt": NESTED, "verdicts": NESTED, "delivers": NESTED, "run": NESTED,
+    })}),
+})  # fmt: skip
 MANY = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -357,6 +374,23 @@ def test_no_signature_passes_that_the_key_did_not_make(
         found = {"keyid": key_id, "sig": b64encode(signature).decode()}
         envelope = {"payload": b64encode(content).decode(), "payloadType": statements.IN_TOTO, "signatures": [found]}
         assert isinstance(read_record(dumped(envelope), trusted), Unsigned)
+
+
+@MANY
+@given(statement=STATEMENTS)
+def test_no_statement_crashes_even_one_that_is_signed(signer: Signer, trusted: PublicKeys, statement: object) -> None:
+    content = signer.sign(statements.IN_TOTO, json.dumps(statement).encode())
+    found = read_record(content, trusted)
+    if isinstance(found, Signed):
+        list(found.evidence())
+        differences(found.statement, {"subject": [{"name": found.name}]})
+    verify_bundle(content + b"\n" + content, trusted)
+
+
+@MANY
+@given(content=st.binary() | st.lists(JSON.map(json.dumps)).map(lambda lines: "\n".join(lines).encode()))
+def test_no_file_is_taken_for_a_bundle(trusted: PublicKeys, content: bytes) -> None:
+    assert verify_bundle(content, trusted).verdict == "wrong"
 
 
 @pytest.mark.parametrize(
