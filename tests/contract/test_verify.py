@@ -241,6 +241,46 @@ def test_a_verdict_that_is_another_today_is_named(tmp_path: Path) -> None:
     assert "scope" not in said.out
 
 
+SKIPS = """\
+version: 1
+name: skips
+agents:
+  left:
+    use: command
+    run: |
+      echo left > left.txt
+      mkdir -p "$ARTIFACTS"
+      echo '{"large": false}' > "$ARTIFACTS/size.json"
+  right: {use: command, run: echo right > right.txt}
+stages:
+  left:
+    agent: left
+    produces: {size: {file: size.json}}
+    gates: [{id: there, run: test -f start.txt}]
+  right:
+    agent: right
+    gates: [{id: there, run: test -f start.txt}]
+  both:
+    needs: [left, right]
+    when: {artifact: left/size, at: /large, equals: true}
+    run: echo never > both.txt
+deliver: {branch: done}
+"""
+
+
+def test_a_merge_that_a_skipped_stage_passes_on_is_made_again(tmp_path: Path) -> None:
+    world = new_world(tmp_path / "w", {"interlock.yaml": SKIPS, "start.txt": ""})
+    world.ask("run", "-t", "it", "--plain").ended(0, "skipped")
+    world.ask("verify").ended(0, "is verified: 2 handoffs", "delivered done at")
+    store = state_of(world) / "store.git"
+    (merge,) = (store / "refs/interlock").glob("*/both/1.0")
+    (store / "objects" / merge.read_text()[:2] / merge.read_text()[2:].strip()).unlink()
+    world.ask("verify").ended(0, "is verified: 2 handoffs")
+    for path in (store / "refs/interlock").glob("*/left/1.1"):
+        (store / "objects" / path.read_text()[:2] / path.read_text()[2:].strip()).unlink()
+    world.ask("verify").ended(5, "the delivered commit is a merge without a record")
+
+
 # --- keys -----------------------------------------------------------------------------------------
 
 SHORT = "version: 1\nname: one\nagents: {a: {use: command, run: 'echo hi > a.txt; env > env.txt'}}\nstages:\n  one:\n"

@@ -10,7 +10,7 @@ the history and compared with the one that was signed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -21,11 +21,11 @@ from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
 from interlock.execution.context import Context
 from interlock.execution.records import handoff_record
-from interlock.ports import Blobs, Damaged, InfrastructureError, RecordStore
+from interlock.ports import Blobs, Damaged, InfrastructureError, Merged, RecordStore, Stamp
 from interlock.service.statements import Signed, Unsigned, differences, read_record
 from interlock.signing import PublicKeys
 
-_NO_MERGE = "the delivered commit is a merge that no handoff covers"
+_NO_MERGE = "the delivered commit is a merge without a record, and cannot be made again from verified handoffs"
 
 
 class Verdict(StrEnum):
@@ -78,7 +78,8 @@ class Branch:
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where a run is read from. `records_of` and `pipeline_of` raise Damaged where a run is not as it was recorded.
-    `branch` looks at a commit in the user's repository, and at how it follows from another."""
+    `branch` looks at a commit in the user's repository, and at how it follows from another; `merge` is that of
+    Workspaces."""
 
     keys: PublicKeys
     blobs: Blobs
@@ -87,6 +88,7 @@ class Sources:
     pipeline_of: Callable[[str], Pipeline]
     records_of: Callable[[str], list[Recorded]]
     branch: Callable[[str, str], Branch]
+    merge: Callable[[Sequence[str], Stamp, str, Sequence[str]], Merged]
 
 
 @dataclass(slots=True)
@@ -242,18 +244,34 @@ def _delivery(reading: _Reading, delivered: Delivered) -> tuple[tuple[str, ...],
     source = delivered.source or (output[0] if output else "")
     if output is None or output[0] != source:
         return (f"the delivered commit was made from {source[:12]}, which is not what the run came to",), ()
-    signed = reading.statements.get(source)
     accepted = {stage.accepted.commit for stage in reading.state.stages.values() if stage.accepted}
-    if signed is None:
-        if source in accepted:
-            return (), ("the delivered commit is of a handoff that is not verified",)
+    if source in accepted and source not in reading.statements:
+        return (), ("the delivered commit is of a handoff that is not verified",)
+    delivers = _delivers(reading, source)
+    if not delivers:
         return (), (_NO_MERGE,)
     base = reading.state.started.base_commit if reading.state.started else ""
     branch = reading.sources.branch(delivered.commit, base)
     if not branch.tree:
         return (), (f"the delivered commit {delivered.commit} is no longer in the repository",)
-    if branch.tree != signed.delivers:
-        return (f"the delivered commit has the tree {branch.tree}, and {signed.delivers} was accepted",), ()
+    if branch.tree != delivers:
+        return (f"the delivered commit has the tree {branch.tree}, and {delivers} was accepted",), ()
     if not 0 <= branch.commits <= len(accepted) + 1:
         return ("the delivered commit has other commits below it than the accepted ones on the base",), ()
     return (), ()
+
+
+def _delivers(reading: _Reading, source: str) -> str:
+    """The tree that a branch of `source` has. A merge that skipped stages passed on is made again from the handoffs
+    that were merged. Empty where neither can be told."""
+    if (signed := reading.statements.get(source)) is not None:
+        return signed.delivers
+    inputs = (stage.input for stage in reading.state.stages.values())
+    prepared = next((each for each in inputs if each is not None and each.commit == source), None)
+    started = reading.state.started
+    if prepared is None or started is None or not all(each in reading.statements for each in prepared.sources):
+        return ""
+    if not all(map(reading.sources.has, (*prepared.sources, started.base_commit))):
+        return ""
+    merged = reading.sources.merge(prepared.sources, Stamp("interlock: verify", 0), "", prepared.names)
+    return "" if merged.conflicts else reading.sources.store.delivered_tree(merged.commit, started.base_commit)

@@ -105,6 +105,7 @@ def sources_of(app: Application, keys: PublicKeys | None = None) -> Sources:
         pipeline_of=app.service.pipeline_of,
         records_of=app.service.history,
         branch=partial(_branch, app),
+        merge=app.workspaces.merge,
     )
 
 
