@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.attacks.forgery import Forger, dumped, moved_branch
+from tests.nightly import rest_at_night
 
 from interlock.core.events import (
     AttemptStarted,
@@ -230,12 +231,12 @@ KEY = {
     "revoked": (lambda f: f.keys.revoke(f.keys.signer().id), "plan/1.1", "signed by a key that was revoked"),
 }  # fmt: skip
 STORE = {"a file of the tree": (other_file, "plan/1.1", "is not as it was")}
+WHAT = {"record": RECORD, "verdict": VERDICT, "policy": POLICY, "order": ORDER, "key": KEY, "store": STORE}
 ATTACKS: dict[str, tuple[Attack, str, str]] = {
-    f"{what}: {name}": row
-    for what, rows in (("record", RECORD), ("verdict", VERDICT), ("policy", POLICY), ("order", ORDER), ("key", KEY),
-                       ("store", STORE))
-    for name, row in rows.items()
-}  # fmt: skip
+    f"{what}: {name}": row for what, rows in WHAT.items() for name, row in rows.items()
+}
+# One of each first: a push takes these.
+NAMES_OF_ATTACKS = sorted(ATTACKS, key=lambda name: list(WHAT[name.partition(":")[0]]).index(name.partition(": ")[2]))
 
 
 def test_an_untouched_run_is_verified(forger: Forger) -> None:
@@ -251,7 +252,7 @@ def test_a_history_that_is_written_again_as_it_was_is_verified(forger: Forger) -
     assert forger.verified().verdict == "verified"
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", rest_at_night(NAMES_OF_ATTACKS, 12))
 def test_it_is_named(forger: Forger, name: str) -> None:
     attack, attempt, words = ATTACKS[name]
     found = attacked(forger, attack)
@@ -286,7 +287,12 @@ HOLES: dict[str, tuple[Any, str, Any, tuple[str, ...]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("hole", "name"), [(hole, name) for hole, row in HOLES.items() for name in row[3]])
+PLANTED = sorted(
+    ((hole, name) for hole, row in HOLES.items() for name in row[3]), key=lambda row: HOLES[row[0]][3].index(row[1])
+)
+
+
+@pytest.mark.parametrize(("hole", "name"), rest_at_night(PLANTED, len(HOLES)))
 def test_with_a_hole_it_would_pass(forger: Forger, monkeypatch: pytest.MonkeyPatch, hole: str, name: str) -> None:
     where, what, instead, _ = HOLES[hole]
     monkeypatch.setattr(where, what, instead)

@@ -19,6 +19,7 @@ from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 from tests.contract.cli_world import World, new_world
 from tests.contract.golden_world import STORES, runs, state_of, unpacked
+from tests.nightly import rest_at_night
 
 from interlock.bootstrap import build
 from interlock.signing import SignedRecords
@@ -196,7 +197,7 @@ def test_a_run_that_accepted_nothing_has_nothing_to_verify(tmp_path: Path) -> No
     world.ask("verify").ended(0, "is verified: 1 handoff")
 
 
-@pytest.mark.parametrize("store", STORES, ids=lambda path: path.name.partition(".")[0])
+@pytest.mark.parametrize("store", rest_at_night(STORES), ids=lambda path: path.name.partition(".")[0])
 def test_a_run_of_an_earlier_version_is_not_signed(store: Path, tmp_path: Path) -> None:
     world = unpacked(store, tmp_path)
     run = runs(world)["accepted"]
