@@ -171,6 +171,11 @@ class Forger:
         path = self.state / "store.git/objects" / oid[:2] / oid[2:]
         self.overwrite(path, zlib.compress(b"blob %d\0" % len(content) + content))
 
+    def refs(self, stage: str) -> list[str]:
+        """The refs of the store that keep a stage's candidates."""
+        folder = self.state / "store.git/refs/interlock" / self.run / stage
+        return [f"refs/interlock/{self.run}/{stage}/{path.name}" for path in folder.iterdir()]
+
     def forget_copies(self) -> None:
         shutil.rmtree(self.state / "store.git/refs/records")
 

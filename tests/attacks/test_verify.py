@@ -25,17 +25,20 @@ from interlock.core.events import (
     Delivered,
     Event,
     HandoffAccepted,
+    InputPrepared,
     RunStarted,
+    StageSkipped,
     VerdictGiven,
     VerdictStatus,
 )
+from interlock.core.ids import AttemptId
 from interlock.execution.records import RECORD_VERSION, STATEMENT, SUMMARY
 from interlock.journal import FileBlobs
 from interlock.ports import Signer
 from interlock.service import statements, verification
 from interlock.service.bundles import verify_bundle
 from interlock.service.statements import Signed, Unsigned, differences, read_record
-from interlock.service.verification import Verification
+from interlock.service.verification import Finding, Verification
 from interlock.signing import PublicKeys, Unreadable, keys, read_envelope
 from interlock.signing.keys import public_pem
 from interlock.workspaces.records import StoredRecords
@@ -153,6 +156,32 @@ def no_parent(forger: Forger) -> None:
     forger.edit(lambda event: dataclasses.replace(event, commit=commit) if isinstance(event, Delivered) else event)
 
 
+def skipped(forger: Forger) -> None:
+    """The second stage, as if it had been skipped, and the first one's work as a branch."""
+    plan = forger.accepted("plan")
+    world, store = forger.world, str(forger.state / "store.git")
+    world.git("fetch", "-q", store, next(iter(forger.refs("plan"))))
+    commit = world.git("commit-tree", "-m", "x", "-p", "main", f"{plan.commit}^{{tree}}")
+
+    def skip(events: list[Event]) -> list[Event]:
+        kept = [each for each in events if not (_is_of(each, "code") and not isinstance(each, InputPrepared))]
+        at = next(
+            at for at, each in enumerate(kept) if isinstance(each, InputPrepared) and each.subject.stage == "code"
+        )
+        kept.insert(at + 1, StageSkipped(AttemptId("code", 1, 0), "it is not needed"))
+        return [
+            dataclasses.replace(each, source=plan.commit, commit=commit) if isinstance(each, Delivered) else each
+            for each in kept
+        ]
+
+    forger.rewrite(skip)
+
+
+def _is_of(event: Any, stage: str) -> bool:
+    told = getattr(event, "attempt", None) or getattr(event, "subject", None)
+    return bool(told) and told.stage == stage and told.epoch > 0
+
+
 def evidence_of(forger: Forger, stage: str, gate: str) -> Path:
     events = forger.history()
     verdict = next(
@@ -222,6 +251,12 @@ ORDER = {
     "delivered": (other_branch, "", "was accepted"),
     "other history below": (no_parent, "", "has other commits below it"),
     "more history below": (more_parents, "", "has other commits below it"),
+    "a stage skipped": (skipped, "", "stage code was skipped, and the policy has no `when` for it"),
+    "nothing delivered": (
+        lambda f: f.rewrite(lambda all_: [each for each in all_ if not isinstance(each, Delivered)]),
+        "",
+        "does not say what was delivered",
+    ),
     "delivered too early": (other_source, "", "which is not what the run came to"),
 }
 KEY = {
@@ -284,6 +319,7 @@ HOLES: dict[str, tuple[Any, str, Any, tuple[str, ...]]] = {
     "evidence is not read": (verification, "_evidence_flaw", lambda *_: "", ("verdict: evidence", "verdict: evidence lost")),
     "the store is not read": (StoredRecords, "flaw", lambda *_: "", ("store: a file of the tree",)),
     "what was delivered is not looked at": (verification, "_delivery", lambda *_: ((), ()), ("order: delivered",)),
+    "skipped is skipped": (verification, "_skipped", lambda *_: Finding(), ("order: a stage skipped",)),
 }  # fmt: skip
 
 

@@ -14,18 +14,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from interlock.core.events import Delivered, HandoffAccepted, Recorded, RunFinished
+from interlock.core.events import Delivered, HandoffAccepted, Recorded, RunFinished, RunStatus, StageSkipped
 from interlock.core.fold import apply
 from interlock.core.handoffs import accept_handoff
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
 from interlock.execution.context import Context
+from interlock.execution.documents import artifact_path, pointed_at
 from interlock.execution.records import handoff_record
 from interlock.ports import Blobs, Damaged, InfrastructureError, Merged, RecordStore, Stamp
 from interlock.service.statements import Signed, Unsigned, differences, read_record
 from interlock.signing import PublicKeys
 
 _NO_MERGE = "the delivered commit is a merge without a record, and cannot be made again from verified handoffs"
+
+_ARTIFACT_MAX = 10_000_000  # bytes
 
 
 class Verdict(StrEnum):
@@ -78,8 +81,8 @@ class Branch:
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where a run is read from. `records_of` and `pipeline_of` raise Damaged where a run is not as it was recorded.
-    `branch` looks at a commit in the user's repository, and at how it follows from another; `merge` is that of
-    Workspaces."""
+    `branch` looks at a commit in the user's repository, and at how it follows from another; the others are those
+    of Workspaces."""
 
     keys: PublicKeys
     blobs: Blobs
@@ -87,6 +90,7 @@ class Sources:
     has: Callable[[str], bool]
     pipeline_of: Callable[[str], Pipeline]
     records_of: Callable[[str], list[Recorded]]
+    read: Callable[[str, str, int], bytes | None]
     branch: Callable[[str, str], Branch]
     merge: Callable[[Sequence[str], Stamp, str, Sequence[str]], Merged]
 
@@ -103,6 +107,7 @@ class _Reading:
     records: set[str] = field(default_factory=set)  # verified
     unsigned: set[str] = field(default_factory=set)  # records of an earlier version
     evidence: dict[str, str] = field(default_factory=dict)  # digest: what is wrong with it, or empty
+    skips: list[Finding] = field(default_factory=list)
 
 
 def verify_run(sources: Sources, run: str) -> Verification:
@@ -115,6 +120,8 @@ def verify_run(sources: Sources, run: str) -> Verification:
         for record in history:
             if isinstance(record.event, HandoffAccepted):
                 handoffs.append(_handoff(reading, record.event))
+            if isinstance(record.event, StageSkipped):
+                reading.skips.append(_skipped(reading, record.event))
             if isinstance(record.event, Delivered):
                 delivered = record.event
             reading.state = apply(reading.state, record)
@@ -225,17 +232,45 @@ def _input_problems(reading: _Reading, signed: Signed) -> Iterator[str]:
             yield f"the record of its input, {digest[:12]}, is not verified"
 
 
+def _skipped(reading: _Reading, event: StageSkipped) -> Finding:
+    """A stage that was skipped has no record: its condition is read again."""
+    stage, prepared = reading.pipeline.stage(event.subject.stage), reading.state.stages[event.subject.stage].input
+    if stage.when is None or prepared is None:
+        return Finding(problems=(f"stage {stage.id} was skipped, and the policy has no `when` for it",))
+    if not reading.sources.has(prepared.commit):
+        return Finding(
+            unchecked=(f"why stage {stage.id} was skipped cannot be read again: its input is not in the store",)
+        )
+    content = reading.sources.read(prepared.commit, artifact_path(reading.pipeline, stage.when.artifact), _ARTIFACT_MAX)
+    try:
+        value = pointed_at(json.loads(content or b"null"), stage.when.at)
+    except ValueError:
+        return Finding(problems=(f"stage {stage.id} was skipped, and {stage.when.artifact} is not JSON",))
+    if value == json.loads(stage.when.equals):
+        return Finding(problems=(f"stage {stage.id} was skipped, although its `when` holds",))
+    return Finding()
+
+
 # --- the run --------------------------------------------------------------------------------------
 
 
 def _of_run(reading: _Reading, handoffs: list[Finding], delivered: Delivered | None) -> Finding:
-    notes = () if reading.ended else ("the run has not ended: this is what was accepted so far",)
-    if not handoffs and delivered is None:
-        return Finding(unchecked=("nothing was accepted",), notes=notes)
-    if delivered is None:
-        return Finding(notes=notes)
-    problems, unchecked = _delivery(reading, delivered)
-    return Finding(problems=problems, unchecked=unchecked, notes=notes)
+    found = [*reading.skips, _end(reading, handoffs, delivered)]
+    return Finding(
+        problems=tuple(problem for one in found for problem in one.problems),
+        unchecked=tuple(each for one in found for each in one.unchecked),
+        notes=() if reading.ended else ("the run has not ended: this is what was accepted so far",),
+    )
+
+
+def _end(reading: _Reading, handoffs: list[Finding], delivered: Delivered | None) -> Finding:
+    state = reading.state
+    if delivered is not None:
+        problems, unchecked = _delivery(reading, delivered)
+        return Finding(problems=problems, unchecked=unchecked)
+    if state.finished and state.finished.status is RunStatus.ACCEPTED and state.started and not state.started.until:
+        return Finding(problems=("the run was accepted, and the history does not say what was delivered",))
+    return Finding() if handoffs else Finding(unchecked=("nothing was accepted",))
 
 
 def _delivery(reading: _Reading, delivered: Delivered) -> tuple[tuple[str, ...], tuple[str, ...]]:

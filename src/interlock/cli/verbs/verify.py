@@ -104,6 +104,7 @@ def sources_of(app: Application, keys: PublicKeys | None = None) -> Sources:
         has=app.workspaces.has,
         pipeline_of=app.service.pipeline_of,
         records_of=app.service.history,
+        read=app.workspaces.read,
         branch=partial(_branch, app),
         merge=app.workspaces.merge,
     )
