@@ -118,11 +118,13 @@ def test_another_program_verifies_the_records(bundle: Path, key_file: Path) -> N
 # --- bundles --------------------------------------------------------------------------------------
 
 
-def test_another_person_verifies_the_file_with_the_public_key(bundle: Path, key_file: Path, tmp_path: Path) -> None:
+def test_another_person_verifies_the_file_with_the_public_key(
+    made: World, bundle: Path, key_file: Path, tmp_path: Path
+) -> None:
     elsewhere = World(tmp_path / "elsewhere", tmp_path)
     elsewhere.root.mkdir()
     said = elsewhere.ask("verify", "--bundle", str(bundle), "--key", str(key_file))
-    said.ended(0, "✓ left/1.1 ", "is verified: 3 handoffs")
+    said.ended(0, "✓ left/1.1 ", "is verified: 3 handoffs", f"delivers tree {made.git('rev-parse', 'done^{tree}')}")
     with bundle.open() as file:
         elsewhere.ask("verify", "--bundle", "-", "--key", str(key_file), stdin=file.read()).ended(0)
 

@@ -54,7 +54,9 @@ def verify_bundle(content: bytes, keys: PublicKeys) -> Verification:
         if not problems:
             verified[digest] = signed
     run = next((plain(signed.name.partition("/")[0], 100) for signed in verified.values()), "")
-    return Verification(run, tuple(handoffs))
+    last = handoffs[-1]
+    told = f"the last record delivers tree {last.tree}: `git rev-parse BRANCH^{{tree}}` says the tree of a branch"
+    return Verification(run, tuple(handoffs), Finding(notes=(told,) if last.tree and not last.problems else ()))
 
 
 def _problems(signed: Signed, verified: dict[str, Signed]) -> Iterator[str]:
