@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from interlock.execution.histories import Histories
 from interlock.journal import FileBlobs, SetAsideRuns, SqliteJournal
-from interlock.ports import Brief, Cancel, UsageError, World
+from interlock.ports import Brief, Cancel, RecordStore, UsageError, World
 from interlock.process import capture, detach
 from interlock.readmodel.run import RunView
 from interlock.sandbox import LEVELS, best_level, require
@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functio
     from interlock.gates.referee import GateContext, Referee
     from interlock.notify import Channel, Notices, Undelivered
     from interlock.service.pull_requests import PullRequests
+    from interlock.signing import KeyFolder
     from interlock.workspaces import GitWorkspaces
 
 Made = TypeVar("Made")
@@ -109,6 +110,10 @@ class Application:
     @property
     def workspaces(self) -> GitWorkspaces:
         return self._workspaces()
+
+    @property
+    def keys(self) -> KeyFolder:
+        return _keys(paths_of(self.environ))
 
     @property
     def owner(self) -> Owner:
@@ -216,11 +221,12 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
         lost_runs=partial(_lost, journal, paths),
         vanished=gone,
         aside=aside.runs,
+        ready=lambda: _keys(general).signer(),
         begun=identity.begin,
         settle=identity.settle,
     )
     notices = Once(lambda: _notices(common, service))
-    owner = Once(lambda: _driver(common, service, gate_context(), notices()))
+    owner = Once(lambda: _driver(common, service, gate_context(), notices(), workspaces().stored_records))
     pull_requests = Once(lambda: _pull_requests(common, service, workspaces, owner))
     return Application(
         top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, pull_requests, aside, notice
@@ -298,15 +304,18 @@ def _notices(common: _Common, service: Service) -> Notices:
     )
 
 
-def _driver(common: _Common, service: Service, gate_context: GateContext, notices: Notices) -> Owner:
+def _driver(common: _Common, service: Service, gate_context: GateContext, notices: Notices, kept: RecordStore) -> Owner:
     from interlock.engines.owner import Owner
     from interlock.pipelinefile.templates import render
+    from interlock.signing import SignedRecords
 
     holder = this_process()
     stores = (common.blobs, common.journal, common.clock)
+    parts = (gate_context.workspaces, gate_context.agents, service.gates(), *stores, render, lambda: True)
+    records = SignedRecords(_keys(common.general).signer(), common.blobs, kept)
     service.settle()
     return Owner(
-        world=World(gate_context.workspaces, gate_context.agents, service.gates(), *stores, render, lambda: True),
+        world=World(*parts, records=records),
         lock=partial(_lock, common.paths, holder),
         seize=partial(_lock, common.paths, holder, seize=True),
         state_of=service.histories.state,
@@ -334,6 +343,12 @@ def _pull_requests(
         folder=common.paths.root / "pull-requests",
         environ=common.environ,
     )
+
+
+def _keys(general: Paths) -> KeyFolder:
+    from interlock.signing import KeyFolder
+
+    return KeyFolder(general.keys)
 
 
 def _vanished(identity: Identity) -> str:

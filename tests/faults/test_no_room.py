@@ -111,6 +111,20 @@ def test_a_passing_error_costs_no_attempt(world: World):
     assert [one["phase"] for one in stage_of(world.show(), "code")["attempts"]] == ["accepted"]
 
 
+def test_a_record_that_cannot_be_kept_is_kept_later(world: World):
+    """No handoff is accepted without its record: the run waits, and then it is verified."""
+    world.ask(*RUN, **refusing(world, "link:EIO:refs/records")).ended(3, "Input/output error")
+    assert [stage["commit"] for stage in world.show()["stages"]] == [""]
+    ends_well(world)
+    world.ask("verify").ended(0, "is verified")
+
+
+def test_a_key_that_cannot_be_made_stops_the_run_before_it_begins(world: World):
+    world.ask(*RUN, **refusing(world, "link:ENOSPC:signing.key")).ended(5, "signing.key", "free some space")
+    assert world.ask("list", "--json").json()["runs"] == []
+    ends_well(world)
+
+
 def test_an_object_that_the_store_lost_is_infrastructure(world: World):
     """Stopped before delivery; then the store has nothing of the run any more, and then it has it again."""
     world.ask(*RUN, **refusing(world, "thread::DeliverBranch")).ended(5)

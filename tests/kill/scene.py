@@ -148,6 +148,7 @@ class Scene:
             fold_strictly(history)
             for digest in (digest for record in history for digest in digests_of(record.event)):
                 blobs.get(digest)
+        self.world.ask("verify").ended(0, "is verified")
 
     def _tree(self, stage: dict[str, Any]) -> str:
         accepted = [attempt["tree"] for attempt in stage["attempts"] if attempt["commit"] == stage["commit"]]

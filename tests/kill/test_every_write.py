@@ -47,10 +47,27 @@ def test_a_death_at_a_write_changes_nothing_of_what_the_run_comes_to(
     assert deaths or dealt <= share, "nothing was killed"
 
 
+@pytest.mark.parametrize("share", rest_at_night(range(SHARES)))
+def test_a_death_while_a_record_or_a_key_is_written_leaves_a_run_that_is_verified(
+    scene: Scene, share: int, tmp_path: Path
+) -> None:
+    """All of these writes, the first time: the key, and the record of the first handoff."""
+    writes = traced(scene, "begun", tmp_path / "trace")
+    ends = [at for at, write in enumerate(writes) if write == "after records.keep"]
+    begins = [at for at, write in enumerate(writes) if write == "before records.keep"]
+    wanted = [at for at, write in enumerate(writes) if write.endswith(" key") or begins[0] <= at <= ends[0]]
+    for at in wanted[share::SHARES]:
+        scene.put_back("begun")
+        assert was_killed(scene.die(at + 1, *PHASES["begun"]))
+        scene.end()
+        scene.hold()
+
+
 def test_the_trace_holds_every_kind_of_write(scene: Scene, tmp_path: Path) -> None:
     seen = {line.partition(" ")[2] for phase in PHASES for line in traced(scene, phase, tmp_path / phase)}
     assert seen >= {
         *("journal.create", "journal.take", "journal.append", "journal.put_answer", "journal.remember"),
+        *("records.keep", "records.store", "key"),
         *("objects.write", "objects.write_file", "objects._settle", "create_ref"),
         *("git.fetch", "git.merge-tree", "git.unpack-objects", "git.update-ref"),
     }

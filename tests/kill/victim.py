@@ -1,7 +1,8 @@
 """The program with a weak heart: `python -m tests.kill.victim N WORDS...` dies by SIGKILL at its Nth write.
 
-Rule: the product knows nothing of this. Writes are calls of the journal and of what puts objects and refs into a
-repository; each counts twice, before it and after it. With N = 0 it lives, and $KILL_TRACE gets a line for each.
+Rule: the product knows nothing of this. Writes are calls of the journal, of what keeps records and keys, and of what
+puts objects and refs into a repository; each counts twice, before it and after it. With N = 0 it lives, and $KILL_TRACE
+gets a line for each.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from typing import Any
 
 from interlock.cli import main
 from interlock.journal.sqlite import SqliteJournal
+from interlock.signing import SignedRecords, keys
 from interlock.workspaces import storage
 from interlock.workspaces.git import Git
 from interlock.workspaces.objects import Objects
+from interlock.workspaces.records import StoredRecords
 
 JOURNAL = ("create", "take", "append", "put_answer", "remember")
 OBJECTS = ("write", "write_file", "_settle")
@@ -58,6 +61,9 @@ def attach(heart: Heart) -> None:
         setattr(SqliteJournal, name, _beating(heart, f"journal.{name}", getattr(SqliteJournal, name)))
     for name in OBJECTS:
         setattr(Objects, name, _beating(heart, f"objects.{name}", getattr(Objects, name)))
+    SignedRecords.keep = _beating(heart, "records.keep", SignedRecords.keep)  # type: ignore[method-assign]
+    StoredRecords.keep = _beating(heart, "records.store", StoredRecords.keep)  # type: ignore[method-assign]
+    keys.put_first = _beating(heart, "key", keys.put_first)
     storage.create_ref = _beating(heart, "create_ref", storage.create_ref)
     called = Git.call
 

@@ -37,6 +37,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "transform": ("interlock.cli.verbs.standalone:transform", "Convert a document to text."),
     "schema": ("interlock.cli.verbs.standalone:schema", "Print the JSON Schema of the pipeline file."),
     "export": ("interlock.cli.verbs.runs:export", "A run as JSON, JUnit, SARIF or Markdown."),
+    "verify": ("interlock.cli.verbs.verify:verify", "Check the signed records of a run."),
+    "key": ("interlock.cli.verbs.verify:key", "The key that records are signed with."),
     "serve": ("interlock.cli.verbs.servers:serve", "Show the runs in a browser; answer, start and cancel them."),
     "mcp": ("interlock.cli.verbs.servers:mcp", "Serve agents over MCP, on stdin and stdout."),
     "doctor": ("interlock.cli.verbs.doctor:doctor", "Check what Interlock needs and uses on this machine."),

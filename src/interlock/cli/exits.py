@@ -27,10 +27,10 @@ _MESSAGE_MAX = 20_000  # characters; an invalid pipeline may have many mistakes
 
 class Exit(IntEnum):
     ACCEPTED = 0  # or passed, or done
-    NO = 1  # `check` failed, or the run was cancelled
+    NO = 1  # `check` failed, the run was cancelled, or `verify` found something wrong
     USAGE = 2  # or an invalid pipeline
     WAITS = 3  # for a person, also because the run is paused
-    INFRASTRUCTURE = 5  # the machine, a program, another owner; a run that could not begin
+    INFRASTRUCTURE = 5  # the machine, a program, another owner; what could not begin, or could not be checked
     INTERRUPTED = 130
 
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import assert_never
 
 from interlock.core.attempts import taking_part
-from interlock.core.effects import AcceptHandoff, Effect, LoseAttempt, Pause, SendBack
+from interlock.core.effects import Effect, LoseAttempt, Pause, SendBack
 from interlock.core.events import Action, AnswerTaken, Finding, PauseReason, VerdictGiven, VerdictStatus
+from interlock.core.handoffs import accept_handoff
 from interlock.core.ids import AttemptId, input_of
 from interlock.core.judging import unpassed_gates
 from interlock.core.limits import bounded, limit_names
@@ -261,17 +262,13 @@ def _retry(stage: StageState, event: AnswerTaken) -> StageState:
 
 def _accept_as_told(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Effect]:
     answer, subject = now.answer, now.answer.subject if now.answer else None
-    if answer is None or subject is None or now.input is None:
+    if answer is None or subject is None:
         return
-    rejection = state.rejection(subject)
-    if rejection is not None:
-        commit, tree, verdicts = rejection.commit, rejection.event.tree, rejection.verdicts
-    elif now.candidate is not None:
-        commit, tree, verdicts = now.candidate.commit, now.candidate.tree, tuple(now.verdicts.values())
-    else:
+    accept = accept_handoff(pipeline, state, subject, answer.by)
+    if accept is None:
         return
-    override = answer.by if unpassed_gates(pipeline, state, stage, verdicts) else ""
-    accept = AcceptHandoff(subject, commit, tree, now.input.tree, verdicts, override, answer.by, 1)
+    if unpassed_gates(pipeline, state, stage, accept.verdicts):
+        accept = replace(accept, override_by=answer.by)
     paused = now.pause is not None and now.pause.reason is PauseReason.INFRASTRUCTURE
     for effect in bounded(state, accept, stage.id, PauseReason.INFRASTRUCTURE):
         if not (paused and isinstance(effect, Pause)):  # it is said already

@@ -12,7 +12,17 @@ from typing import assert_never
 
 from interlock.core.codec import Bound
 from interlock.core.conflicts import Undecided
-from interlock.core.events import DeliveryBegun, Finding, PauseReason, RunStatus, VerdictGiven
+from interlock.core.events import (
+    AttemptStarted,
+    CandidateProduced,
+    DeliveryBegun,
+    Finding,
+    HandoffAccepted,
+    InputPrepared,
+    PauseReason,
+    RunStatus,
+    VerdictGiven,
+)
 from interlock.core.ids import AttemptId
 
 
@@ -112,6 +122,8 @@ class AskApproval:
 
 @dataclass(frozen=True, slots=True)
 class AcceptHandoff:
+    """With all that the record of the handoff says: it is written from this alone."""
+
     attempt: AttemptId
     commit: str
     tree: str
@@ -120,6 +132,10 @@ class AcceptHandoff:
     override_by: str
     by: str
     number: int
+    started: AttemptStarted | None = None
+    candidate: CandidateProduced | None = None
+    prepared: InputPrepared | None = None
+    inputs: tuple[HandoffAccepted, ...] = ()  # those that the input was made from; none where it is the base
 
 
 @dataclass(frozen=True, slots=True)

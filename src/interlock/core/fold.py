@@ -299,7 +299,7 @@ def _session(stage: StageState, event: CandidateProduced) -> tuple[str, str]:
 
 def _reject(stage: StageState, event: CandidateRejected) -> StageState:
     commit = stage.candidate.commit if stage.candidate else ""
-    rejection = Rejection(event, commit, tuple(stage.verdicts.values()))
+    rejection = Rejection(event, commit, tuple(stage.verdicts.values()), stage.attempt, stage.candidate)
     return changed(
         stage,
         rejections=(*stage.rejections, rejection),

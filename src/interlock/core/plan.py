@@ -34,10 +34,12 @@ from interlock.core.effects import (
     StartAttempt,
     WaitUntil,
 )
-from interlock.core.events import PauseReason, RunStatus, VerdictGiven, VerdictStatus
+from interlock.core.events import PauseReason, RunStatus, VerdictStatus
 from interlock.core.feedback import failed
-from interlock.core.ids import AttemptId, base_of, input_of
+from interlock.core.handoffs import accept_handoff
+from interlock.core.ids import base_of, input_of
 from interlock.core.joins import conflict_text, merged_from
+from interlock.core.judgements import evaluate, judgement_of
 from interlock.core.judging import (
     baseline_of,
     failed_before,
@@ -46,7 +48,6 @@ from interlock.core.judging import (
     gates_of_input,
     inherited_gates,
     qualified,
-    tolerated_by,
 )
 from interlock.core.limits import (
     TRIES_MAX,
@@ -132,7 +133,7 @@ def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Effect]:
                 yield wait
                 continue
             base = (started.base_commit, started.base_tree)
-            yield _evaluate(base_of(stage.id), stage, gate, verdict, base, base)
+            yield evaluate(base_of(stage.id), stage, gate, verdict, base, base)
         elif not verdict.decided:
             if not red:
                 yield unjudged_base(verdict)
@@ -271,7 +272,7 @@ def _judge_input(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[
             yield due
             continue
         baseline = baseline_of(state, stage, owner, gate) if owner.id != stage.id else ""
-        yield _evaluate(now.input.subject, owner, gate, verdict, own_input, own_input, baseline)
+        yield evaluate(now.input.subject, owner, gate, verdict, own_input, own_input, baseline)
 
 
 def _judge(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect]:
@@ -295,7 +296,7 @@ def _judge(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect
         if failed(now.verdicts.values()):
             yield from _reject(state, now)
             return
-    yield from _accept(state, now)
+    yield from _accept(pipeline, state, stage)
 
 
 def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, Gate]) -> Iterator[Effect]:
@@ -313,18 +314,9 @@ def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, G
         return
     if not _baseline_decided(pipeline, state, stage, (owner, gate)):
         return  # the report on the input is on its way
-    own_input = (now.input.commit, now.input.tree)
-    baseline = baseline_of(state, stage, owner, gate)
-    judged = (candidate.commit, candidate.tree)
-    effect = replace(
-        _evaluate(candidate.attempt, owner, gate, verdict, judged, own_input, baseline),
-        on_base=tolerated_by(state, owner, gate),
-        conflicts=now.input.conflicts,
-        undecided=now.input.undecided,
-    )
-    if gate.options is not None and gate.options.reads_verdicts:
-        effect = replace(effect, hard_verdicts=tuple(verdict for verdict in now.verdicts.values() if verdict.hard))
-    yield effect if gate.gate_class is GateClass.HARD else _review(pipeline, state, now, effect)
+    effect = judgement_of(state, stage, candidate, (owner, gate))
+    if effect is not None:
+        yield effect if gate.gate_class is GateClass.HARD else _review(pipeline, state, now, effect)
 
 
 def _review(pipeline: Pipeline, state: RunState, now: StageState, effect: EvaluateGate) -> Effect:
@@ -345,36 +337,14 @@ def _baseline_decided(pipeline: Pipeline, state: RunState, stage: Stage, pair: t
     return verdict is not None and verdict.decided
 
 
-def _evaluate(  # noqa: PLR0913 - an effect has many parts, and this is where they meet
-    subject: AttemptId,
-    owner: Stage,
-    gate: Gate,
-    former: VerdictGiven | None,
-    judged: tuple[str, str],
-    own_input: tuple[str, str],
-    baseline: str = "",
-) -> EvaluateGate:
-    return EvaluateGate(
-        subject=subject,
-        gate=qualified(owner, gate),
-        number=former.number + 1 if former else 1,
-        commit=judged[0],
-        tree=judged[1],
-        input_commit=own_input[0],
-        input_tree=own_input[1],
-        baseline=baseline,
-        decided_on_input=not subject.is_base,
-    )
-
-
-def _accept(state: RunState, now: StageState) -> Iterator[Effect]:
-    candidate = now.candidate
-    if candidate is None or now.input is None:
+def _accept(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect]:
+    now = state.stages[stage.id]
+    if now.candidate is None:
         return
-    verdicts = tuple(now.verdicts.values())
     by = now.attempt.by if now.attempt else ""
-    accept = AcceptHandoff(candidate.attempt, candidate.commit, candidate.tree, now.input.tree, verdicts, "", by, 1)
-    yield from bounded(state, accept, candidate.attempt.stage, PauseReason.INFRASTRUCTURE)
+    accept = accept_handoff(pipeline, state, now.candidate.attempt, by)
+    if accept is not None:
+        yield from bounded(state, accept, stage.id, PauseReason.INFRASTRUCTURE)
 
 
 def _reject(state: RunState, now: StageState) -> Iterator[Effect]:

@@ -135,6 +135,8 @@ class Rejection:
     event: CandidateRejected
     commit: str
     verdicts: tuple[VerdictGiven, ...]
+    started: AttemptStarted | None = None
+    candidate: CandidateProduced | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,7 +182,7 @@ def _check_when(world: World, context: Context, effect: CheckWhen) -> Event:
 def _evaluate_gate(world: World, context: Context, effect: EvaluateGate, cancel: Cancel) -> Facts:
     try:
         with as_infrastructure():
-            judgement = world.gates.evaluate(_case(world, context, effect), cancel)
+            judgement = world.gates.evaluate(gate_request(world, context, effect), cancel)
     except InfrastructureError as error:
         judgement = Judgement(VerdictStatus.ERRORED, (_trouble(error),), permanent=error.permanent)
     _, gate = find_gate(context.pipeline, effect.gate)
@@ -213,7 +213,7 @@ def _retry_at(world: World, context: Context, effect: EvaluateGate, judgement: J
     return context.retry_at(world.clock.now(), effect.number - 1, judgement.retry_at, quota=judgement.quota)
 
 
-def _case(world: World, context: Context, effect: EvaluateGate) -> GateRequest:
+def gate_request(world: World, context: Context, effect: EvaluateGate) -> GateRequest:
     stage, gate = find_gate(context.pipeline, effect.gate)
     return GateRequest(
         run=context.run,
@@ -245,7 +245,11 @@ def _trouble(error: InfrastructureError) -> Finding:
 
 
 def _accept(world: World, context: Context, effect: AcceptHandoff) -> HandoffAccepted:
-    record = world.blobs.put(handoff_record(context, effect))
+    if world.records is None:
+        record = world.blobs.put(handoff_record(context, effect))
+    else:
+        delivers = world.records.delivered_tree(effect.commit, context.started.base_commit)
+        record = world.records.keep(context.run, handoff_record(context, effect, delivers))
     return HandoffAccepted(effect.attempt, effect.commit, effect.tree, record, effect.override_by, effect.by)
 
 

@@ -8,16 +8,17 @@ a changed pipeline is never used.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 from interlock.core.effects import AcceptHandoff, RejectCandidate
-from interlock.core.events import RunStarted, VerdictGiven
+from interlock.core.events import Event, Evidence, RunStarted, VerdictGiven
 from interlock.core.feedback import failed, for_agent, for_worker
 from interlock.core.ids import AttemptId
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
+from interlock.core.wire import encode_event
 from interlock.execution.briefing.rejections import HELD_OUT_RED_BEFORE, RED_BEFORE
 from interlock.execution.context import Context
 from interlock.pipelinefile import decode_pipeline, encode_pipeline
@@ -26,35 +27,41 @@ from interlock.text.cleaning import plain, without_place
 
 TAIL = 4_000  # bytes of a failed gate's output that an agent is shown
 SUBJECT_MAX = 72  # characters, as git's own pages advise
+STATEMENT = "https://in-toto.io/Statement/v1"
+SUMMARY = "https://slsa.dev/verification_summary/v1"
+RECORD_VERSION = 2  # 1 had fewer digests and was not signed
 _PIPELINE = "pipeline"  # what the journal remembers it as
 _TASK_MAX = 4_000  # characters of it in a commit's message
 
 
-def handoff_record(context: Context, effect: AcceptHandoff) -> bytes:
-    """Everything that the acceptance hangs on, by digest."""
-    stage = context.pipeline.stage(effect.attempt.stage)
+def handoff_record(context: Context, effect: AcceptHandoff, delivers: str = "") -> bytes:
+    """Everything that the acceptance hangs on, by digest. `delivers` is the tree that a branch of it would have,
+    without the artifacts. Whole events are named by their digest, so that nothing in them can be changed later."""
+    stage, started = context.pipeline.stage(effect.attempt.stage), context.started
     statement = {
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [
-            {
-                "name": f"{context.run}/{effect.attempt}",
-                "digest": {"gitCommit": effect.commit, "gitTree": effect.tree},
-            }
-        ],
-        "predicateType": "https://slsa.dev/verification_summary/v1",
+        "_type": STATEMENT,
+        "subject": [{"name": f"{context.run}/{effect.attempt}", "digest": _commit(effect.commit, effect.tree)}],
+        "predicateType": SUMMARY,
         "predicate": {
             "verifier": {"id": "interlock"},
-            "resourceUri": f"interlock:{context.run}/{effect.attempt}",
+            "resourceUri": _uri(context, effect.attempt),
             "policy": {"uri": f"interlock:{context.pipeline.name}", "digest": {"sha256": context.pipeline.digest}},
-            "inputAttestations": [{"digest": {"gitTree": effect.input_tree}}],
+            "inputAttestations": [
+                {"uri": _uri(context, one.attempt), "digest": {"sha256": one.record}} for one in effect.inputs
+            ],
             "verificationResult": "FAILED" if effect.override_by else "PASSED",
+            "verifiedLevels": [],
             "interlock": {
-                "version": 1,
+                "version": RECORD_VERSION,
+                "run": {"id": context.run, "started": _event_digest(started), "pipeline": started.pipeline_text},
                 "stage": {"id": stage.id, "sha256": stage.digest},
-                "base": {"gitCommit": context.started.base_commit, "gitTree": context.started.base_tree},
-                "sandbox": context.level,
+                "base": _commit(started.base_commit, started.base_tree),
+                "input": _input(effect),
+                "attempt": _attempt(effect),
+                "sandbox": started.sandbox,
                 "override_by": effect.override_by,
                 "accepted_by": effect.by,
+                "delivers": {"gitTree": delivers},
                 "verdicts": [_verdict(context, verdict) for verdict in effect.verdicts],
             },
         },
@@ -139,6 +146,36 @@ def recorded_pipeline(journal: Journal, run: str, state_of: Callable[[str], RunS
     return decode_pipeline(text)
 
 
+def _commit(commit: str, tree: str) -> dict[str, str]:
+    return {"gitCommit": commit, "gitTree": tree}
+
+
+def _uri(context: Context, attempt: AttemptId) -> str:
+    return f"interlock:{context.run}/{attempt}"
+
+
+def _input(effect: AcceptHandoff) -> dict[str, object]:
+    prepared = effect.prepared
+    if prepared is None:
+        return {"gitTree": effect.input_tree}
+    return {**_commit(prepared.commit, prepared.tree), "event": _event_digest(prepared)}
+
+
+def _attempt(effect: AcceptHandoff) -> dict[str, object]:
+    """Who made the candidate, with which model, at which level of the sandbox, told what, and what is kept of it."""
+    started, candidate = effect.started, effect.candidate
+    return {
+        "agent": started.agent if started else "",
+        "model": started.model if started else "",
+        "by": started.by if started else "",
+        "sandbox": started.sandbox if started else "",
+        "started": _event_digest(started),
+        "brief": next((item.digest for item in candidate.evidence if item.name == "brief"), "") if candidate else "",
+        "evidence": _evidence(candidate.evidence if candidate else ()),
+        "candidate": _event_digest(candidate),
+    }
+
+
 def _verdict(context: Context, verdict: VerdictGiven) -> dict[str, object]:
     _, gate = find_gate(context.pipeline, verdict.gate)
     return {
@@ -149,8 +186,19 @@ def _verdict(context: Context, verdict: VerdictGiven) -> dict[str, object]:
         "tree": verdict.tree,
         "digest": verdict.digest,
         "by": verdict.by,
-        "evidence": {item.name: item.digest for item in verdict.evidence},
+        "sandbox": verdict.sandbox,
+        "evidence": _evidence(verdict.evidence),
+        "event": _event_digest(verdict),
     }
+
+
+def _evidence(evidence: Iterable[Evidence]) -> dict[str, str]:
+    return {item.name: item.digest for item in evidence}
+
+
+def _event_digest(event: Event | None) -> str:
+    """Of the stored form, to which later versions only add what has its default."""
+    return _digest(encode_event(event)) if event is not None else ""
 
 
 def _tail(world: World, context: Context, verdict: VerdictGiven) -> str:

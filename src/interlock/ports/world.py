@@ -203,6 +203,43 @@ class Gates(Protocol):
         """Judge. Raises InfrastructureError if the machine fails, and nothing for what a candidate does."""
 
 
+# --- records ------------------------------------------------------------------------------------
+
+
+class Signer(Protocol):
+    """Signs with the user's key."""
+
+    def sign(self, content_type: str, content: bytes) -> bytes:
+        """The content in an envelope, signed: the same bytes for the same content and key."""
+
+
+class RecordStore(Protocol):
+    """Records in the private store, where nobody looks for evidence."""
+
+    def keep(self, run: str, digest: str, content: bytes) -> None:
+        """Keep a record by its sha256. Repeating it is no error."""
+
+    def get(self, run: str, digest: str) -> bytes | None:
+        """The record with this sha256; None if it is not there, or was changed."""
+
+    def delivered_tree(self, commit: str, base: str) -> str:
+        """The tree that a branch of `commit` has: with the artifacts of the base."""
+
+    def flaw(self, commit: str, tree: str) -> str:
+        """What is wrong with a commit that should have this tree, and with all that is in it; empty if nothing is."""
+
+
+class Records(Protocol):
+    """Signs and keeps the records of handoffs."""
+
+    def delivered_tree(self, commit: str, base: str) -> str:
+        """As of `RecordStore`."""
+
+    def keep(self, run: str, statement: bytes) -> str:
+        """Sign the record, and keep it as evidence and in the store. Returns the digest of what is kept. The same again
+        keeps nothing new."""
+
+
 # --- the world ----------------------------------------------------------------------------------
 
 
@@ -224,3 +261,4 @@ class World:
     render: Render
     holds_fence: Callable[[], bool]  # whether we still own the run: checked before effects that outlive the process
     alone: Callable[[], AbstractContextManager[object]] = nullcontext  # while it is held, nobody can take the run
+    records: Records | None = None  # None: records are evidence, and unsigned

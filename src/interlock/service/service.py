@@ -44,7 +44,8 @@ class Service:
     """`owner_of` gives the owner of a run (empty for nobody); the `new_*_id` functions name new things; `workspaces`
     and `gates` are made when they are first needed. `lost_runs` are those that were recorded and that the journal does
     not know; `vanished` says what is wrong if there is no run although there were some; `aside` are damaged runs that
-    a person has set aside. `begun` is called after each new run, `settle` when a run is answered or driven."""
+    a person has set aside. `ready` is called before each new run and raises what is in its way, `begun` after it,
+    `settle` when a run is answered or driven."""
 
     journal: Journal
     histories: Histories
@@ -58,11 +59,14 @@ class Service:
     lost_runs: Callable[[], Sequence[str]] = tuple
     vanished: str = ""
     aside: Callable[[], Collection[str]] = frozenset
+    ready: Callable[[], object] = lambda: None
     begun: Callable[[], None] = lambda: None
     settle: Callable[[], None] = lambda: None
 
     def start_run(self, request: RunRequest) -> str:
-        """Record a new run and return its id; an engine then drives it. Raises UsageError."""
+        """Record a new run and return its id; an engine then drives it. Raises UsageError, and InfrastructureError if
+        the records of its handoffs could not be signed."""
+        self.ready()
         run = self.new_run_id()
         begin(self.journal, run, self.clock.now(), request)
         self.begun()

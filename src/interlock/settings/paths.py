@@ -27,6 +27,11 @@ class Paths:
     cache: Path
     is_cache_shared: bool = False  # the user named the folder, so it may hold other files
 
+    @property
+    def keys(self) -> Path:
+        """The keys that sign records of handoffs."""
+        return self.state / "keys"
+
     def repository(self, common_dir: Path) -> RepositoryPaths:
         """The paths of the repository with this common git directory (absolute, without links), by its path alone."""
         return self.of_root(self.state / repository_key(common_dir))

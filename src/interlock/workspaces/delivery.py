@@ -140,12 +140,12 @@ def _refuse_checked_out(branch: str, state: _BranchState) -> None:
 
 def _planned(git: Git, objects: Objects, delivery: Delivery) -> list[tuple[str, str, str]]:
     """Tree, message and author of each commit, in order. The last tree is the accepted tree."""
-    wanted = _without_artifacts(objects, objects.commit(delivery.commit).tree, delivery.base)
+    wanted = without_artifacts(objects, objects.commit(delivery.commit).tree, delivery.base)
     planned: list[tuple[str, str, str]] = []
     tree = objects.commit(delivery.base).tree
     for oid in delivery.series:
         handoff = objects.commit(oid)
-        applied = _without_artifacts(objects, _applied(git, objects, tree, handoff), delivery.base)
+        applied = without_artifacts(objects, _applied(git, objects, tree, handoff), delivery.base)
         if applied != tree:
             planned.append((applied, handoff.message, handoff.author.partition("> ")[0] + ">"))
             tree = applied
@@ -154,7 +154,7 @@ def _planned(git: Git, objects: Objects, delivery: Delivery) -> list[tuple[str, 
     return planned
 
 
-def _without_artifacts(objects: Objects, tree: str, base: str) -> str:
+def without_artifacts(objects: Objects, tree: str, base: str) -> str:
     """The tree with `.interlock/artifacts` as in the base."""
     listing = objects.listing(tree)
     then = objects.listing(objects.commit(base).tree)

@@ -39,6 +39,7 @@ from interlock.workspaces.git import Git, Trust, check_version, identities_in
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import Commit, Objects
+from interlock.workspaces.records import StoredRecords
 from interlock.workspaces.setup import Recipes, SetupFailed
 from interlock.workspaces.snapshot import Baseline, ignore_files, read_changes, refuse_links
 from interlock.workspaces.worktree import base_notes, import_worktree
@@ -211,11 +212,9 @@ class GitWorkspaces:
         self._checkouts.wipe(checkout.root)
 
     def discard(self, run: str, attempt: AttemptId) -> None:
-        """As the port says."""
         self._checkouts.discard(run, attempt)
 
     def removal_notes(self) -> tuple[str, ...]:
-        """As the port says."""
         return self._checkouts.removal_notes()
 
     def checkout_root(self, run: str, attempt: AttemptId) -> Path | None:
@@ -298,21 +297,23 @@ class GitWorkspaces:
         with storage.locked(self._store, shared=True):
             return commits.write_contents(self._objects, commit, contents, stamp)
 
+    @property
+    def stored_records(self) -> StoredRecords:
+        return StoredRecords(self._store, lambda: self._objects)
+
     # --- disk
 
     def collect(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """Remove what is older and no live ref needs; see `gc`."""
         self._repair()
-        return gc.collect(
-            self._git, self._store, self._checkouts.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
-        )
+        policy = gc.GcPolicy(tuple(live_refs), older_than_s, now)
+        return gc.collect(self._git, self._store, self._checkouts.folders, policy)
 
     def preview(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """What `collect` would remove, at most."""
         self._repair()
-        return gc.preview(
-            self._git, self._store, self._checkouts.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
-        )
+        policy = gc.GcPolicy(tuple(live_refs), older_than_s, now)
+        return gc.preview(self._git, self._store, self._checkouts.folders, policy)
 
     def usage(self) -> DiskUsage:
         """Bytes on the disk."""

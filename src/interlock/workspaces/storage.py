@@ -33,6 +33,7 @@ from interlock.workspaces.objects import Objects
 
 BASES = "refs/bases"
 CONTENTS = "refs/contents"
+RECORDS = "refs/records"
 _OWN = "interlock"  # the folder in the store for files that are not git's
 _FOLDERS = ("objects/pack", "objects/info", "refs", "info", f"{_OWN}/tmp")
 
@@ -135,6 +136,11 @@ def base_ref(commit: str) -> str:
 def contents_ref(sha256: str) -> str:
     """The ref that keeps the content of an LFS pointer."""
     return f"{CONTENTS}/{sha256}"
+
+
+def record_ref(run: str, sha256: str) -> str:
+    """The ref that keeps the record of a handoff."""
+    return f"{RECORDS}/{run}/{sha256}"
 
 
 @contextlib.contextmanager

@@ -151,6 +151,12 @@ def accepting(attempt: AttemptId, events: tuple[Event, ...], override: str) -> A
     return AcceptHandoff(attempt, commit, commit.replace("c", "t"), "t0", verdicts, override, "ann", 1)
 
 
+def bare(effect: Effect) -> Effect:
+    """Without what only the record of the handoff needs: test_handoffs.py has that."""
+    alone = {"started": None, "candidate": None, "prepared": None, "inputs": ()}
+    return replace(effect, **alone) if isinstance(effect, AcceptHandoff) else effect
+
+
 WANTED = [
     (ASKED, answer(ACCEPT, ONE, override=True), accepting(ONE, ASKED, "")),  # no hard gate is overridden
     (JUDGING, answer(ACCEPT, ONE, override=True), accepting(ONE, JUDGING, "ann")),
@@ -168,20 +174,20 @@ WANTED = [
 
 @pytest.mark.parametrize(("events", "said", "wanted"), WANTED)
 def test_what_an_answer_wants_done(events: tuple[Event, ...], said: AnswerTaken, wanted: Effect) -> None:
-    assert plan(PIPELINE, after(*events, said)) == (wanted,)
+    assert tuple(map(bare, plan(PIPELINE, after(*events, said)))) == (wanted,)
 
 
 @pytest.mark.parametrize("events", [(*HARD_PASSED, UNSAID), SAID_NO, (*HARD_PASSED, LIMIT)])
 def test_who_overrules_a_review_is_in_the_acceptance_without_override_too(events: tuple[Event, ...]) -> None:
     (accept,) = plan(REVIEWED, after(*events, answer(ACCEPT, ONE)))
-    assert accept == accepting(ONE, events, "ann")
+    assert bare(accept) == accepting(ONE, events, "ann")
 
 
 def test_what_could_not_be_recorded_is_tried_again_and_a_pause_is_said_once() -> None:
     told = (*PAUSED, answer(ACCEPT, ONE, override=True))
     errors = [EffectErrored("AcceptHandoff code/1.1", number, "disk full", 0.0) for number in (1, 2, 3)]
     (again,) = plan(PIPELINE, after(*told, *errors[:2]))
-    assert again == replace(accepting(ONE, PAUSED, "ann"), number=3)
+    assert bare(again) == replace(accepting(ONE, PAUSED, "ann"), number=3)
     (pause,) = plan(PIPELINE, after(*told, *errors))
     assert pause == Pause("code", PauseReason.INFRASTRUCTURE, "disk full")
     paused = Paused("code", PauseReason.INFRASTRUCTURE, "disk full")

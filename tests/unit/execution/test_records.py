@@ -11,7 +11,17 @@ import pytest
 from tests.unit.execution.recorder import Scene
 
 from interlock.core.effects import AcceptHandoff, RejectCandidate
-from interlock.core.events import Evidence, Finding, RunStarted, VerdictGiven, VerdictStatus
+from interlock.core.events import (
+    AttemptStarted,
+    CandidateProduced,
+    Evidence,
+    Finding,
+    HandoffAccepted,
+    InputPrepared,
+    RunStarted,
+    VerdictGiven,
+    VerdictStatus,
+)
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Gate, GateKind, Pipeline, Stage
 from interlock.execution.context import Context
@@ -31,17 +41,26 @@ GATES = (
     Gate("bird", GateKind.RUN, canary="pytest"),
 )
 PIPELINE = Pipeline("mend", (Stage("code", gates=GATES, digest="digest of code"),), digest="digest of mend")
-STARTED = RunStarted("r1", "mend", "d", "Mend it.", "base", "base tree", ("code",), sandbox="bwrap")
+STARTED = RunStarted(
+    "r1", "mend", "d", "Mend it.", "base", "base tree", ("code",), sandbox="bwrap", pipeline_text="its text"
+)
 CONTEXT = Context("r1", PIPELINE, STARTED, 10.0)
 KEPT = (Evidence("log", "its log", 3), Evidence("report", "its report", 4))
 PASSED = VerdictGiven(ID, "code/test", 1, VerdictStatus.PASSED, evidence=KEPT, tree="tree", digest="its key")
 DOUBTED = VerdictGiven(ID, "code/look", 2, VerdictStatus.FAILED, tree="tree", by="bob", hard=False)
-HANDOFF = AcceptHandoff(ID, "commit", "tree", "input tree", (PASSED, DOUBTED), "", "", 1)
+SENT = (Evidence("brief", "its brief", 5), Evidence("log", "what it said", 12))
+HANDOFF = AcceptHandoff(
+    ID, "commit", "tree", "input tree", (PASSED, DOUBTED), "", "", 1,
+    AttemptStarted(ID, "coder", "a model", "input tree", sandbox="full"),
+    CandidateProduced(ID, "commit", "tree", evidence=SENT),
+    InputPrepared(AttemptId("code", 2, 0), "input", "input tree", ("plan commit",)),
+    (HandoffAccepted(AttemptId("plan", 1, 1), "plan commit", "plan tree", "record of the plan"),),
+)  # fmt: skip
 
 
 def test_a_handoff_has_one_record() -> None:
     """The bytes are an interface: others verify the handoff with them."""
-    record = handoff_record(CONTEXT, HANDOFF)
+    record = handoff_record(CONTEXT, HANDOFF, "delivered tree")
     golden = Path(__file__).parent / "golden" / "handoff.json"
     assert json.loads(record) == json.loads(golden.read_text())
     assert record == json.dumps(json.loads(record), sort_keys=True, separators=(",", ":")).encode()
@@ -54,6 +73,30 @@ def test_the_record_says_which_person_accepted(override_by: str, by: str, result
     record = json.loads(handoff_record(CONTEXT, replace(HANDOFF, override_by=override_by, by=by)))["predicate"]
     said = record["interlock"]["override_by"], record["interlock"]["accepted_by"], record["verificationResult"]
     assert said == (override_by, by, result)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(HANDOFF, commit="other"),
+        replace(HANDOFF, started=replace(HANDOFF.started, model="another")),
+        replace(HANDOFF, candidate=replace(HANDOFF.candidate, claim="Done.")),
+        replace(HANDOFF, prepared=replace(HANDOFF.prepared, sources=("other",))),
+        replace(HANDOFF, inputs=()),
+        replace(HANDOFF, inputs=(replace(HANDOFF.inputs[0], record="another"),)),
+        replace(HANDOFF, verdicts=(DOUBTED, PASSED)),
+        replace(HANDOFF, verdicts=(replace(PASSED, notes=("so",)), DOUBTED)),
+        replace(HANDOFF, verdicts=(PASSED, replace(DOUBTED, findings=(Finding("E1", "no"),)))),
+    ],
+)
+def test_nothing_that_it_hangs_on_can_change_without_another_record(changed: AcceptHandoff) -> None:
+    assert handoff_record(CONTEXT, changed) != handoff_record(CONTEXT, HANDOFF)
+
+
+@pytest.mark.parametrize("changed", [{"task": "Break it."}, {"by": "bob"}, {"pipeline_text": "other"}])
+def test_nor_can_the_run_that_it_is_of(changed: dict[str, str]) -> None:
+    context = replace(CONTEXT, started=replace(STARTED, **changed))
+    assert handoff_record(context, HANDOFF) != handoff_record(CONTEXT, HANDOFF)
 
 
 def feedback(*verdicts: VerdictGiven, scene: Scene | None = None, red_before: tuple[str, ...] = ()) -> Any:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from interlock.readmodel.run import RunView
 
 _BYTES_MAX = 20_000_000
-FORMATS = ("json", "junit", "sarif", "markdown", "otlp")
+FORMATS = ("json", "junit", "sarif", "markdown", "otlp", "in-toto")
 
 
 @click.command("list")
@@ -156,6 +156,12 @@ def export(run: str, form: str) -> int:
     with application() as app:
         view = app.service.describe_run(app.service.latest_run(run).id)
         pipeline = app.service.pipeline_of(view.id)
+        if form == "in-toto":
+            from interlock.cli.verbs.verify import sources_of
+            from interlock.service.bundles import bundle
+
+            say(list(bundle(sources_of(app), view.id, app.service.history(view.id))))
+            return 0
     match form:
         case "junit":
             say(reports.junit(run_results(pipeline, view)).rstrip("\n"))

@@ -1,0 +1,18 @@
+"""Signatures of the records of handoffs: envelopes (DSSE, ed25519), the user's key, and the keys that are trusted."""
+
+from interlock.signing.envelopes import IN_TOTO, Envelope, Unreadable, parsed, read_envelope
+from interlock.signing.keys import KeyFolder, KeyState, PublicKeys, read_public_key
+from interlock.signing.records import SignedRecords
+
+__all__ = [
+    "IN_TOTO",
+    "Envelope",
+    "KeyFolder",
+    "KeyState",
+    "PublicKeys",
+    "SignedRecords",
+    "Unreadable",
+    "parsed",
+    "read_envelope",
+    "read_public_key",
+]
