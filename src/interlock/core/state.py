@@ -204,9 +204,7 @@ class StageState:
     accepted: HandoffAccepted | None = None
     pause: Paused | None = None
     paused_from: Phase = Phase.WAITING
-    gates_waited: Mapping[str, QuotaWait] = field(
-        default_factory=dict
-    )  # for quotas of reviewers, by gate, of its attempt
+    gates_waited: Mapping[str, QuotaWait] = field(default_factory=dict)  # by gate, for quotas of reviewers
     orphaned: bool = False  # the claim is of a former owner
     session: tuple[str, str] = ("", "")  # of the newest candidate: its agent, and the digest of the agent's session
     answer: AnswerTaken | None = None  # of a person, still to be carried out
