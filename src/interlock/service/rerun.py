@@ -88,12 +88,13 @@ def _undecided(why: str) -> Judgement:
     return Judgement(VerdictStatus.ERRORED, (GateFinding("infrastructure", why),))
 
 
-def context_of(pipeline: Pipeline, history: list[Recorded], environ: Mapping[str, str]) -> Context:
-    """What the gates of a run are asked with. Raises ValueError for an empty history."""
+def context_of(pipeline: Pipeline, history: list[Recorded], environ: Mapping[str, str], sandbox: str = "") -> Context:
+    """What the gates of a run are asked with; `sandbox` is the level, if it is another one than the run was started
+    with. Raises ValueError for an empty history."""
     began = fold(history[:1])
     if began.started is None:
         raise ValueError("the run did not begin")
-    return Context(began.started.run, pipeline, began.started, began.started_at, environ)
+    return Context(began.started.run, pipeline, began.started, began.started_at, environ, sandbox=sandbox)
 
 
 def with_verdicts(found: Verification, again: Sequence[Again]) -> Verification:
