@@ -158,6 +158,8 @@ class Application:
         Raises UsageError with the output of the process if it started none."""
         words = ["run", "--detach", "--json", "--task-file=-", f"--pipeline={pipeline}"]
         words += [f"--input={name}={value}" for name, value in inputs.items()]
+        if any("\0" in word for word in words):
+            raise UsageError("an input contains a NUL character: use text")
         done = capture((*_INTERLOCK, *words), cwd=self.repository, env=self.environ, stdin=task.encode(), timeout_s=120)
         output = (done.err + done.out).decode("utf-8", "replace").strip()
         started = re.search(r"^run (\S+)$", output, re.MULTILINE)

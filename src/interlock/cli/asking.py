@@ -41,7 +41,7 @@ class Asking:
 
     app: Application
     run: str
-    looked_at: set[str] = field(default_factory=set)  # subjects whose diff was shown
+    looked_at: set[tuple[str, str]] = field(default_factory=set)  # questions whose diff was shown
     unseen: dict[str, str] = field(default_factory=dict)  # what was not shown of a diff, by subject
     put_off: set[tuple[str, str]] = field(default_factory=set)
     confirming: tuple[str, str] = ("", "")
@@ -107,7 +107,7 @@ class Asking:
             self.confirming = ("", "")
             return key.lower() == "y" and self._send(self._approval(wait), wait)
         match key.lower():
-            case "a" if wait.subject in self.looked_at:
+            case "a" if _key(wait) in self.looked_at:
                 return self._send(self._approval(wait), wait)
             case "a":
                 self.confirming = _key(wait)
@@ -175,7 +175,7 @@ class Asking:
         if len(whole) > _DIFF_MAX:
             parts.append(f"{len(whole) - _DIFF_MAX:,} of {len(whole):,} characters left out in the middle")
         if not parts:
-            self.looked_at.add(wait.subject)
+            self.looked_at.add(_key(wait))
             return
         ask = (
             f"`interlock diff --raw {'--unmasked ' if found.left_out else ''}{view.id} base {wait.subject}` prints all"

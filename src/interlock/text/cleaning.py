@@ -18,7 +18,9 @@ _CONTROL = re.compile(
     "\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_HIDDEN = re.compile(f"{_CONTROL.pattern[:-1]}\x0a\u200c\u200d\u2028\u2029]")
+# A selector that does not follow a sign that it can select is seen by nobody: two of them, or one behind a letter.
+_IDLE = "(?<![\u00a9\u00ae\u203c-\u3299\U0001f000-\U0001faff])[\ufe0e\ufe0f](?!\u20e3)"
+_HIDDEN = re.compile(f"{_CONTROL.pattern[:-1]}\x0a\u200c\u200d\u2028\u2029]|{_IDLE}")
 _BREAKS = str.maketrans({"\r": "\n", "\u2028": "\n", "\u2029": "\n"})
 _NAMES = {0x00: "NUL", 0x08: "BS", 0x0C: "FF", 0x0D: "CR", 0x1B: "ESC", 0x7F: "DEL"}
 _COMMAND = re.compile(r"^(?=\s*(?:::|##\[|##vso\[|##teamcity\[))", re.MULTILINE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)", re.DOTALL)
 _ESCAPE = re.compile(rb'\\([0-7]{3}|[abtnvfr"\\])')
@@ -63,6 +64,7 @@ class FilePatch:
     removed: int = 0
     hunks: tuple[Hunk, ...] = ()
     dropped: int = 0  # lines that were not kept
+    digest: str = ""  # of all of it, also of what is not kept
 
 
 def read_patch(patch: bytes, bounds: Bounds | None = None) -> tuple[FilePatch, ...]:
@@ -94,7 +96,8 @@ def _file(lines: list[bytes], left: Bounds) -> tuple[FilePatch, int]:
     added = sum(line.startswith(b"+") for line in lines[body:])
     removed = sum(line.startswith(b"-") for line in lines[body:])
     hunks, kept, dropped = _hunks(lines[body:], left)
-    return replace(file, added=added, removed=removed, hunks=hunks, dropped=dropped), kept
+    digest = sha256(b"\n".join(lines)).hexdigest()[:16]
+    return replace(file, added=added, removed=removed, hunks=hunks, dropped=dropped, digest=digest), kept
 
 
 def _header(lines: list[bytes]) -> FilePatch:

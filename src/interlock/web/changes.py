@@ -7,6 +7,7 @@ withholds is named.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -38,7 +39,7 @@ _NEAR = 3  # lines around a finding
 _BLOCK_MAX = 64  # lines of one side alone
 _FOLDED_FROM = 500  # lines of a file, if it is not the only one
 _SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024)
-_SEVERAL = {"file": "files", "line": "lines", "end of a line": "ends of lines"}
+_SEVERAL = {"file": "files", "binary file": "binary files", "line": "lines", "end of a line": "ends of lines"}
 _SIMPLE = re.compile(r"[\w./+@-]+")
 _LIKE_A_LINE = re.compile(r".*-[LO]\d+|.*~\d+")
 _LOCK_FILES = (
@@ -263,7 +264,8 @@ def _with_findings(
     wanted = {each.finding.line for each in found} - shown - {0}
     near = {number + by for number in wanted for by in range(-_NEAR, _NEAR + 1)} | set(asked)
     if near and drawn.patch.status != "deleted" and not drawn.patch.is_binary:
-        hunks += _excerpts(drawn, near, source)
+        cut = max(shown, default=0) if drawn.patch.dropped else sys.maxsize  # beyond it nobody knows what changed
+        hunks += _excerpts(drawn, {number for number in near if number < cut}, source)
         hunks = list(joined(sorted(hunks, key=lambda hunk: next(line.new or line.old for line in hunk[1]))))
         shown = {line.new for _, lines in hunks for line in lines}
     at: dict[int, list[PlacedFinding]] = {}
@@ -337,7 +339,7 @@ def _files(
         file = File(visible(patch.path), name, patch.status, tuple(_facts(each)), patch.added, patch.removed)
         found = [] if again else _of_file(findings, key)
         shown = _with_findings(each, file, found, source, () if again else asked.get(key, ()))
-        yield replace(shown, dropped=patch.dropped, digest=_digest(patch, each.hunks), key=key)
+        yield replace(shown, dropped=patch.dropped, digest=patch.digest, key=key)
 
 
 def _facts(drawn: _Drawn) -> Iterator[str]:
@@ -392,6 +394,7 @@ def _not_shown(asked: _Asked) -> str:
     kept = [row for file in files[:_FILES_MAX] for hunk in file.hunks for row in hunk.rows]
     counts = {
         "file": len(files[_FILES_MAX:]) + len(asked.left_out),
+        "binary file": sum(file.is_binary and file.status != "deleted" for file in files[:_FILES_MAX]),
         "line": sum(file.dropped for file in files[:_FILES_MAX]),
         "end of a line": sum(len(row.text) > LINE_MAX for row in kept),
     }

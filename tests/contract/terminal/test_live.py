@@ -219,3 +219,22 @@ def test_what_is_put_off_is_not_asked_again(busy: Terminal, tmp_path: Path) -> N
     assert "interlock approve" in busy.until("side/1.1 waits for you")
     (tmp_path / "go").touch()
     busy.until("ship/1.1: [a]pprove", history=True)
+
+
+def test_a_key_that_is_held_down_answers_one_question_alone(world: World, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    second = PIPELINE.replace("agent.sh]", "agent.sh], env: [GO]").replace(
+        'approve: "Merge this?"}', 'approve: "Merge this?"}\n      - {id: publish, approve: "Publish it?"}'
+    )
+    world.commit({"interlock.yaml": second})
+    made = opened(world, ("run", "-t", "Make it two."), (80, 24), "held", GO=str(tmp_path / "go"), PAGER="cat")
+    try:
+        made.until("[a]pprove", "Merge this?")
+        made.keys("d")
+        made.when(lambda screen: screen.count("[a]pprove") == 2, "the question again")
+        for _ in range(80):
+            made.keys("a")
+            time.sleep(0.05)
+        assert [wait["gate"] for wait in world.show()["waits"]] == ["ship/publish"]
+    finally:
+        made.close()

@@ -85,3 +85,21 @@ def test_nothing_is_wider_than_the_screen(browser, tmp_path: Path, width: int, s
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
             page.screenshot(path=str(tmp_path / f"{number}-{scheme}-{width}.png"))
         context.close()
+
+
+def test_enter_at_the_tick_approves_nothing(browser, tmp_path: Path) -> None:
+    long = {"interlock.yaml": _PIPELINE.replace("> app.txt\n", "> app.txt; printf '%02500d' 1 >> app.txt\n")}
+    world = new_world(tmp_path, long)
+    assert world.ask("run", "-t", "Make it right.", "--plain").code == 3
+    with served(world) as site:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"{site.base}/?token={site.token}")
+        page.goto(f"{site.base}/runs/{world.show()['id']}")
+        page.locator("input[name=unseen]").focus()
+        page.keyboard.press("Space")
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(1000)
+        assert page.locator("input[name=unseen]").is_checked()
+        context.close()
+    assert world.show()["answers"] == []

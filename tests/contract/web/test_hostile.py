@@ -90,3 +90,11 @@ def test_no_page_and_no_answer_over_mcp_hides_anything(tmp_path: Path) -> None:
     text = anyio.run(asked)
     assert "alert(1)" in text
     assert [line for line in text.split("\n") if visible(line) != line] == []
+
+
+def test_the_plan_of_a_hostile_pipeline_hides_nothing(tmp_path: Path) -> None:
+    world = new_world(
+        tmp_path / "w", {"interlock.yaml": _PIPELINE.replace("stages:", 'deliver: {branch: "b\\u202ex"}\nstages:')}
+    )
+    shown = world.ask("plan").ended(0, "delivers: branch bx,")
+    assert hides(shown.text) == []

@@ -227,3 +227,22 @@ def _csrf(page: str) -> str:
     found = re.search(r'name="csrf" value="([0-9a-f]+)"', page)
     assert found, json.dumps(page[:2000])
     return found[1]
+
+
+def test_an_empty_token_lets_nobody_in(world: World) -> None:
+    with served(world):
+        pass
+    (file,) = (world.root / "state").rglob("web-token")
+    file.write_text("")  # of a machine that lost its power
+    with served(world) as site, site.client(known=False) as client:
+        assert client.get("/", headers={"authorization": "Bearer"}).status_code == 401
+        assert client.get("/?token=").status_code == 401
+
+
+def test_a_form_with_a_nul_is_refused_with_a_reason(site: Served) -> None:
+    with site.client() as client:
+        page = client.get("/").text
+        given = {**dict(re.findall(r'name="(csrf)" value="([^"]*)"', page)), "task": "x", "pipeline": "quick"}
+        answer = client.post("/runs", data={**given, "inputs": "a=\0"}, headers={"origin": site.base})
+        assert (answer.status_code, "NUL character" in answer.text) == (400, True)
+        assert 'src="/static/decision.js"' in page  # a form is sent once

@@ -66,6 +66,8 @@ def test_what_a_page_leaves_out_is_counted() -> None:
     assert left(patch("a.py", *["+x"] * 3_002)) == "2 lines left out"
     assert left(patch("a.py", "+x", "+" + "x" * 2_001)) == "1 end of a line left out"
     assert left(patch("a.py", "+x"), ("***",)) == "1 file left out"
+    nul = "diff --git a/a.js b/a.js\nnew file mode 100644\nindex 0..1\nGIT binary patch\nliteral 16\nabc\n\n"
+    assert left(nul) == "1 binary file left out"  # one NUL in a comment is enough for git
     many = "".join(patch(f"{number}.py", "+x") for number in range(503))
     assert left(many, ("a", "b")) == "5 files left out"
     assert left(patch("b.py", *["+x"] * 3_001) + patch("a.py", "+" + "x" * 3_000_000)) == "2 lines left out"
@@ -193,6 +195,26 @@ def test_large_and_generated_files_are_closed_unless_a_finding_is_in_them() -> N
     assert [file.folded for file in made(store).files] == wanted
     assert [file.folded for file in made(store, verdict(found("yarn.lock", 1))).files][1] == ""
     assert made(Store(patch("a.py", *large))).files[0].folded == ""  # there is no other to read
+
+
+def test_the_mark_of_a_file_is_of_all_of_its_change() -> None:
+    def marks(text: str) -> list[str]:
+        return [file.digest for file in made(Store(text)).files]
+
+    head = [f"+{number}" for number in range(3_000)]
+    binary = "diff --git a/a b/a\nindex {}\nGIT binary patch\nliteral 9\nabc\n"
+    beyond = patch("a.py", *head, "+1"), patch("a.py", *head, "+2")
+    tail = patch("a.py", "+" + "x" * 2_000 + "1"), patch("a.py", "+" + "x" * 2_000 + "2")
+    for one, other in (beyond, tail, (binary.format("1..2"), binary.format("1..3"))):
+        assert marks(one) == marks(one) != marks(other)
+
+
+def test_what_is_beyond_the_shown_lines_is_not_called_unchanged() -> None:
+    lines = [f"{number}" for number in range(3_200)]
+    store = Store(patch("a.txt", *[f"+{line}" for line in lines]), {"a.txt": "\n".join(lines)})
+    (file,) = made(store, verdict(found("a.txt", 3_100))).files
+    assert {line.kind for part in file.parts for line in part.lines} == {"added"}
+    assert [each.finding.line for each in file.findings] == [3_100]
 
 
 def test_what_is_too_much_is_counted() -> None:

@@ -30,6 +30,8 @@ def test_what_cannot_be_seen_is_shown() -> None:
         visible("a\x1b[31m\r\u202e\u2066\x7f\udcff\u200b\tb") == "a⟨ESC⟩[31m⟨CR⟩⟨U+202E⟩⟨U+2066⟩⟨DEL⟩\\xff⟨U+200B⟩\tb"
     )
     assert visible("häßlich 字 👍🏽") == "häßlich 字 👍🏽"
+    assert visible("❤\ufe0f 1\ufe0f\u20e3 🏳\ufe0f") == "❤\ufe0f 1\ufe0f\u20e3 🏳\ufe0f"
+    assert visible("ab\ufe0e\ufe0f'") == "ab⟨U+FE0E⟩⟨U+FE0F⟩'"  # a word of two letters that nobody sees
 
 
 @pytest.mark.parametrize(

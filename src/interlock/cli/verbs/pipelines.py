@@ -193,13 +193,15 @@ def _stages_until(pipeline: Pipeline, last: str) -> list[Stage]:
 
 
 def _plan_lines(pipeline: Pipeline, stages: list[Stage], worst: Mapping[str, int]) -> Iterator[str]:
+    from interlock.cli.words import safe
+
     yield f"pipeline {pipeline.name}"
     for number, stage in enumerate(stages, 1):
         yield f"{number}. {stage.id}{_after(stage)}: {_worker(stage)}"
         yield from (f"     {line}" for line in _stage_lines(pipeline, stage))
     yield from _limit_lines(pipeline, worst)
     if len(stages) == len(pipeline.stages):
-        yield f"delivers: branch {pipeline.deliver.branch}, {_delivery(pipeline)}"
+        yield f"delivers: branch {safe(pipeline.deliver.branch)}, {_delivery(pipeline)}"
     else:
         yield "delivers: nothing, since stages are left out"
 

@@ -97,7 +97,8 @@ def _token(app: Application, new: bool) -> str:
     path = app.state / "web-token"
     if not new:
         try:
-            return path.read_text().strip()
+            if kept := path.read_text().strip():  # an empty one would let everybody in
+                return kept
         except FileNotFoundError:
             pass
     token = secrets.token_urlsafe(32)

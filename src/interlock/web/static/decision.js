@@ -16,6 +16,11 @@ document.addEventListener("input", (event) => {
   event.target.form.querySelector(".words").textContent = "";
 });
 
+// Enter at the tick would press the first button of its form, which approves.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.matches("input[name=unseen]")) event.preventDefault();
+});
+
 document.addEventListener("submit", (event) => {
   if (event.target.dataset.sent) { event.preventDefault(); return; }
   event.target.dataset.sent = "yes";
