@@ -19,6 +19,7 @@ from interlock.service.answers import NOT_SEEN, resume_answers
 from interlock.text.cleaning import plain
 from interlock.web.outcomes import answered_by, did, earlier, person
 
+TAKES = {"approve": "subject", "accept": "accept"}  # answers that take a change, and the field that names its attempt
 _COMMENT_MAX = 10_000
 _NEEDED = {
     "reject": "Say what is wrong: the next attempt is told your comment.",
@@ -62,10 +63,10 @@ def put(  # noqa: PLR0913 - who says what of which run, and when
     service: Service, view: RunView, given: Mapping[str, str], by: str, now: float, unseen: str = ""
 ) -> str:
     """Put the answers of a form into the inbox; returns the id of the first, empty if there is none. A form that was
-    sent twice is one answer. `unseen` is what the page could not show of the change: an approval says that it knows.
+    sent twice is one answer. `unseen` is what the page could not show of the change: who takes it says that they know.
     Raises UsageError, or Stale."""
     inbox = service.journal.answers(view.id)
-    if unseen and given.get("action") == "approve":
+    if unseen and given.get("action") in TAKES:
         if given.get("unseen") != "yes":
             _check_mark(view, given, inbox, now)
             raise UsageError(f"The page does not show the whole change: {plain(unseen, 300)}. Tick that you know it.")

@@ -30,7 +30,7 @@ from interlock.service.diffs import is_withheld
 from interlock.service.formats import ago, cost, done, duration, ordinal
 from interlock.text.cleaning import clean, plain, visible, without_place
 from interlock.web.changes import Changes, Ends, anchor, changes, finding_id
-from interlock.web.decisions import Stale, put
+from interlock.web.decisions import TAKES, Stale, put
 from interlock.web.evidence import newest_verdicts
 from interlock.web.inbox import fits, groups, progress_words
 from interlock.web.outcomes import person
@@ -191,7 +191,8 @@ def _answer(request: Request, given: Mapping[str, str]) -> Response:
     site.app.service.histories.forget(run)  # it may be damaged by now: then nothing is recorded
     view = site.view(request)
     try:
-        left = unseen(site.app, view, given.get("subject", "")) if given.get("action") == "approve" else ""
+        taken = given.get(TAKES.get(given.get("action", ""), ""), "")
+        left = unseen(site.app, view, taken) if taken else ""
         put_id = put(site.app.service, view, given, f"{site.person} (web)", time.time(), left)
     except UsageError as error:
         newer, typed = site.view(request), {name: given.get(name, "") for name in _TYPED}

@@ -40,7 +40,7 @@ class QuestionItem:
     checks: tuple[Checks, ...]
     mine: bool
     rejected: Reply | None = None  # what a person said of an earlier attempt at this gate
-    unseen: str = ""  # of the change that is to be approved
+    unseen: str = ""  # of the change that is to be approved or accepted
 
     @property
     def keeps(self) -> bool:
@@ -98,7 +98,7 @@ def _item(app: Application, view: RunView, question: Question, mark: str, *, alo
     mine = bool(mark) and (alone or question.mark == mark)
     wait = question.wait
     rejected = rejected_before(view, wait.subject, wait.gate) if wait.reason == "approval" else None
-    unseen = _not_shown(app, view, change) if wait.reason == "approval" else ""
+    unseen = _not_shown(app, view, change) if wait.reason == "approval" or question.accept else ""
     return QuestionItem(question, change, found, mine, rejected, unseen)
 
 
