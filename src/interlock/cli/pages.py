@@ -211,10 +211,15 @@ def _state(stage: StageView, *, is_pause_told: bool) -> str:
 
 
 def _tests(attempt: AttemptView) -> str:
-    """What the test report on it counts; the first of several."""
-    newest = {item.verdict.gate: item.verdict.tests for item in attempt.verdicts if item.verdict.tests}
-    more = f" (+{count(len(newest) - 1, 'report')})" if len(newest) > 1 else ""
-    return f", {next(iter(newest.values()))}{more}" if newest else ""
+    """What the test report on it counts; of several that of a gate that failed, then the longest."""
+    newest = {item.verdict.gate: item.verdict for item in attempt.verdicts if item.verdict.tests}
+    said = sorted(newest.values(), key=lambda one: (one.status is VerdictStatus.FAILED, _number(one.tests)))
+    more = f" (+{count(len(said) - 1, 'report')})" if len(said) > 1 else ""
+    return f", {said[-1].tests}{more}" if said else ""
+
+
+def _number(tests: str) -> int:
+    return int("".join(filter(str.isdigit, tests.split(" ")[0])) or 0)
 
 
 def _worker(attempt: AttemptView) -> str:

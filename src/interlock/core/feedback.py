@@ -25,7 +25,7 @@ _FOR_AUTHORS = re.compile(
     """,
     re.VERBOSE | re.MULTILINE,
 )
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|\d+")  # an address is another one in each process
 _BLANK = re.compile(r"\s+")
 
 
