@@ -86,6 +86,15 @@ def test_an_approval_of_what_the_page_cannot_show_says_so() -> None:
     assert [answer.comment for answer in other.inbox] == ["because"]
 
 
+def test_who_accepts_what_the_page_cannot_show_says_so_too() -> None:
+    one = desk(*PAUSED)
+    taken = form(one, "accept", override="yes")
+    with pytest.raises(UsageError, match="the whole change"):
+        one.put(taken, unseen="3 lines left out")
+    one.put({**taken, "unseen": "yes"}, unseen="3 lines left out")
+    assert [answer.comment for answer in one.inbox] == ["because\nI have not seen the whole change."]
+
+
 def test_the_second_person_is_told_who_was_first() -> None:
     asked = desk(*ASKED)
     asked.put(form(asked, "approve"))
