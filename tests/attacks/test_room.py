@@ -27,10 +27,13 @@ from tests.attacks.outside import (
     with_environment,
     without,
 )
+from tests.rooms_here import needs_rooms
 
 from interlock.ports import Checkout, Sandbox
 from interlock.process import Supervised, checkout_environment, supervise
 from interlock.sandbox import Room, confine
+
+pytestmark = needs_rooms
 
 ROOT = os.geteuid() == 0
 SEES_PROCESSES = several(without("--unshare-pid", "--proc /proc"), early("--dev-bind", "/proc", "/proc"))

@@ -9,8 +9,11 @@ import pytest
 from tests.contract.agents.world import KEYS, checkout_in, work
 from tests.model_server.script import Step
 from tests.model_server.server import ModelServer
+from tests.rooms_here import needs_rooms
 
 from interlock.ports import Ended, Sandbox
+
+pytestmark = needs_rooms
 
 _LOOKS = "pwd > seen; id -u >> seen; ls /proc | grep -c '^[0-9]' >> seen; cat /etc/shadow >> seen; echo two > a.txt"
 SCENARIOS = {

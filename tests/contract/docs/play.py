@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.contract.cli_world import LIMIT_S, World, new_world
 from tests.contract.docs.pages import Block, blocks
+from tests.rooms_here import LEVEL
 
 CHAPTER = "<!-- new repository -->\n"
 _STABLE = (
@@ -88,7 +89,7 @@ def _console(block: Block, world: World) -> str:
 def _printed(command: str, world: World) -> str:
     done = subprocess.run(
         ["bash", "-c", command.replace("/srv/", f"{world.root}/srv/")], cwd=world.repository,
-        env=world.environment(**_ADA, COLUMNS="100", TZ="UTC", INTERLOCK_SANDBOX=""), stdin=subprocess.DEVNULL,
+        env=world.environment(**_ADA, COLUMNS="100", TZ="UTC", INTERLOCK_SANDBOX=LEVEL), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LIMIT_S, check=False,
     )  # fmt: skip
     text = done.stdout.decode().replace(f"{world.root}{os.sep}srv", "/srv").replace(str(world.root), "/home/ada")

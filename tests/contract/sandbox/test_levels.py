@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from tests.contract.cli_world import World, new_world, stage_of, verdicts_of
+from tests.rooms_here import needs_rooms
+
+pytestmark = needs_rooms
 
 PIPELINE = """\
 version: 1

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from tests.contract.sandbox.rooms import Ended, checkout_in, run_in
+from tests.rooms_here import needs_rooms
 
 from interlock.ports import InfrastructureError
 from interlock.process import How
 from interlock.sandbox import room as rooms
 
+pytestmark = needs_rooms
 NAMES = {"public.example": "127.0.0.1", "inside.example": "10.1.2.3", "link.example": "169.254.169.254"}
 ASKS = """
 import sys, urllib.request

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 from tests.contract.sandbox.rooms import checkout_in, run_in
+from tests.rooms_here import needs_rooms
 
 from interlock.ports import InfrastructureError, Sandbox
 from interlock.process import How
 from interlock.sandbox import LEVELS, Network, probe, require
 from interlock.sandbox import program as programs
+
+pytestmark = needs_rooms
 
 ENDS = {
     "exit 0": (How.EXITED, 0),
