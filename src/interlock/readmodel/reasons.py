@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 
 from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
-from interlock.core.feedback import CHANGED_FILES, same_words
+from interlock.core.feedback import ASKED_AGAIN, CHANGED_FILES, same_words
 from interlock.core.state import RunState
 from interlock.readmodel.history import AttemptPhase, AttemptView, Past
 
@@ -82,8 +82,9 @@ def headline(finding: Finding) -> Finding:
 
 
 def about_command(findings: Iterable[Finding]) -> str:
-    """What a gate notes about its own command, which its person should know also where it passed."""
-    shown = (finding.message for finding in findings if finding.rule == CHANGED_FILES and not finding.secret)
+    """What a gate notes about its own command or reviewers, which its person should know also where it passed."""
+    told = (CHANGED_FILES, ASKED_AGAIN)
+    shown = (finding.message for finding in findings if finding.rule in told and not finding.secret)
     return next(shown, "")
 
 
