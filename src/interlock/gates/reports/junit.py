@@ -215,7 +215,8 @@ def _cleaned(content: bytes) -> bytes:
 
 
 def _closed(opened: _Open) -> RanTest:
-    """The test with the text of its failure, what it stands for, and the last place in that text."""
+    """The test with the text of its failure, what it stands for, and the last place in that text: if the report tells a
+    place, which is where the test begins, only of a line in that file."""
     if opened.test.status is Status.PASSED:
         return opened.test
     text = "".join(opened.text).strip()
@@ -225,6 +226,9 @@ def _closed(opened: _Open) -> RanTest:
         return replace(opened.test, stands_for=of)
     places = list(_PLACE.finditer(text))
     test = replace(opened.test, message=message, stands_for=of)
+    if test.line and not of:
+        places = [place for place in places if _ends_alike(place["file"], test.file)]
+        return replace(test, line=int(places[-1]["line"])) if places and test.file else test
     if places and not test.line and not (of and test.file):
         own = [place for place in places if "node_modules/" not in place["file"]] or places
         test = replace(test, file=own[-1]["file"], line=int(own[-1]["line"]))
