@@ -172,6 +172,26 @@ def test_a_second_answer_may_be_the_right_one(ask) -> None:
     assert ask(answers("hm", APPROVE)).status is PASSED
 
 
+def test_an_objection_in_a_refused_answer_is_told_beside_the_approval_after_it(ask) -> None:
+    objection = revise(finding(), finding(severity="major"))
+    judgement = ask(answers(objection, objection, APPROVE))
+    assert (judgement.status, [note.severity for note in judgement.findings]) == (PASSED, [Severity.NOTE])
+    assert messages(judgement) == (
+        "critic0: approve, after revise in an answer that was refused; asked 3 times; "
+        "refused before: finding 2: severity must be one of error, warning, note, and it is 'major'"
+    )
+    assert ask(answers(APPROVE)).findings == judgement.findings  # kept with the answer
+
+
+def test_an_objection_is_told_even_if_a_person_let_the_run_go_on(ask) -> None:
+    first = ask(answers(revise(finding(severity="major"))))
+    assert first.status is ERRORED
+    assert messages(first).endswith("; it said revise in an answer that was refused")
+    again = ask(answers("hm", "hm", "hm", APPROVE))
+    assert again.status is PASSED
+    assert "critic0: approve, after revise in an answer that was refused; asked 4 times" in messages(again)
+
+
 BLOCK = f"```json\n{json.dumps(APPROVE)}\n```"
 MARKED = json.dumps({"mark": "@", **APPROVE})
 

@@ -19,7 +19,7 @@ from interlock.core.events import VerdictStatus
 from interlock.core.pipeline import ARTIFACTS
 from interlock.core.state import Phase
 from interlock.readmodel.history import AttemptPhase, AttemptView
-from interlock.readmodel.reasons import WITH_OUTPUT, Reason, alike, headline
+from interlock.readmodel.reasons import WITH_HEADLINE, Reason, alike, headline
 from interlock.readmodel.run import RunPhase, RunView, StageView
 from interlock.service.formats import count, spent
 from interlock.text.cleaning import without_place
@@ -158,9 +158,9 @@ def _reason(view: RunView, reason: Reason, room: int) -> str:
 
 
 def _headline(reason: Reason) -> str:
-    """Of a message with a program's output the line that says what is wrong, or its ends."""
+    """Of a message with a failure or a program's output the line that says what is wrong, or its ends."""
     lines = reason.message.strip().splitlines()
-    return lines[0] if reason.rule in WITH_OUTPUT and lines and lines[1:2] != ["..."] else reason.message
+    return lines[0] if reason.rule in WITH_HEADLINE and lines and lines[1:2] != ["..."] else reason.message
 
 
 def _about(view: RunView, reason: Reason) -> str:

@@ -305,7 +305,7 @@ def _verdict(view: VerdictView, stage: str, before: str = "", *, deep: bool = Fa
 
 def _finding(finding: Finding, *, deep: bool) -> Iterator[str]:
     """What it says first, and some of the other lines; `logs` has the rest. The end of an output is never left out."""
-    top = headline(finding)
+    top = headline(finding) if has_output(finding) else finding
     where = place(top)
     severity = "" if finding.severity == "error" else f"{finding.severity}: "
     rule = f" [{safe(finding.rule, 80)}]" if finding.rule else ""

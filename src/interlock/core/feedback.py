@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
 
 CHANGED_FILES = "changed_files"  # the rule of a note on a gate whose command changed files of its own checkout
+ASKED_AGAIN = "asked_again"  # the rule of a note on a reviewer whose answer was refused: for people only
 ESCALATE = "escalate"  # the reason class of a finding that only a person can answer
 # What a finding says to who wrote the pipeline: nothing that an agent can do.
 _FOR_AUTHORS = re.compile(
@@ -39,6 +40,7 @@ def fingerprint(verdicts: Iterable[VerdictGiven]) -> str:
         "\x1f".join((verdict.gate, finding.rule, finding.file, _plain(finding.message)))
         for verdict in failed(verdicts)
         for finding in verdict.findings
+        if finding.rule != ASKED_AGAIN
     }
     return hashlib.sha256("\x1e".join(sorted(said)).encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -47,8 +49,9 @@ def for_agent(verdicts: Iterable[VerdictGiven]) -> tuple[tuple[str, Finding], ..
     """Gate and finding, as an agent may see them: held-out ones as a count only."""
     shown: list[tuple[str, Finding]] = []
     for verdict in failed(verdicts):
-        open_ones = [finding for finding in verdict.findings if not finding.secret]
-        hidden = len(verdict.findings) - len(open_ones)
+        told = [finding for finding in verdict.findings if finding.rule != ASKED_AGAIN]
+        open_ones = [finding for finding in told if not finding.secret]
+        hidden = len(told) - len(open_ones)
         shown.extend((verdict.gate, finding) for finding in open_ones)
         if hidden:
             shown.append(

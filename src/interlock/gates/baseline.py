@@ -62,7 +62,7 @@ def compare(
     )
     failing = sum(test.status is Status.FAILED for test in tests)
     notes = (*(_tolerated_on_base(tests) if lenient else ()), *_notes(tests))
-    return Comparison(findings, notes, explained=failing > 0, tests=in_numbers(tests))
+    return Comparison(findings, notes, explained=failing > 0, tests=in_numbers(tests, _as_asked(gate, tests, before)))
 
 
 def only_worse(gate: Gate) -> bool:
@@ -190,6 +190,14 @@ def _new(tests: Sequence[RanTest], before: Sequence[RanTest]) -> Iterator[Findin
             yield Finding("new_test_" + test.status, message, file=test.file, line=test.line)
         elif not reason_of(test).proves and test.stands_for not in proving_files:
             yield broken(test)
+
+
+def _as_asked(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest] | None) -> frozenset[str]:
+    """The ids of new tests that fail as `new_tests_fail` wants it."""
+    if before is None or gate.expect is not Expect.NEW_TESTS_FAIL:
+        return frozenset()
+    new = {test.id for test in tests if test.status is Status.FAILED} - {test.id for test in before}
+    return frozenset(new - {test.id for test in tests if test.id in new and not reason_of(test).proves})
 
 
 def broken(test: RanTest) -> Finding:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 
 from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
-from interlock.core.feedback import CHANGED_FILES, same_words
+from interlock.core.feedback import ASKED_AGAIN, CHANGED_FILES, same_words
 from interlock.core.state import RunState
 from interlock.readmodel.history import AttemptPhase, AttemptView, Past
 
@@ -22,6 +22,10 @@ _PLACED = re.compile(r"^\s*[^\s:]+:\d+:")
 _OF_MAKE = re.compile(r"^g?make(\[\d+\])?: ")
 _MARKED = re.compile(r"^E\s+")  # by pytest
 _PLACES = (re.compile(r'File "([^"]+)", line (\d+)'), re.compile(r"(?:^|[\s(])([^\s:()]+\.\w+):(\d+)\b"))
+_OF_TEST = "test_failed"  # the rule of a finding whose first line names the test, and whose others are its failure
+WITH_HEADLINE = WITH_OUTPUT | {_OF_TEST}
+_FAILED_TEST = re.compile(r"(?P<id>.+) failed(?P<was> \(it [^()]*\))?")
+_SAYS_NOTHING = re.compile(r"(?:test )?(?:failed|failure|error)[.:]?", re.IGNORECASE)
 _PLACE_NEAR = 8  # lines before the error
 _ENDS_MAX = 4  # lines of an output without an error
 _Mark = tuple[str, frozenset[str]]  # a status and what the findings say: equal for what is wrong in the same way
@@ -71,8 +75,10 @@ def has_output(finding: Finding) -> bool:
 
 
 def headline(finding: Finding) -> Finding:
-    """Of a message that ends with a program's output: its last line that looks like an error, with the place that it or
-    a line near before it names. Else the finding as it is."""
+    """Of a test that failed: its name and why. Of a message that ends with a program's output: its last line that looks
+    like an error, with the place that it or a line near before it names. Else the finding as it is."""
+    if finding.rule == _OF_TEST:
+        return _of_test(finding)
     output = finding.message.splitlines()[1:]
     at = _error_in(output) if has_output(finding) else None
     if at is None:
@@ -81,9 +87,24 @@ def headline(finding: Finding) -> Finding:
     return replace(finding, message=_MARKED.sub("", output[at]).strip(), file=file, line=line)
 
 
+def _of_test(finding: Finding) -> Finding:
+    """`test_encoded_length[1]: assert 1 == 2`. The whole id is told unless the place is in the file of the test."""
+    first, *lines = finding.message.splitlines() or [""]
+    failed = _FAILED_TEST.fullmatch(first)
+    why = next((line for line in lines if line.strip() and not _SAYS_NOTHING.fullmatch(line.strip())), "")
+    if failed is None or not why:
+        return finding
+    path, bracket, parameters = failed["id"].partition("[")
+    module, _, name = path.rpartition("::")
+    stem = finding.file.rpartition("/")[2].partition(".")[0]
+    own = name if stem and stem in re.split(r"[./:]", module) else path
+    return replace(finding, message=f"{own}{bracket}{parameters}: {_MARKED.sub('', why).strip()}{failed['was'] or ''}")
+
+
 def about_command(findings: Iterable[Finding]) -> str:
-    """What a gate notes about its own command, which its person should know also where it passed."""
-    shown = (finding.message for finding in findings if finding.rule == CHANGED_FILES and not finding.secret)
+    """What a gate notes about its own command or reviewers, which its person should know also where it passed."""
+    told = (CHANGED_FILES, ASKED_AGAIN)
+    shown = (finding.message for finding in findings if finding.rule in told and not finding.secret)
     return next(shown, "")
 
 

@@ -95,9 +95,10 @@ def _failed(story: Story, number: int, agent: str, event: AttemptErrored) -> str
     return told.text
 
 
-def test_a_note_is_no_finding_and_one_on_the_command_is_shown() -> None:
+@pytest.mark.parametrize("rule", ["changed_files", "asked_again"])
+def test_a_note_is_no_finding_and_one_on_the_command_or_the_reviewers_is_shown(rule: str) -> None:
     story, attempt = Story(Pipeline("p", (Stage("code", agent="a"),))), AttemptId("code", 1, 1)
-    note = Finding("changed_files", "the command changed b.py", Severity.NOTE)
+    note = Finding(rule, "the command changed b.py", Severity.NOTE)
     other = Finding("fails_before", "test_x failed before", Severity.NOTE)
     passed = VerdictGiven(attempt, "code/lint", 1, VerdictStatus.PASSED, (other, note))
     assert _told(story, passed) == "gate lint passed; note: the command changed b.py"

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from interlock.core.events import Finding, VerdictGiven, VerdictStatus
-from interlock.core.feedback import fingerprint, for_agent, for_worker, reasons, same_words
+from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
+from interlock.core.feedback import ASKED_AGAIN, fingerprint, for_agent, for_worker, reasons, same_words
 from interlock.core.ids import AttemptId
 
 GATES = Path(__file__).parents[3] / "src/interlock/gates"
@@ -86,6 +86,12 @@ def test_an_agent_is_told_how_many_held_out_checks_failed_and_nothing_else_of_th
         ("code/test", Finding("held-out", "1 held-out check failed")),
         ("code/hidden", Finding("held-out", "2 held-out checks failed")),
     )
+
+
+def test_a_reviewer_who_was_asked_again_is_nothing_for_the_next_attempt() -> None:
+    wrong, note = Finding("critic", "wrong"), Finding(ASKED_AGAIN, "critic: asked 2 times", Severity.NOTE)
+    assert for_agent([_verdict(wrong, note)]) == (("code/test", wrong),)
+    assert fingerprint([_verdict(wrong, note)]) == fingerprint([_verdict(wrong)])
 
 
 def test_reasons_are_those_of_what_failed() -> None:

@@ -143,6 +143,28 @@ def test_a_test_that_vanished_is_told_with_its_file(name: str, file: str, told: 
     assert (vanished.rule, vanished.file) == ("test_vanished", told)
 
 
+@pytest.mark.parametrize(
+    ("gate", "before", "now", "said"),
+    [
+        (RED, "a+", "a+ b- c- do", "4 tests, 2 new ones fail as asked, 1 skipped"),
+        (RED, "a+ b-", "a+ b- c-", "3 tests, 1 failed, 1 new one fails as asked"),
+        (RED, "a+", "a+ b- b-", "3 tests, 2 new ones fail as asked"),
+        (RED, "a+", "a+ b!", "1 test"),
+        (RED, None, "a+ b-", "2 tests, 1 failed"),
+        (KEEP, "a+", "a+ b-", "2 tests, 1 failed"),
+    ],
+)
+def test_new_tests_that_fail_as_the_gate_asks_are_counted_apart(
+    gate: Gate, before: str | None, now: str, said: str
+) -> None:
+    assert compare(gate, parsed(now) or [], parsed(before)).tests == said
+
+
+def test_a_new_test_that_shows_nothing_failed_and_not_as_asked() -> None:
+    broken = RanTest("b", Status.FAILED, "failed on setup with x")
+    assert compare(RED, [*parsed("a+ c-"), broken], parsed("a+")).tests == "3 tests, 1 failed, 1 new one fails as asked"
+
+
 def test_tolerated_failures_explain_the_exit_code() -> None:
     assert compare(NO_WORSE, parsed("a+ b-"), parsed("a+ b-")).explained
     assert not compare(NO_WORSE, parsed("a+"), parsed("a+")).explained

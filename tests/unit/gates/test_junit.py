@@ -91,6 +91,19 @@ def test_places_in_failures() -> None:
     assert [(test.file, test.line) for test in junit.parse([NEXTEST])] == [("src/lib.rs", 9)]
 
 
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [("tests/test_a.py:9: AssertionError", 9), ("src/a.py:7: ValueError", 5), ("no place", 5),
+     ("tests/test_a.py:9: in test_it\n    f()\nsrc/a.py:7: ValueError", 9)],
+)  # fmt: skip
+def test_the_line_that_failed_is_told_before_that_of_the_test(said: str, line: int) -> None:
+    case = (
+        f'<testcase classname="tests.test_a" name="test_it" file="tests/test_a.py" line="5"><failure>{said}</failure>'
+    )
+    (test,) = junit.parse([f"<testsuite>{case}</testcase></testsuite>".encode()])
+    assert (test.file, test.line) == ("tests/test_a.py", line)
+
+
 def test_what_passed_only_on_retry_is_told() -> None:
     assert [test.retried for test in junit.parse([SUREFIRE])] == [False, True]
 

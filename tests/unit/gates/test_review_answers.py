@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from interlock.gates.reviews.answers import ANSWER_MAX, AnswerRequirements, NoAnswer, read, schema
+from interlock.core.feedback import ASKED_AGAIN
+from interlock.gates.kinds.review import Review
+from interlock.gates.reviews.answers import (
+    ANSWER_MAX,
+    AnswerRequirements,
+    NoAnswer,
+    Opinion,
+    judgement_of,
+    read,
+    refused,
+    schema,
+)
 
 MARK = "00c0ffee00c0ffee"
 EMPTY = {"findings": [], "earlier": [], "requirements": []}
@@ -130,3 +141,42 @@ def test_the_shortest_answer_of_the_reference_is_one_and_each_of_its_keys_is_req
     for key in answer:
         with pytest.raises(NoAnswer):
             read(json.dumps({name: value for name, value in answer.items() if name != key}), AnswerRequirements("ann"))
+
+
+@pytest.mark.parametrize(
+    ("word", "severity"),
+    [("info", "note"), ("Nit", "note"), ("suggestion", "note"), ("warn", "warning"), ("critical", "error"),
+     ("blocker", "error"), ("ERROR", "error")],
+)  # fmt: skip
+def test_another_word_for_a_severity_is_read(word: str, severity: str) -> None:
+    said = {"verdict": "revise", **EMPTY, "findings": [FINDING, {**FINDING, "severity": word}]}
+    answer = read(json.dumps(said), AnswerRequirements("critic"))
+    assert [finding.severity for finding in answer.findings] == ["error", severity]
+
+
+def test_a_severity_with_several_meanings_is_told_the_known_ones() -> None:
+    said = {"verdict": "revise", **EMPTY, "findings": [FINDING, {**FINDING, "severity": "major"}]}
+    with pytest.raises(NoAnswer, match=r"^finding 2: severity must be one of error, warning, note, and it is 'major'$"):
+        read(json.dumps(said), AnswerRequirements("critic"))
+
+
+def opinion(answer: str, *before: str) -> Opinion:
+    return Opinion(
+        "critic", read(answer, AnswerRequirements("critic")), refused=tuple(refused(one, "why") for one in before)
+    )
+
+
+def notes(*opinions: Opinion) -> list[str]:
+    judgement = judgement_of(Review(("critic",), None, 1), opinions)
+    return [finding.message for finding in judgement.findings if finding.rule == ASKED_AGAIN]
+
+
+def test_a_reviewer_who_was_asked_again_is_told_in_a_note() -> None:
+    assert notes(opinion(APPROVE)) == []
+    assert notes(opinion(APPROVE, "hm", APPROVE)) == ["critic: asked 3 times; refused before: why"]
+
+
+@pytest.mark.parametrize("word", ["revise", "reject", "escalate"])
+def test_an_approval_after_a_refused_objection_names_it(word: str) -> None:
+    (note,) = notes(opinion(APPROVE, f'{{"verdict": "{word}"}}'))
+    assert note == f"critic: approve, after {word} in an answer that was refused; asked 2 times; refused before: why"

@@ -138,3 +138,26 @@ def test_a_message_without_an_output_stays_as_it_is() -> None:
     said = "test_x failed: ValueError: no\nE   assert 1"
     (reason,) = why(*JUDGING, *rejected(ONE, failed(ONE, Finding("test_failed", said))))
     assert reason.message == said
+
+
+@pytest.mark.parametrize(
+    ("message", "file", "first"),
+    [
+        ("tests.test_a::test_it[1] failed\nassert 1 == 2\nE   x", "tests/test_a.py", "test_it[1]: assert 1 == 2"),
+        ("tests.test_a.TestX::test_it[a::b] failed\n\nE   boom", "tests/test_a.py", "test_it[a::b]: boom"),
+        ("tests.test_a::test_it failed\nassert 1 == 2", "", "tests.test_a::test_it: assert 1 == 2"),
+        ("m/p::TestA failed\nFailed\na_test.go:7: got 1", "a_test.go", "m/p::TestA: a_test.go:7: got 1"),
+        ("tests.test_a::test_it failed\nValueError: no", "src/b.py", "tests.test_a::test_it: ValueError: no"),
+        ("t::test_it failed (it failed before your change as well)\nno", "t.py",
+         "test_it: no (it failed before your change as well)"),
+    ],
+)  # fmt: skip
+def test_a_failed_test_is_told_by_its_own_name_and_why(message: str, file: str, first: str) -> None:
+    (reason,) = why(*JUDGING, *rejected(ONE, failed(ONE, Finding("test_failed", message, file=file, line=9))))
+    assert reason.message == f"{first}\n{message}"
+    assert (reason.file, reason.line) == (file, 9)
+
+
+def test_a_failed_test_that_says_nothing_stays_as_it_is() -> None:
+    (reason,) = why(*JUDGING, *rejected(ONE, failed(ONE, Finding("test_failed", "t::test_it failed", file="t.py"))))
+    assert reason.message == "t::test_it failed"

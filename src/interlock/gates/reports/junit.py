@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from xml.parsers import expat
@@ -215,7 +215,8 @@ def _cleaned(content: bytes) -> bytes:
 
 
 def _closed(opened: _Open) -> RanTest:
-    """The test with the text of its failure, what it stands for, and the last place in that text."""
+    """The test with the text of its failure, what it stands for, and the last place in that text: if the report tells a
+    place, which is where the test begins, only of a line in that file."""
     if opened.test.status is Status.PASSED:
         return opened.test
     text = "".join(opened.text).strip()
@@ -225,6 +226,9 @@ def _closed(opened: _Open) -> RanTest:
         return replace(opened.test, stands_for=of)
     places = list(_PLACE.finditer(text))
     test = replace(opened.test, message=message, stands_for=of)
+    if test.line and not of:
+        places = [place for place in places if _ends_alike(place["file"], test.file)]
+        return replace(test, line=int(places[-1]["line"])) if places and test.file else test
     if places and not test.line and not (of and test.file):
         own = [place for place in places if "node_modules/" not in place["file"]] or places
         test = replace(test, file=own[-1]["file"], line=int(own[-1]["line"]))
@@ -241,14 +245,22 @@ def counted(tests: Iterable[RanTest], status: Status) -> Counter[str]:
     return Counter(test.id for test in tests if test.status is status)
 
 
-def in_numbers(tests: Iterable[RanTest]) -> str:
-    """`1,991 tests, 2 failed, 4 skipped`; empty without tests."""
-    found = Counter(test.status for test in tests if not test.stands_for)
-    if not found:
+def in_numbers(tests: Iterable[RanTest], wanted: Container[str] = ()) -> str:
+    """`1,991 tests, 2 failed, 4 skipped`; empty without tests. `wanted` are new tests that fail as their gate asks:
+    `1,991 tests, 6 new ones fail as asked`."""
+    own = [test for test in tests if not test.stands_for]
+    if not own:
         return ""
-    parts = [f"{found.total():,} test{'' if found.total() == 1 else 's'}"]
-    parts += [f"{found[status]:,} {status}" for status in (Status.FAILED, Status.SKIPPED) if found[status]]
-    return ", ".join(parts)
+    asked = sum(test.id in wanted for test in own if test.status is Status.FAILED)
+    found = Counter(test.status for test in own)
+    failed = found[Status.FAILED] - asked
+    parts = (
+        f"{len(own):,} test{'' if len(own) == 1 else 's'}",
+        f"{failed:,} failed" if failed else "",
+        f"{asked:,} new {'one fails' if asked == 1 else 'ones fail'} as asked" if asked else "",
+        f"{found[Status.SKIPPED]:,} skipped" if found[Status.SKIPPED] else "",
+    )
+    return ", ".join(part for part in parts if part)
 
 
 # node:test reports a file that failed or has no tests by its path; newer versions by the relative one.

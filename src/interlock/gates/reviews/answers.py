@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, cast
 
 from interlock.core.events import Evidence, Finding, Severity, Usage, VerdictStatus
+from interlock.core.feedback import ASKED_AGAIN
 from interlock.core.pipeline import Text
 from interlock.gates import documents
 from interlock.gates.kinds.review import Review
@@ -23,6 +24,13 @@ from interlock.ports import Judgement
 ASKED_MAX = 3  # tries of a reviewer until an answer matches the schema
 ANSWER_MAX = 200_000  # characters
 REASONS = ("code", "design", "plan", "requirement")
+_SEVERITIES = {str(severity): severity for severity in Severity} | {  # words with one meaning; `major` has several
+    **dict.fromkeys(("critical", "blocker", "blocking", "fatal"), Severity.ERROR),
+    "warn": Severity.WARNING,
+    **dict.fromkeys(("info", "information", "informational", "nit", "nitpick", "suggestion", "hint"), Severity.NOTE),
+}
+_SAID = re.compile(r'"(?:verdict|decision)"\s*:\s*"(\w{1,20})"')
+_WHY_MAX = 300  # characters
 
 
 class ReviewDecision(StrEnum):
@@ -42,6 +50,14 @@ class ReviewAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A message that is no valid answer: the verdicts that stand in it, and what was wrong."""
+
+    said: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerRequirements:
     """What an answer must cover: `earlier` findings by number from 1, and requirements by their ids.
 
@@ -54,12 +70,13 @@ class AnswerRequirements:
     mark: str = ""
 
 
-def schema(mark: str = "") -> str:
-    """JSON Schema of an answer. No other keys, and each key required, as providers of structured output want it."""
+def schema(mark: str = "", *, any_severity: bool = False) -> str:
+    """JSON Schema of an answer. No other keys, and each key required, as providers of structured output want it.
+    `any_severity`: other words for a severity are read, too."""
     finding = _object(
         file={"type": "string", "description": "path in the repository, or empty"},
         line={"type": "integer", "minimum": 0, "description": "from 1; 0 if it is not about a line"},
-        severity={"enum": [str(severity) for severity in Severity]},
+        severity={"type": "string"} if any_severity else {"enum": [str(severity) for severity in Severity]},
         reason={"enum": list(REASONS), "description": "what is wrong: the code itself, or what it was made from"},
         message={"type": "string", "minLength": 1, "maxLength": 4_000},
     )
@@ -88,7 +105,7 @@ def read(text: str, required: AnswerRequirements) -> ReviewAnswer:
     answer = _document(text, required.mark)
     decision = ReviewDecision(answer["verdict"])
     findings = [
-        *(_finding(required, item) for item in answer["findings"]),
+        *(_finding(required, number, item) for number, item in enumerate(answer["findings"], 1)),
         *_earlier(required, answer["earlier"]),
         *_requirements(required, answer["requirements"]),
     ]
@@ -102,6 +119,12 @@ def read(text: str, required: AnswerRequirements) -> ReviewAnswer:
     return ReviewAnswer(decision, tuple(findings))
 
 
+def refused(text: str, why: str) -> Refused:
+    """What is kept of a text for which `read` raised NoAnswer."""
+    said = dict.fromkeys(word.lower() for word in _SAID.findall(text[-ANSWER_MAX:]))
+    return Refused(tuple(said)[:5], why[:_WHY_MAX])
+
+
 def _document(text: str, mark: str) -> dict[str, Any]:
     """The one answer in the text that matches the schema."""
     if len(text) > ANSWER_MAX:
@@ -110,9 +133,8 @@ def _document(text: str, mark: str) -> dict[str, Any]:
         content = final_object(text, mark)
     except NoFinal as error:
         raise NoAnswer(str(error)) from error
-    shape = Text(
-        schema(mark if f'"{MARK}"' in content else "")
-    )  # a text that contains nothing but the answer may omit it
+    wanted = mark if f'"{MARK}"' in content else ""  # a text that contains nothing but the answer may omit it
+    shape = Text(schema(wanted, any_severity=True))
     wrong = [
         f"line {line}: {message}" for line, message in documents.mistakes(shape, content.encode("utf-8", "replace"))
     ]
@@ -121,8 +143,11 @@ def _document(text: str, mark: str) -> dict[str, Any]:
     return cast(dict[str, Any], json.loads(content))
 
 
-def _finding(required: AnswerRequirements, item: dict[str, Any]) -> Finding:
-    severity = Severity(item["severity"])
+def _finding(required: AnswerRequirements, number: int, item: dict[str, Any]) -> Finding:
+    severity = _SEVERITIES.get(item["severity"].strip().lower())
+    if severity is None:
+        known = ", ".join(Severity)
+        raise NoAnswer(f"finding {number}: severity must be one of {known}, and it is {item['severity'][:40]!r}")
     return Finding(required.reviewer, item["message"], severity, item["file"], item["line"], reason=item["reason"])
 
 
@@ -249,6 +274,7 @@ class Opinion:
     asked: int = 0
     quota: bool = False  # a limit of its provider: the run waits for it, and it is no try
     ended: bool = False  # before it answered, since it could not change the verdict any more
+    refused: tuple[Refused, ...] = ()  # its messages before that were no valid answers
 
 
 def judgement_of(review: Review, opinions: Sequence[Opinion]) -> Judgement:
@@ -258,6 +284,7 @@ def judgement_of(review: Review, opinions: Sequence[Opinion]) -> Judgement:
     if status is not VerdictStatus.ERRORED:
         findings = [replace(finding, severity=Severity.NOTE) for finding in findings]
         findings += [finding for opinion in opinions for finding in _counted(opinion, status)]
+        findings += [_asked_again(opinion) for opinion in opinions if opinion.refused and opinion.answer is not None]
     return Judgement(
         status,
         tuple(findings),
@@ -319,7 +346,25 @@ def _silence(opinion: Opinion) -> Finding:
     if opinion.ended:
         message = "stopped before it answered: its answer could no longer change the verdict"
         return Finding(opinion.reviewer, message)
-    return Finding(opinion.reviewer, f"the reviewer gave no verdict: {opinion.why}")
+    objections = _objections(opinion)
+    said = f"; it said {objections} in an answer that was refused" if objections else ""
+    return Finding(opinion.reviewer, f"the reviewer gave no verdict: {opinion.why}{said}")
+
+
+def _asked_again(opinion: Opinion) -> Finding:
+    """A note for people: only a valid answer counts, but what was refused may have been an objection."""
+    whys = "; ".join(dict.fromkeys(refused.why for refused in opinion.refused))
+    objections = _objections(opinion)
+    decision = opinion.answer.decision if opinion.answer is not None else ""
+    said = f"{decision}, after {objections} in an answer that was refused; " if objections else ""
+    message = f"{opinion.reviewer}: {said}asked {len(opinion.refused) + 1} times; refused before: {whys}"
+    return Finding(ASKED_AGAIN, message, Severity.NOTE)
+
+
+def _objections(opinion: Opinion) -> str:
+    """The verdicts in its refused answers that do not approve."""
+    said = dict.fromkeys(word for refused in opinion.refused for word in refused.said)
+    return " and ".join(word for word in said if not word.startswith("approv"))
 
 
 def _known(amounts: Sequence[int | None]) -> int | None:

@@ -35,11 +35,13 @@ from interlock.gates.reviews.answers import (
     AnswerRequirements,
     NoAnswer,
     Opinion,
+    Refused,
     ReviewAnswer,
     ReviewDecision,
     is_settled,
     judgement_of,
     read,
+    refused,
     schema,
     total,
 )
@@ -121,22 +123,33 @@ def _opinion(
         return answered
     before = kept.silence_of(required.reviewer)
     if before is not None and before.asked >= ASKED_MAX:
-        return Opinion(required.reviewer, None, before.why, _NOTHING, before.evidence, asked=before.asked)
+        silent = Opinion(required.reviewer, None, before.why, _NOTHING, before.evidence, asked=before.asked)
+        return replace(silent, refused=kept.refused_of(required))
     if cancel.is_set():
         return Opinion(required.reviewer, None, usage=_NOTHING, ended=True)
     try:
-        opinion = _ask(context, request, required, before.asked if before else 0, cancel)
+        opinion = _ask(_Asking(context, request, kept, required), before.asked if before else 0, cancel)
     except Cancelled:
         return Opinion(required.reviewer, None, ended=True)
+    opinion = replace(opinion, refused=kept.refused_of(required))
     if opinion.answer is not None:
         kept.keep_answer(required, opinion)
     return opinion
 
 
-def _ask(
-    context: GateContext, request: GateRequest, required: AnswerRequirements, times: int, cancel: Cancel
-) -> Opinion:
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """All that asking one reviewer needs."""
+
+    context: GateContext
+    request: GateRequest
+    kept: KeptOpinions
+    required: AnswerRequirements
+
+
+def _ask(asking: _Asking, times: int, cancel: Cancel) -> Opinion:
     """Ask until there is an answer. It was already asked `times` times. The usage is that of all tries."""
+    context, request, required = asking.context, asking.request, asking.required
     text = first = question(context, request, options_of(request.gate, Review), required)
     usages: list[Usage] = []
     evidence: list[Evidence] = []
@@ -157,6 +170,7 @@ def _ask(
             answer = read(outcome.answer or outcome.message, required)
         except NoAnswer as error:
             times += 1
+            asking.kept.keep_refused(required, refused(outcome.answer or outcome.message, str(error)))
             if times >= ASKED_MAX:
                 return replace(silent, why=f"no valid JSON answer in {times} tries: {error}", asked=times)
             text = ask_again(first, str(error))
@@ -235,6 +249,7 @@ def _remove(path: Path) -> None:
 
 _ANSWER = "review/1"
 _TRY = "review-try/1"
+_REFUSED = "review-refused/1"
 _TRIES_MAX = 1_000  # of one gate on one candidate, over all resumes
 
 
@@ -285,13 +300,29 @@ class KeptOpinions:
         except (ValueError, TypeError, KeyError):
             return None
         usage = kept.usage if kept.number == self._now else Usage(0, 0, 0, 0.0)
-        return Opinion(required.reviewer, ReviewAnswer(kept.said, kept.findings), "", usage, kept.evidence)
+        answer = ReviewAnswer(kept.said, kept.findings)
+        return Opinion(required.reviewer, answer, "", usage, kept.evidence, refused=self.refused_of(required))
 
     def silence_of(self, reviewer: str) -> Silent | None:
         """Whether it gave no answer in the last try, unless a person resumed the run since then."""
         if self._request.number == 1 or not self._tries:
             return None
         return next((silent for silent in self._tries[-1].silent if silent.reviewer == reviewer), None)
+
+    def refused_of(self, required: AnswerRequirements) -> tuple[Refused, ...]:
+        """All that was refused, in every try: it is told even if a person resumed the run or a process ended."""
+        found: list[Refused] = []
+        while len(found) < _TRIES_MAX:
+            text = self._journal.recall(_REFUSED, digest_of(*self._subject, required, len(found)))
+            if text is None:
+                break
+            found.append(object_reader(Refused)(json.loads(text)))
+        return tuple(found)
+
+    def keep_refused(self, required: AnswerRequirements, one: Refused) -> None:
+        text = json.dumps(object_writer(Refused)(one))
+        key = digest_of(*self._subject, required, len(self.refused_of(required)))
+        self._journal.remember(_REFUSED, key, text)
 
     def keep_answer(self, required: AnswerRequirements, opinion: Opinion) -> None:
         assert opinion.answer is not None
