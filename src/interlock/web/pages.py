@@ -39,7 +39,7 @@ from interlock.web.pictures import graph, timeline
 from interlock.web.rendering import markdown
 from interlock.web.run_parts import run_parts, unseen
 from interlock.web.site import Site, site_of
-from interlock.web.standing import limit_words, moment, standing, state_word
+from interlock.web.standing import begun, limit_words, moment, standing, state_word, worked
 
 _RUNS_MAX = 500
 _FORM_MAX = 100_000  # bytes
@@ -297,6 +297,8 @@ def _templates() -> Environment:
         "person": person,
         "words": lambda name: str(name).replace("_", " "),
         "limit_words": limit_words,
+        "begun": begun,
+        "worked": worked,
         "newest_verdicts": newest_verdicts,
         "message": message,
         "told": told,

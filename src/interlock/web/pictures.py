@@ -26,6 +26,7 @@ _LEAST = 0.3  # percent: shorter bars would not be visible
 _TICK = 8.0  # percent: the least distance of two ticks
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)  # seconds
 
+UNSURE = "unsure"
 ASKED, _FOR_YOU = "asked", "waiting for you"
 _WORDS: dict[str, str] = {Phase.PAUSED: "paused, needs you"}
 _ICONS: dict[str, str] = {
@@ -169,8 +170,8 @@ def _icon(phase: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A duration; `x` and `width` are percent of the axis. `kind` is work, gate or wait, `tone` a CSS class,
-    `anchor` the place of its verdict on the page of the attempt."""
+    """A duration; `x` and `width` are percent of the axis. `kind` is work, gate, wait, or unsure: at work, or
+    nobody ran the run. `tone` is a CSS class, `anchor` the place of its verdict on the page of the attempt."""
 
     kind: str
     tone: str
@@ -188,11 +189,13 @@ class Bar:
     @property
     def is_tall(self) -> bool:
         """Work is, and a gate that says no: it does not differ by its colour alone."""
-        return self.kind == "work" or (self.kind == "gate" and self.tone != "passed")
+        return self.kind in ("work", UNSURE) or (self.kind == "gate" and self.tone != "passed")
 
     @property
     def lasted(self) -> str:
         """Of a lost attempt nobody saw the end."""
+        if self.kind == UNSURE:
+            return f"at most {duration(self.end - self.start)}"
         is_lost = self.kind == "work" and self.attempt.phase is AttemptPhase.LOST
         return f"{'at least ' if is_lost else ''}{duration(self.end - self.start)}"
 
@@ -221,9 +224,9 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`unowned` is time of attempts and gates in which nobody ran the run. `table` are the newest bars, in the order of
-    time; `older` is the number of those that it leaves out. `undrawn` is the number of earlier attempts that nothing
-    shows."""
+    """`unowned` is time of attempts and gates in which perhaps nobody ran the run. `table` are the newest bars, in the
+    order of time; `older` is the number of those that it leaves out. `undrawn` is the number of earlier attempts that
+    nothing shows."""
 
     lanes: tuple[Lane, ...]
     folds: tuple[Piece, ...]
@@ -234,8 +237,15 @@ class Timeline:
     rows: int
     undrawn: int
 
+    @property
+    def bare(self) -> tuple[Piece, ...]:
+        """Where it is `unowned`, and no bar says so."""
+        unsure = [bar for lane in self.lanes for bar in lane.bars if bar.kind == UNSURE]
+        return tuple(one for one in self.unowned
+                     if not any(bar.start < one.end and bar.end > one.start for bar in unsure))  # fmt: skip
+
     def nobody(self, piece: Piece) -> bool:
-        """Whether most of a folded pause is time in which nobody ran the run."""
+        """Whether most of a folded pause is time in which perhaps nobody ran the run."""
         return sum(min(piece.end, one.end) - max(piece.start, one.start) for one in self.unowned
                    if one.start < piece.end and one.end > piece.start) * 2 > piece.seconds  # fmt: skip
 
@@ -248,9 +258,10 @@ def timeline(view: RunView, now: float) -> Timeline:
     most = max(_SHOWN_LEAST, min(_SHOWN_MAX, _SHOWN_ALL // max(1, len(begun))))
     full = {stage.id: tuple(_bars(stage, view.phase, end, most)) for stage in begun}
     unowned = _unowned(view, end, [bar for bars in full.values() for bar in bars if bar.kind != "wait"])
-    found = {stage: tuple(_owned(bar, unowned) for bar in bars) for stage, bars in full.items()}
+    found = {stage: tuple(part for bar in bars for part in _owned(bar, unowned)) for stage, bars in full.items()}
     every = sorted((bar for bars in found.values() for bar in bars), key=lambda bar: (bar.start, bar.end))
-    pieces = fold(view.started_at, end, ((bar.start, bar.end) for bar in every if bar.kind != "wait"))
+    busy = ((bar.start, bar.start if bar.kind == UNSURE else bar.end) for bar in every if bar.kind != "wait")
+    pieces = fold(view.started_at, end, busy)
     lanes: list[Lane] = []
     for stage, bars in found.items():
         placed = tuple(_placed(bar, pieces) for bar in _in_rows(bars))
@@ -267,7 +278,9 @@ def _bars(stage: StageView, run: RunPhase, end: float, most: int) -> Iterator[Ba
     before = 0.0
     for attempt in stage.attempts[-most:]:
         phase, word = _attempt_state(attempt, run)
-        done = attempt.ended_at or (end if phase == AttemptPhase.WORKING else attempt.started_at)
+        done = attempt.ended_at or (
+            end if attempt.phase is AttemptPhase.WORKING and run not in OVER else attempt.started_at
+        )
         yield Bar("work", phase, _icon(phase), "work", word, attempt.started_at, done, attempt)
         before = done
         for item in sorted(attempt.verdicts, key=lambda one: one.at):
@@ -285,21 +298,26 @@ def _bars(stage: StageView, run: RunPhase, end: float, most: int) -> Iterator[Ba
 
 
 def _unowned(view: RunView, end: float, bars: Iterable[Bar]) -> list[Span]:
-    """When nobody ran the run and an attempt or a gate was not at its end."""
+    """When perhaps nobody ran the run and an attempt or a gate was not at its end."""
     spans = [(one, two) for one, two in view.unowned for bar in bars if bar.start < two and bar.end > one]
     if view.phase is RunPhase.INTERRUPTED:
         spans.append((view.at, end))
     return [span for span in merged_spans(view.started_at, end, spans) if span[0] < span[1]]
 
 
-def _owned(bar: Bar, unowned: Iterable[Span]) -> Bar:
-    """Work is what came before nobody ran the run; the verdict of a gate is of after it."""
+def _owned(bar: Bar, unowned: Iterable[Span]) -> Iterator[Bar]:
+    """The bar in parts: what was seen, and what may have been work or not. The verdict of a gate is of after it; of a
+    lost attempt nothing was seen any more."""
+    at = bar.start
     for begin, to in unowned if bar.kind != "wait" else ():
-        if bar.start < to and bar.end > begin:
-            if bar.kind == "work":
-                return replace(bar, end=max(bar.start, begin))
-            bar = replace(bar, start=min(bar.end, to))
-    return bar
+        if at < to and bar.end > begin:
+            if bar.kind == "work" and begin > at:
+                yield replace(bar, start=at, end=begin)
+            end = min(bar.end, to)
+            yield replace(bar, kind=UNSURE, what=f"{bar.what}, or nobody ran it", start=max(at, begin), end=end)
+            at = end
+    if at == bar.start or bar.kind == "gate" or (at < bar.end and bar.attempt.phase is not AttemptPhase.LOST):
+        yield replace(bar, start=at)
 
 
 def _spread(span: Span, pieces: Sequence[Piece]) -> Piece:
