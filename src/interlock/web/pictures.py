@@ -10,10 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import Phase
-from interlock.readmodel.history import AttemptPhase, AttemptView, Span
+from interlock.readmodel.history import AttemptPhase, AttemptView, Span, VerdictView
 from interlock.readmodel.run import OVER, RunPhase, RunView, StageView, attempt_word, stage_word
 from interlock.service.formats import duration, ordinal
 from interlock.web.axis import FULL, Piece, fold, merged_spans, position
@@ -180,11 +179,21 @@ class Bar:
     result: str
     start: float
     end: float
-    attempt: AttemptView
+    attempt: AttemptView | None  # None: it is on the base, or on the input of a stage
     anchor: str = ""
     x: float = 0.0
     width: float = 0.0
     row: int = 0
+
+    @property
+    def subject(self) -> str:
+        return str(self.attempt.id) if self.attempt else self.what.rpartition(" on ")[2]
+
+    @property
+    def path(self) -> str:
+        """Its address, below that of the run."""
+        made = self.attempt.id if self.attempt else None
+        return f"/attempts/{made.stage}/{made.epoch}.{made.number}{self.anchor}" if made else self.anchor
 
     @property
     def is_tall(self) -> bool:
@@ -196,14 +205,11 @@ class Bar:
         """Of a lost attempt nobody saw the end."""
         if self.kind == UNSURE:
             return f"at most {duration(self.end - self.start)}"
-        is_lost = self.kind == "work" and self.attempt.phase is AttemptPhase.LOST
-        return f"{'at least ' if is_lost else ''}{duration(self.end - self.start)}"
+        return f"{'at least ' if self.kind == 'work' and _is_lost(self) else ''}{duration(self.end - self.start)}"
 
     @property
     def words(self) -> str:
-        return (
-            f"{self.attempt.id}, {self.what}: {self.result}, {self.lasted}, {_clock(self.start)} to {_clock(self.end)}"
-        )
+        return f"{self.subject}, {self.what}: {self.result}, {self.lasted}, {_clock(self.start)} to {_clock(self.end)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +263,7 @@ def timeline(view: RunView, now: float) -> Timeline:
     begun = [stage for stage in view.stages if stage.attempts]
     most = max(_SHOWN_LEAST, min(_SHOWN_MAX, _SHOWN_ALL // max(1, len(begun))))
     full = {stage.id: tuple(_bars(stage, view.phase, end, most)) for stage in begun}
+    full = _with_inputs(view, full, most)
     unowned = _unowned(view, end, [bar for bars in full.values() for bar in bars if bar.kind != "wait"])
     found = {stage: tuple(part for bar in bars for part in _owned(bar, unowned)) for stage, bars in full.items()}
     every = sorted((bar for bars in found.values() for bar in bars), key=lambda bar: (bar.start, bar.end))
@@ -297,6 +304,26 @@ def _bars(stage: StageView, run: RunPhase, end: float, most: int) -> Iterator[Ba
         yield Bar("wait", "paused", "‖", "pause", _FOR_YOU, min(before, end), end, stage.attempts[-1])
 
 
+def _with_inputs(view: RunView, full: dict[str, tuple[Bar, ...]], most: int) -> dict[str, tuple[Bar, ...]]:
+    """With the gates on the base, a lane of their own, and on the inputs of stages. Such a gate began at the earliest
+    when what ended before it had."""
+    ends = [view.started_at, *(item.at for item in view.base_verdicts)]
+    ends += [bar.end for bars in full.values() for bar in bars]
+
+    def bars(verdicts: Sequence[VerdictView], of: str, anchor: str) -> Iterator[Bar]:
+        before = 0.0
+        for item in verdicts[-most:]:
+            start = max(before, *(end if end < item.at else 0.0 for end in ends))
+            gate, status = item.verdict.gate.rpartition("/")[2], item.verdict.status.value
+            what, before = f"gate {gate} on {of}", item.at
+            yield Bar("gate", status, _icon(status), what, status, start or item.at, item.at, None, anchor)
+
+    lanes = {"the base": tuple(bars(view.base_verdicts, "the base", "#base"))}
+    inputs = {stage.id: stage.input_verdicts for stage in view.stages}
+    lanes |= {name: (*bars(inputs[name], "the input", f"#stage-{name}"), *found) for name, found in full.items()}
+    return {name: found for name, found in lanes.items() if found}
+
+
 def _unowned(view: RunView, end: float, bars: Iterable[Bar]) -> list[Span]:
     """When perhaps nobody ran the run and an attempt or a gate was not at its end."""
     spans = [(one, two) for one, two in view.unowned for bar in bars if bar.start < two and bar.end > one]
@@ -316,8 +343,12 @@ def _owned(bar: Bar, unowned: Iterable[Span]) -> Iterator[Bar]:
             end = min(bar.end, to)
             yield replace(bar, kind=UNSURE, what=f"{bar.what}, or nobody ran it", start=max(at, begin), end=end)
             at = end
-    if at == bar.start or bar.kind == "gate" or (at < bar.end and bar.attempt.phase is not AttemptPhase.LOST):
+    if at == bar.start or bar.kind == "gate" or (at < bar.end and not _is_lost(bar)):
         yield replace(bar, start=at)
+
+
+def _is_lost(bar: Bar) -> bool:
+    return bar.attempt is not None and bar.attempt.phase is AttemptPhase.LOST
 
 
 def _spread(span: Span, pieces: Sequence[Piece]) -> Piece:
@@ -327,17 +358,17 @@ def _spread(span: Span, pieces: Sequence[Piece]) -> Piece:
 
 def _in_rows(bars: Sequence[Bar]) -> Iterator[Bar]:
     """Each attempt in the first row that is free when it starts."""
-    ends: dict[AttemptId, float] = {}
+    ends: dict[str, float] = {}
     for bar in bars:
-        ends[bar.attempt.id] = max(ends.get(bar.attempt.id, 0.0), bar.end)
+        ends[bar.subject] = max(ends.get(bar.subject, 0.0), bar.end)
     free: list[float] = []  # when each row is free again
-    rows: dict[AttemptId, int] = {}
+    rows: dict[str, int] = {}
     for bar in bars:
-        if bar.attempt.id not in rows:
+        if bar.subject not in rows:
             row = next((number for number, end in enumerate(free) if end <= bar.start), min(len(free), _ROWS_MAX - 1))
-            free[row : row + 1] = [ends[bar.attempt.id]]
-            rows[bar.attempt.id] = row
-        yield replace(bar, row=rows[bar.attempt.id])
+            free[row : row + 1] = [ends[bar.subject]]
+            rows[bar.subject] = row
+        yield replace(bar, row=rows[bar.subject])
 
 
 def _placed(bar: Bar, pieces: Sequence[Piece]) -> Bar:

@@ -175,6 +175,25 @@ def test_who_waits_for_a_person_needs_nobody_to_run_the_run() -> None:
     assert not timeline(replace(view, unowned=((START + 20, START + 3600),)), START + 3600).unowned
 
 
+def test_gates_on_the_base_and_on_an_input_are_at_work() -> None:
+    made = attempt("code/1.1", "accepted", 40, 60, verdict(90, "tests"))
+    coded = replace(stage("code", "accepted", "", made), input_verdicts=(verdict(35, "when"),))
+    view = replace(run(coded, phase="accepted", end=90), base_verdicts=(verdict(12, "tests"), verdict(30, "lint")))
+    shown = timeline(view, START + 90)
+    assert [lane.stage for lane in shown.lanes] == ["the base", "code"]
+    assert [(bar.what, bar.start - START, bar.end - START) for bar in bars(shown)] == [
+        ("gate tests on the base", 0, 12), ("gate lint on the base", 12, 30), ("gate when on the input", 30, 35),
+        ("work", 40, 60), ("gate tests", 60, 90),
+    ]  # fmt: skip
+    assert not shown.folds
+    first, work = bars(shown)[0], bars(shown)[3]
+    assert (first.path, work.path, first.words[:32]) == (
+        "#base",
+        "/attempts/code/1.1",
+        "the base, gate tests on the base",
+    )
+
+
 def test_attempts_at_the_same_time_have_rows_of_their_own() -> None:
     items = [attempt(f"code[{item}]/1.1", "accepted", start, end) for item, start, end in
              (("a", 0, 10), ("b", 1, 5), ("c", 6, 9), ("d", 10, 12))]  # fmt: skip
