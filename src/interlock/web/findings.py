@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from interlock.core.events import Finding
 from interlock.text.cleaning import plain, without_place
+from interlock.web.changes import PlacedFinding
 
 _HEAD_MAX = 3  # lines
 _CODE = re.compile(r"^(?:[ \t]+\S|E  |> |Traceback )", re.MULTILINE)
@@ -49,6 +50,13 @@ def told(findings: Iterable[Finding]) -> Sequence[Told]:
     for number, finding in enumerate(findings, 1):
         groups.setdefault(_kind(number, finding), []).append((number, finding))
     return [Told(*first, tuple(others)) for first, *others in groups.values()]
+
+
+def grouped(placed: Iterable[PlacedFinding]) -> Sequence[tuple[PlacedFinding, Sequence[PlacedFinding]]]:
+    """As `told`, of the findings at one line."""
+    every = list(placed)
+    return [(every[one.number - 1], [every[number - 1] for number, _ in one.others])
+            for one in told(each.finding for each in every)]  # fmt: skip
 
 
 def _kind(number: int, finding: Finding) -> object:

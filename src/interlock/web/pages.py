@@ -32,7 +32,7 @@ from interlock.text.cleaning import clean, plain, visible
 from interlock.web.changes import Changes, Ends, anchor, changes, finding_id
 from interlock.web.decisions import TAKES, Stale, put
 from interlock.web.evidence import newest_verdicts
-from interlock.web.findings import message, told
+from interlock.web.findings import grouped, message, told
 from interlock.web.inbox import fits, groups, progress_words
 from interlock.web.outcomes import person
 from interlock.web.pictures import graph, timeline
@@ -302,6 +302,7 @@ def _templates() -> Environment:
         "newest_verdicts": newest_verdicts,
         "message": message,
         "told": told,
+        "grouped": grouped,
         "sentence": lambda text: text[:1].upper() + text[1:],
         "lasted": duration,
         "ordinal": ordinal,

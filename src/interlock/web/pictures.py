@@ -307,7 +307,8 @@ def _bars(stage: StageView, run: RunPhase, end: float, most: int) -> Iterator[Ba
 def _with_inputs(view: RunView, full: dict[str, tuple[Bar, ...]], most: int) -> dict[str, tuple[Bar, ...]]:
     """With the gates on the base, a lane of their own, and on the inputs of stages. Such a gate began at the earliest
     when what ended before it had."""
-    ends = [view.started_at, *(item.at for item in view.base_verdicts)]
+    ends = [next((two for one, two in view.unowned if one <= view.started_at), view.started_at)]  # the first owner
+    ends += [item.at for item in view.base_verdicts]
     ends += [bar.end for bars in full.values() for bar in bars]
 
     def bars(verdicts: Sequence[VerdictView], of: str, anchor: str) -> Iterator[Bar]:
@@ -318,10 +319,10 @@ def _with_inputs(view: RunView, full: dict[str, tuple[Bar, ...]], most: int) -> 
             what, before = f"gate {gate} on {of}", item.at
             yield Bar("gate", status, _icon(status), what, status, start or item.at, item.at, None, anchor)
 
-    lanes = {"the base": tuple(bars(view.base_verdicts, "the base", "#base"))}
+    base = tuple(bars(view.base_verdicts, "the base", "#base"))
     inputs = {stage.id: stage.input_verdicts for stage in view.stages}
-    lanes |= {name: (*bars(inputs[name], "the input", f"#stage-{name}"), *found) for name, found in full.items()}
-    return {name: found for name, found in lanes.items() if found}
+    lanes = {name: (*bars(inputs[name], "the input", f"#stage-{name}"), *found) for name, found in full.items()}
+    return {"the base": base, **lanes} if base else lanes
 
 
 def _unowned(view: RunView, end: float, bars: Iterable[Bar]) -> list[Span]:
@@ -340,9 +341,8 @@ def _owned(bar: Bar, unowned: Iterable[Span]) -> Iterator[Bar]:
         if at < to and bar.end > begin:
             if bar.kind == "work" and begin > at:
                 yield replace(bar, start=at, end=begin)
-            end = min(bar.end, to)
-            yield replace(bar, kind=UNSURE, what=f"{bar.what}, or nobody ran it", start=max(at, begin), end=end)
-            at = end
+            first, at = max(at, begin), min(bar.end, to)
+            yield replace(bar, kind=UNSURE, what=f"{bar.what}, or nobody ran it", start=first, end=at)
     if at == bar.start or bar.kind == "gate" or (at < bar.end and not _is_lost(bar)):
         yield replace(bar, start=at)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from interlock.core.events import Finding
-from interlock.web.findings import message, told
+from interlock.web.changes import PlacedFinding
+from interlock.web.findings import grouped, message, told
 
 _TRACE = (
     "tests.test_a::test_x failed\ndef test_x():\n>       assert 1 == 2\nE       assert 1 == 2\n\ntest_a.py:5: Error"
@@ -33,3 +34,9 @@ def test_failures_of_a_parametrized_test_are_one() -> None:
     assert len(told([found("test_x[1]", line=1), found("test_x[2]", line=2)])) == 2
     assert len(told([found("x[1] is wrong", "F401"), found("x[2] is wrong", "F401")])) == 2
     assert len(told([found("the same", "F401"), found("the same", "F401")])) == 2
+
+
+def test_at_a_line_they_are_one_too() -> None:
+    names = ("test_x[1]", "test_y", "test_x[2]")
+    one, other, two = (PlacedFinding(name, "tests", "failed", found(f"{name} failed")) for name in names)
+    assert grouped((one, other, two)) == [(one, [two]), (other, [])]

@@ -186,6 +186,8 @@ def test_gates_on_the_base_and_on_an_input_are_at_work() -> None:
         ("work", 40, 60), ("gate tests", 60, 90),
     ]  # fmt: skip
     assert not shown.folds
+    owned = timeline(replace(view, unowned=((START, START + 2),)), START + 90)  # nobody had begun yet
+    assert ([bar.start - START for bar in bars(owned)][:2], owned.unowned) == ([2, 12], ())
     first, work = bars(shown)[0], bars(shown)[3]
     assert (first.path, work.path, first.words[:32]) == (
         "#base",
