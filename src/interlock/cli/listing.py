@@ -26,6 +26,7 @@ _PHASE_WIDTH = 11
 _NARROWEST = 40  # columns of a text beside others
 _PIPELINE_FROM = 100  # columns of a terminal on which a pipeline has room
 _STAGES_FROM = 60
+_NOTE_FROM = 130
 _DONE = (Phase.ACCEPTED, Phase.SKIPPED)
 
 
@@ -41,7 +42,10 @@ def list_page(
     runs = sorted(runs, key=_rank)
     names = short_ids([run.id for run in runs], every) if width else {}
     if width and runs:
-        yield click.style(_row(("RUN", "STATE", "STAGES", "PIPELINE", "TASK", "AGE"), names.values(), width), dim=True)
+        yield click.style(
+            _row(("RUN", "STATE", "STAGES", "PIPELINE", "TASK", "QUESTION OR REASON", "AGE"), names.values(), width),
+            dim=True,
+        )
     for run in runs:
         name = names.get(run.id, run.id)
         if not run.is_readable:
@@ -70,24 +74,40 @@ def _styled(run: RunSummary, name: str, names: Iterable[str], now: float, width:
     done = sum(phase in _DONE for _, phase in run.progress)
     task = f"OVERRIDDEN {run.task}" if run.overrides else run.task
     stages = f"{done}/{len(run.progress)}" if run.progress else ""
-    row = _row((name, run.phase, stages, run.pipeline, task, ago(now - run.started_at)), names, width)
+    row = _row((name, run.phase, stages, run.pipeline, task, _note(run), ago(now - run.started_at)), names, width)
     return row.replace(f" {run.phase} ", f" {click.style(run.phase, fg=RUN_TONES[run.phase])} ", 1)
 
 
 def _row(cells: tuple[str, ...], names: Iterable[str], width: int) -> str:
-    """The cells of a line; the task gets the room that is left."""
+    """The cells of a line; the task gets the room that is left, or half of it beside a question or reason."""
     from rich.cells import cell_len, set_cell_size  # lazy: only a terminal has columns
 
-    name, phase, stages, pipeline, task, age = cells
+    name, phase, stages, pipeline, task, note, age = cells
     left = f"{name:<{max(map(len, names), default=0)}}  {phase:<{_PHASE_WIDTH}} "
     if width >= _STAGES_FROM:
         left += f"{stages:<7}"
     if width >= _PIPELINE_FROM:
         left += set_cell_size(safe(pipeline, 40), 14) + " "
     room = max(8, width - cell_len(left) - len("59 min ago") - 2)
-    line = safe(task, 2 * room)
-    shown = line if cell_len(line) <= room else set_cell_size(line, room - 1) + "…"
-    return f"{left}{set_cell_size(shown, room)}  {age:>{len('59 min ago')}}"
+    if width >= _NOTE_FROM:
+        left += _cut(task, room // 2) + "  "
+        task, room = note, room - room // 2 - 2
+    return f"{left}{_cut(task, room)}  {age:>{len('59 min ago')}}"
+
+
+def _cut(text: str, room: int) -> str:
+    """Exactly `room` columns of it."""
+    from rich.cells import cell_len, set_cell_size  # lazy: only a terminal has columns
+
+    line = safe(text, 2 * room)
+    return set_cell_size(line if cell_len(line) <= room else set_cell_size(line, room - 1) + "…", room)
+
+
+def _note(run: RunSummary) -> str:
+    """What it asks, or why it stands as it does: as on the page."""
+    if run.waits and run.phase in _NEEDED:
+        return run.waits[0].detail
+    return run.branch or run.why
 
 
 def _unreadable(run: RunSummary, name: str, width: int) -> Iterator[str]:

@@ -35,6 +35,7 @@ CHECK_S = 3_600
 _CALL_S = 120
 _OUTPUT_MAX = 4_000
 _COMMAND = re.compile(r"`interlock ([a-z]+)[^`]*`")
+_LINE = re.compile(r"^(next: )?[ \t]*interlock ([a-z]+)\b.*$", re.MULTILINE)  # a command of its own
 _OPTION = re.compile(r"(?<![\w`-])--(pipeline|base|until|stage)\b")
 _INPUT = re.compile(r"^-i\b")
 _LEVEL = re.compile(r"^(?:error: |warning: .*\n?)", re.MULTILINE)
@@ -131,7 +132,16 @@ class Program:
         def tool(found: re.Match[str]) -> str:
             return f"`{known[found[1]]}`" if found[1] in known else found[0]
 
+        def line(found: re.Match[str]) -> str:
+            begin, verb = found[1] or "  ", found[2]
+            if verb not in known:
+                return f"{begin}tell a person, who alone may {verb} it: `get_run` shows where it is"
+            action = f' with action="{verb}"' if known[verb] == "answer" else ""
+            return f"{begin}`{known[verb]}`{action}"
+
         said = _LEVEL.sub("", words).strip() or words
+        if _LINE.search(said):
+            said = "\n".join(dict.fromkeys(_LINE.sub(line, said).split("\n")))
         return ToolError(_INPUT.sub("`inputs`", _OPTION.sub(r"`\1`", _COMMAND.sub(tool, said))))
 
 

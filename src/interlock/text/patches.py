@@ -68,15 +68,17 @@ class FilePatch:
 
 
 def read_patch(patch: bytes, bounds: Bounds | None = None) -> tuple[FilePatch, ...]:
-    """The files of a patch between two trees, in its order."""
+    """The files of a patch between two trees, in its order. A small file is whole beside a large one: those with few
+    lines are kept first."""
     left = bounds or Bounds()
-    found = []
-    for lines in _sections(patch):
-        file, kept = _file(lines, left)
-        found.append(file)
+    sections = list(_sections(patch))
+    found: dict[int, FilePatch] = {}
+    for number in sorted(range(len(sections)), key=lambda number: len(sections[number])):
+        file, kept = _file(sections[number], left)
+        found[number] = file
         rows = sum(len(hunk.rows) for hunk in file.hunks)
         left = replace(left, lines=left.lines - rows, characters=left.characters - kept)
-    return tuple(found)
+    return tuple(found[number] for number in range(len(sections)))
 
 
 def _sections(patch: bytes) -> Iterator[list[bytes]]:

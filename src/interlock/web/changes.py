@@ -53,13 +53,14 @@ _MODES = {"100644": "a file", "100755": "an executable file", "120000": "a link"
 @dataclass(frozen=True, slots=True)
 class Ends:
     """What is compared: two commits or trees. `command` prints all of it. `address` is that of the page that shows it,
-    where lines beside the change are asked for; `more` are those that were."""
+    where lines beside the change are asked for; `more` are those that were. At first `room` lines are open."""
 
     old: str
     new: str
     command: str
     address: str = ""
     more: tuple[str, ...] = ()
+    room: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,20 @@ class File:
     dropped: int = 0
     digest: str = ""  # of its change: the mark that it was viewed belongs to it
     key: str = ""  # its path as findings name it
+
+    @property
+    def lines(self) -> int:
+        return self.added + self.removed
+
+    @property
+    def shown(self) -> str:
+        """How many of its lines can be read."""
+        kept = sum(len(part.lines) for part in self.parts)
+        return (
+            f"{kept:,} of {kept + self.dropped:,} lines"
+            if self.dropped
+            else f"{self.lines:,} line{'' if self.lines == 1 else 's'}"
+        )
 
     @property
     def folder(self) -> str:
@@ -178,7 +193,7 @@ def changes(workspaces: Workspaces, view: RunView, ends: Ends, verdicts: Sequenc
     drawn = draw(found.patch[:_PATCH_MAX])
     findings, source = _placed(verdicts), _Source(workspaces, view, ends.new)
     wanted = asked_lines(ends.more)
-    files = tuple(_closed(list(_files(drawn[:_FILES_MAX], findings, source, wanted))))
+    files = tuple(_closed(list(_files(drawn[:_FILES_MAX], findings, source, wanted)), ends.room))
     changed = {plain(each.patch.path, FILE_MAX) for each in drawn}
     others = sorted({each.finding.file for each in findings} - changed)
     elsewhere = tuple(_elsewhere(path, path in found.left_out, findings, source) for path in others)
@@ -366,10 +381,15 @@ def _facts(drawn: _Drawn) -> Iterator[str]:
         yield "it has characters that cannot be seen: a sign stands for each"
 
 
-def _closed(files: Sequence[File]) -> Iterator[File]:
-    """Those that are large, that a tool writes, or that are shown elsewhere, unless a finding is in them."""
-    for file in files:
-        lines = file.added + file.removed
+def _closed(files: Sequence[File], room: int) -> Iterator[File]:
+    """Those that are large, that a tool writes, that are shown elsewhere, or for which there is no `room` beside
+    smaller ones, unless a finding is in them."""
+    fitting, left = set(), room
+    for number in sorted(range(len(files)), key=lambda number: files[number].lines):
+        left -= files[number].lines
+        fitting |= {number} if left >= 0 else set()
+    for number, file in enumerate(files):
+        lines = file.lines
         why = ""
         if file.path.startswith(f"{ARTIFACTS}/"):
             why = "document, not delivered"
@@ -379,6 +399,8 @@ def _closed(files: Sequence[File]) -> Iterator[File]:
             why = "generated"
         elif lines > _FOLDED_FROM and len(files) > 1:
             why = "large"
+        elif number not in fitting:
+            why = "large" if len(files) == 1 else "the change is large"
         yield replace(file, folded="" if file.found or not lines else why)
 
 

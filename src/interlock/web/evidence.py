@@ -14,7 +14,6 @@ from interlock.readmodel.run import RunView, StageView
 from interlock.service.diffs import visible_diff
 from interlock.text.cleaning import plain, without_place
 
-_LINES_MAX, _FILES_MAX = 400, 40  # of a change that is read beside the question
 _FAILED = (AttemptPhase.REJECTED, AttemptPhase.ERRORED, AttemptPhase.LOST)
 
 
@@ -32,11 +31,8 @@ class WholeChange:
     left_out: tuple[str, ...] = ()  # files that are withheld
 
     @property
-    def is_short(self) -> bool:
-        """Whether its lines can be read beside the question."""
-        every = (*self.files, *self.documents)
-        lines = sum(change.added + change.removed for change in every)
-        return 0 < lines <= _LINES_MAX and len(every) <= _FILES_MAX
+    def has_lines(self) -> bool:
+        return any(change.added or change.removed for change in (*self.files, *self.documents))
 
     @property
     def added(self) -> int:

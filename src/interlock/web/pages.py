@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from interlock.agents.logs import readable
-from interlock.core.events import Evidence, Finding, Usage
+from interlock.core.events import Evidence, Usage
 from interlock.core.pipeline import ARTIFACTS
 from interlock.core.state import Spending
 from interlock.gates.reports import FILE_MAX
@@ -28,17 +28,18 @@ from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import OVER, RunPhase, RunView, attempt_word, stage_word
 from interlock.service.diffs import is_withheld
 from interlock.service.formats import ago, cost, done, duration, ordinal
-from interlock.text.cleaning import clean, plain, visible, without_place
+from interlock.text.cleaning import clean, plain, visible
 from interlock.web.changes import Changes, Ends, anchor, changes, finding_id
 from interlock.web.decisions import TAKES, Stale, put
 from interlock.web.evidence import newest_verdicts
+from interlock.web.findings import grouped, message, told
 from interlock.web.inbox import fits, groups, progress_words
 from interlock.web.outcomes import person
 from interlock.web.pictures import graph, timeline
 from interlock.web.rendering import markdown
 from interlock.web.run_parts import run_parts, unseen
 from interlock.web.site import Site, site_of
-from interlock.web.standing import limit_words, moment, standing, state_word
+from interlock.web.standing import begun, limit_words, moment, standing, state_word, worked
 
 _RUNS_MAX = 500
 _FORM_MAX = 100_000  # bytes
@@ -296,8 +297,12 @@ def _templates() -> Environment:
         "person": person,
         "words": lambda name: str(name).replace("_", " "),
         "limit_words": limit_words,
+        "begun": begun,
+        "worked": worked,
         "newest_verdicts": newest_verdicts,
-        "said": _said,
+        "message": message,
+        "told": told,
+        "grouped": grouped,
         "sentence": lambda text: text[:1].upper() + text[1:],
         "lasted": duration,
         "ordinal": ordinal,
@@ -345,10 +350,6 @@ def _headline(task: str, most: int = _HEADLINE_MAX) -> str:
     if len(first) <= most:
         return first
     return f"{first[:most].rpartition(' ')[0] or first[:most]} ..."
-
-
-def _said(finding: Finding) -> str:
-    return without_place(plain(finding.message, 4000), finding.file, finding.line)
 
 
 def _spent(spent: Spending, reviews: int = 0) -> str:

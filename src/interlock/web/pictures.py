@@ -10,10 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import Phase
-from interlock.readmodel.history import AttemptPhase, AttemptView, Span
+from interlock.readmodel.history import AttemptPhase, AttemptView, Span, VerdictView
 from interlock.readmodel.run import OVER, RunPhase, RunView, StageView, attempt_word, stage_word
 from interlock.service.formats import duration, ordinal
 from interlock.web.axis import FULL, Piece, fold, merged_spans, position
@@ -26,6 +25,7 @@ _LEAST = 0.3  # percent: shorter bars would not be visible
 _TICK = 8.0  # percent: the least distance of two ticks
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)  # seconds
 
+UNSURE = "unsure"
 ASKED, _FOR_YOU = "asked", "waiting for you"
 _WORDS: dict[str, str] = {Phase.PAUSED: "paused, needs you"}
 _ICONS: dict[str, str] = {
@@ -169,8 +169,8 @@ def _icon(phase: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A duration; `x` and `width` are percent of the axis. `kind` is work, gate or wait, `tone` a CSS class,
-    `anchor` the place of its verdict on the page of the attempt."""
+    """A duration; `x` and `width` are percent of the axis. `kind` is work, gate, wait, or unsure: at work, or
+    nobody ran the run. `tone` is a CSS class, `anchor` the place of its verdict on the page of the attempt."""
 
     kind: str
     tone: str
@@ -179,28 +179,37 @@ class Bar:
     result: str
     start: float
     end: float
-    attempt: AttemptView
+    attempt: AttemptView | None  # None: it is on the base, or on the input of a stage
     anchor: str = ""
     x: float = 0.0
     width: float = 0.0
     row: int = 0
 
     @property
+    def subject(self) -> str:
+        return str(self.attempt.id) if self.attempt else self.what.rpartition(" on ")[2]
+
+    @property
+    def path(self) -> str:
+        """Its address, below that of the run."""
+        made = self.attempt.id if self.attempt else None
+        return f"/attempts/{made.stage}/{made.epoch}.{made.number}{self.anchor}" if made else self.anchor
+
+    @property
     def is_tall(self) -> bool:
         """Work is, and a gate that says no: it does not differ by its colour alone."""
-        return self.kind == "work" or (self.kind == "gate" and self.tone != "passed")
+        return self.kind in ("work", UNSURE) or (self.kind == "gate" and self.tone != "passed")
 
     @property
     def lasted(self) -> str:
         """Of a lost attempt nobody saw the end."""
-        is_lost = self.kind == "work" and self.attempt.phase is AttemptPhase.LOST
-        return f"{'at least ' if is_lost else ''}{duration(self.end - self.start)}"
+        if self.kind == UNSURE:
+            return f"at most {duration(self.end - self.start)}"
+        return f"{'at least ' if self.kind == 'work' and _is_lost(self) else ''}{duration(self.end - self.start)}"
 
     @property
     def words(self) -> str:
-        return (
-            f"{self.attempt.id}, {self.what}: {self.result}, {self.lasted}, {_clock(self.start)} to {_clock(self.end)}"
-        )
+        return f"{self.subject}, {self.what}: {self.result}, {self.lasted}, {_clock(self.start)} to {_clock(self.end)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +230,9 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`unowned` is time of attempts and gates in which nobody ran the run. `table` are the newest bars, in the order of
-    time; `older` is the number of those that it leaves out. `undrawn` is the number of earlier attempts that nothing
-    shows."""
+    """`unowned` is time of attempts and gates in which perhaps nobody ran the run. `table` are the newest bars, in the
+    order of time; `older` is the number of those that it leaves out. `undrawn` is the number of earlier attempts that
+    nothing shows."""
 
     lanes: tuple[Lane, ...]
     folds: tuple[Piece, ...]
@@ -234,8 +243,15 @@ class Timeline:
     rows: int
     undrawn: int
 
+    @property
+    def bare(self) -> tuple[Piece, ...]:
+        """Where it is `unowned`, and no bar says so."""
+        unsure = [bar for lane in self.lanes for bar in lane.bars if bar.kind == UNSURE]
+        return tuple(one for one in self.unowned
+                     if not any(bar.start < one.end and bar.end > one.start for bar in unsure))  # fmt: skip
+
     def nobody(self, piece: Piece) -> bool:
-        """Whether most of a folded pause is time in which nobody ran the run."""
+        """Whether most of a folded pause is time in which perhaps nobody ran the run."""
         return sum(min(piece.end, one.end) - max(piece.start, one.start) for one in self.unowned
                    if one.start < piece.end and one.end > piece.start) * 2 > piece.seconds  # fmt: skip
 
@@ -247,10 +263,12 @@ def timeline(view: RunView, now: float) -> Timeline:
     begun = [stage for stage in view.stages if stage.attempts]
     most = max(_SHOWN_LEAST, min(_SHOWN_MAX, _SHOWN_ALL // max(1, len(begun))))
     full = {stage.id: tuple(_bars(stage, view.phase, end, most)) for stage in begun}
+    full = _with_inputs(view, full, most)
     unowned = _unowned(view, end, [bar for bars in full.values() for bar in bars if bar.kind != "wait"])
-    found = {stage: tuple(_owned(bar, unowned) for bar in bars) for stage, bars in full.items()}
+    found = {stage: tuple(part for bar in bars for part in _owned(bar, unowned)) for stage, bars in full.items()}
     every = sorted((bar for bars in found.values() for bar in bars), key=lambda bar: (bar.start, bar.end))
-    pieces = fold(view.started_at, end, ((bar.start, bar.end) for bar in every if bar.kind != "wait"))
+    busy = ((bar.start, bar.start if bar.kind == UNSURE else bar.end) for bar in every if bar.kind != "wait")
+    pieces = fold(view.started_at, end, busy)
     lanes: list[Lane] = []
     for stage, bars in found.items():
         placed = tuple(_placed(bar, pieces) for bar in _in_rows(bars))
@@ -267,7 +285,9 @@ def _bars(stage: StageView, run: RunPhase, end: float, most: int) -> Iterator[Ba
     before = 0.0
     for attempt in stage.attempts[-most:]:
         phase, word = _attempt_state(attempt, run)
-        done = attempt.ended_at or (end if phase == AttemptPhase.WORKING else attempt.started_at)
+        done = attempt.ended_at or (
+            end if attempt.phase is AttemptPhase.WORKING and run not in OVER else attempt.started_at
+        )
         yield Bar("work", phase, _icon(phase), "work", word, attempt.started_at, done, attempt)
         before = done
         for item in sorted(attempt.verdicts, key=lambda one: one.at):
@@ -284,22 +304,51 @@ def _bars(stage: StageView, run: RunPhase, end: float, most: int) -> Iterator[Ba
         yield Bar("wait", "paused", "‖", "pause", _FOR_YOU, min(before, end), end, stage.attempts[-1])
 
 
+def _with_inputs(view: RunView, full: dict[str, tuple[Bar, ...]], most: int) -> dict[str, tuple[Bar, ...]]:
+    """With the gates on the base, a lane of their own, and on the inputs of stages. Such a gate began at the earliest
+    when what ended before it had."""
+    ends = [next((two for one, two in view.unowned if one <= view.started_at), view.started_at)]  # the first owner
+    ends += [item.at for item in view.base_verdicts]
+    ends += [bar.end for bars in full.values() for bar in bars]
+
+    def bars(verdicts: Sequence[VerdictView], of: str, anchor: str) -> Iterator[Bar]:
+        before = 0.0
+        for item in verdicts[-most:]:
+            start = max(before, *(end if end < item.at else 0.0 for end in ends))
+            gate, status = item.verdict.gate.rpartition("/")[2], item.verdict.status.value
+            what, before = f"gate {gate} on {of}", item.at
+            yield Bar("gate", status, _icon(status), what, status, start or item.at, item.at, None, anchor)
+
+    base = tuple(bars(view.base_verdicts, "the base", "#base"))
+    inputs = {stage.id: stage.input_verdicts for stage in view.stages}
+    lanes = {name: (*bars(inputs[name], "the input", f"#stage-{name}"), *found) for name, found in full.items()}
+    return {"the base": base, **lanes} if base else lanes
+
+
 def _unowned(view: RunView, end: float, bars: Iterable[Bar]) -> list[Span]:
-    """When nobody ran the run and an attempt or a gate was not at its end."""
+    """When perhaps nobody ran the run and an attempt or a gate was not at its end."""
     spans = [(one, two) for one, two in view.unowned for bar in bars if bar.start < two and bar.end > one]
     if view.phase is RunPhase.INTERRUPTED:
         spans.append((view.at, end))
     return [span for span in merged_spans(view.started_at, end, spans) if span[0] < span[1]]
 
 
-def _owned(bar: Bar, unowned: Iterable[Span]) -> Bar:
-    """Work is what came before nobody ran the run; the verdict of a gate is of after it."""
+def _owned(bar: Bar, unowned: Iterable[Span]) -> Iterator[Bar]:
+    """The bar in parts: what was seen, and what may have been work or not. The verdict of a gate is of after it; of a
+    lost attempt nothing was seen any more."""
+    at = bar.start
     for begin, to in unowned if bar.kind != "wait" else ():
-        if bar.start < to and bar.end > begin:
-            if bar.kind == "work":
-                return replace(bar, end=max(bar.start, begin))
-            bar = replace(bar, start=min(bar.end, to))
-    return bar
+        if at < to and bar.end > begin:
+            if bar.kind == "work" and begin > at:
+                yield replace(bar, start=at, end=begin)
+            first, at = max(at, begin), min(bar.end, to)
+            yield replace(bar, kind=UNSURE, what=f"{bar.what}, or nobody ran it", start=first, end=at)
+    if at == bar.start or bar.kind == "gate" or (at < bar.end and not _is_lost(bar)):
+        yield replace(bar, start=at)
+
+
+def _is_lost(bar: Bar) -> bool:
+    return bar.attempt is not None and bar.attempt.phase is AttemptPhase.LOST
 
 
 def _spread(span: Span, pieces: Sequence[Piece]) -> Piece:
@@ -309,17 +358,17 @@ def _spread(span: Span, pieces: Sequence[Piece]) -> Piece:
 
 def _in_rows(bars: Sequence[Bar]) -> Iterator[Bar]:
     """Each attempt in the first row that is free when it starts."""
-    ends: dict[AttemptId, float] = {}
+    ends: dict[str, float] = {}
     for bar in bars:
-        ends[bar.attempt.id] = max(ends.get(bar.attempt.id, 0.0), bar.end)
+        ends[bar.subject] = max(ends.get(bar.subject, 0.0), bar.end)
     free: list[float] = []  # when each row is free again
-    rows: dict[AttemptId, int] = {}
+    rows: dict[str, int] = {}
     for bar in bars:
-        if bar.attempt.id not in rows:
+        if bar.subject not in rows:
             row = next((number for number, end in enumerate(free) if end <= bar.start), min(len(free), _ROWS_MAX - 1))
-            free[row : row + 1] = [ends[bar.attempt.id]]
-            rows[bar.attempt.id] = row
-        yield replace(bar, row=rows[bar.attempt.id])
+            free[row : row + 1] = [ends[bar.subject]]
+            rows[bar.subject] = row
+        yield replace(bar, row=rows[bar.subject])
 
 
 def _placed(bar: Bar, pieces: Sequence[Piece]) -> Bar:

@@ -18,6 +18,7 @@ from interlock.web.outcomes import outcomes, rejected_before
 from interlock.web.standing import at_work, delivered, standing, whys
 
 _ATTEMPTS_MAX = 20  # of a stage, the newest
+_OPEN_LINES_MAX = 400  # of a change beside its question
 _OPEN = (Phase.PAUSED, Phase.REJECTED, Phase.WORKING, Phase.JUDGING)
 
 
@@ -109,13 +110,15 @@ def _not_shown(app: Application, view: RunView, change: WholeChange | None) -> s
 
 
 def _diff(app: Application, view: RunView, items: list[QuestionItem]) -> Changes | None:
-    """The lines of the change that the first question is about, if they are few."""
+    """The lines of the change that the first question is about; of a large one the small files are open."""
     change = items[0].change if items else None
-    if change is None or not change.is_short:
+    if change is None or not change.has_lines:
         return None
     made = change.attempt
     address = f"/runs/{view.id}/attempts/{made.id.stage}/{made.id.epoch}.{made.id.number}?against=base&"
-    ends = Ends(view.base_commit, made.commit, f"interlock diff {view.id} base {made.id}", address)
+    ends = Ends(
+        view.base_commit, made.commit, f"interlock diff {view.id} base {made.id}", address, room=_OPEN_LINES_MAX
+    )
     return changes(app.workspaces, view, ends, made.verdicts)
 
 

@@ -83,6 +83,20 @@ def at_work(view: RunView) -> Iterator[tuple[str, AttemptView]]:
             yield "gates judge", newest
 
 
+def begun(view: RunView) -> str:
+    """The attempts at work, which are not counted before they end."""
+    working = sum(one.phase is AttemptPhase.WORKING for stage in view.stages for one in stage.attempts)
+    if not working:
+        return ""
+    return f"{working} more began" if view.spent.attempts else f"{count(working, 'attempt')} began"
+
+
+def worked(attempt: AttemptView, view: RunView, now: float) -> str:
+    """How long an attempt is at work by now: nobody saw when a former process of the run ended."""
+    is_sure = all(two <= attempt.started_at for _, two in view.unowned)
+    return f"{'' if is_sure else 'at most '}{duration(now - attempt.started_at)}"
+
+
 def delivered(*, series: bool) -> str:
     """What the branch of an accepted run has: other commits than those of the attempts."""
     return "a commit for each handoff" if series else "one commit on the base: the accepted work without the documents"

@@ -51,7 +51,7 @@ _IN_FIVE_SECONDS = {
     ("stopped", COST): [("#cost", ["0 attempts"])],
     ("interrupted", WHO): [("#state", ["Interrupted"]), ("#who", ["You: resume it."]), (".buttons", ["Resume"])],
     ("interrupted", WHAT): [("#what", ["Nothing is changed yet"])],
-    ("interrupted", COST): [("#cost", ["0 attempts"])],
+    ("interrupted", COST): [("#cost", ["1 attempt began"])],
     ("running", WHO): [
         ("#state", ["Running"]),
         ("#who", ["Nobody needs to act."]),
@@ -59,7 +59,7 @@ _IN_FIVE_SECONDS = {
         (".now a[href$='/attempts/code/1.1#log']", ["code/1.1"]),
     ],
     ("running", WHAT): [("#what", ["Nothing is changed yet"])],
-    ("running", COST): [("#cost", ["0 attempts"])],
+    ("running", COST): [("#cost", ["1 attempt began"])],
     ("accepted", WHO): [
         ("#state", ["Accepted"]),
         ("#who", ["You: review the branch and merge it."]),

@@ -84,6 +84,8 @@ def test_a_secret_stays_withheld_after_it_was_accepted_and_an_approval_says_that
         assert _KEY not in whole.text + raw.text + page.text + change.text
         assert "fine.txt" in page.text
         assert "The page does not show the whole change: 2 files and 6,000 lines left out" in page.text
+        assert "large: open it to read 3,000 of 9,000 lines" in page.text
+        assert "<code>fine</code>" in page.text
         form = {**hidden(page.text), "action": "approve", "comment": "good"}
         refused = client.post(f"/runs/{run}/answers", data=form, headers={"origin": site.base})
         assert (refused.status_code, "Tick that you know it" in refused.text) == (400, True)

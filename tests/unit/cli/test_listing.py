@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 import pytest
-from tests.unit.cli.views import RUN, run_of
+from tests.unit.cli.views import ASKED, RUN, run_of
 
 from interlock.cli.listing import list_page, short_ids
 from interlock.readmodel.run import RunPhase, RunView
@@ -29,6 +31,18 @@ def test_a_run_is_one_line_as_wide_as_the_terminal(width: int) -> None:
     assert row.startswith("qb4g6x  waiting     1/2 ")
     assert row.endswith("…   5 min ago".replace("   ", " " * 3)) or row.endswith("5 min ago")
     assert len(head) == width - len("59 min ago") + len("59 min ago")
+
+
+def test_a_wide_terminal_shows_the_question_or_the_reason() -> None:
+    asked = replace(of(RUN, RunPhase.WAITING, "word " * 100), waits=(ASKED,))
+    stopped = replace(of(OTHER, RunPhase.STOPPED), why="gate a/test failed\non the base")
+    head, first, second = rows(asked, stopped, width=190)
+    column = head.index("QUESTION OR REASON")
+    assert first[column:].startswith("Merge this?  ")
+    assert first[:column].endswith("…  ")
+    assert second[column:].startswith("gate a/test failed on the base  ")
+    assert [len(line) for line in (head, first, second)] == [190] * 3
+    assert "QUESTION" not in rows(asked, width=120)[0]
 
 
 def test_what_needs_a_person_comes_first() -> None:

@@ -197,6 +197,19 @@ def test_large_and_generated_files_are_closed_unless_a_finding_is_in_them() -> N
     assert made(Store(patch("a.py", *large))).files[0].folded == ""  # there is no other to read
 
 
+def test_of_a_large_change_beside_its_question_the_small_files_are_open() -> None:
+    sizes = {"all.py": 7_002, "one.py": 1, "many.py": 300, "more.py": 390, "rest.py": 4_000}
+    text = "".join(patch(name, *["+x"] * size) for name, size in sizes.items())
+    ends = Ends("old", "new", "c", room=400)
+    files = changes(Store(text), SimpleNamespace(stages=()), ends, ()).files  # type: ignore[arg-type]
+    assert [(file.folded, file.shown) for file in files] == [
+        ("large", "2,309 of 7,002 lines"), ("", "1 line"), ("", "300 lines"), ("the change is large", "390 lines"),
+        ("large", "3,000 of 4,000 lines"),
+    ]  # fmt: skip
+    alone = changes(Store(patch("a.py", *["+x"] * 7_002)), SimpleNamespace(stages=()), ends, ()).files  # type: ignore[arg-type]
+    assert [(file.folded, file.shown) for file in alone] == [("large", "3,000 of 7,002 lines")]
+
+
 def test_the_mark_of_a_file_is_of_all_of_its_change() -> None:
     def marks(text: str) -> list[str]:
         return [file.digest for file in made(Store(text)).files]

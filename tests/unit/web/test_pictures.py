@@ -125,7 +125,7 @@ def test_an_attempt_at_work_lasts_to_now_and_in_a_run_that_is_over_it_is_cut_off
     assert [bar.tone for bar in bars(timeline(run(working, phase="cancelled"), START + 60))] == ["ended"]
 
 
-def test_time_in_which_nobody_ran_the_run_is_neither_work_nor_a_gate() -> None:
+def test_time_in_which_perhaps_nobody_ran_the_run_is_neither_work_nor_a_gate() -> None:
     lost = attempt("code/1.1", "lost", 10, 3600)
     again = attempt("code/1.2", "accepted", 3600, 3620, verdict(7300, "tests"))
     view = run(stage("code", "accepted", "", lost, again), phase="accepted", end=7300)
@@ -133,9 +133,17 @@ def test_time_in_which_nobody_ran_the_run_is_neither_work_nor_a_gate() -> None:
     view = replace(view, unowned=tuple((START + begin, START + end) for begin, end in spans))
     shown = timeline(view, START + 9000)
     assert [(bar.kind, bar.start - START, bar.end - START) for bar in bars(shown)] == [
-        ("work", 10, 30), ("work", 3600, 3620), ("gate", 7280, 7300),
+        ("work", 10, 30), ("unsure", 30, 3600), ("work", 3600, 3620), ("unsure", 3621, 7280), ("gate", 7280, 7300),
     ]  # fmt: skip
-    assert [bar.lasted for bar in bars(shown)] == ["at least 20 s", "20 s", "20 s"]
+    assert [bar.lasted for bar in bars(shown)] == [
+        "at least 20 s",
+        "at most 59 min 30 s",
+        "20 s",
+        "at most 1 h 0 min",
+        "20 s",
+    ]
+    assert "code/1.1, work, or nobody ran it: lost, at most 59 min 30 s" in bars(shown)[1].words
+    assert (bars(shown)[1].width, shown.bare) == (4, ())  # folded
     assert [(piece.start - START, piece.end - START) for piece in shown.unowned] == [(30, 3600), (3621, 7280)]
     assert [shown.nobody(piece) for piece in shown.folds] == [True, True]
     assert shown.unowned[0].x == shown.folds[0].x
@@ -145,14 +153,47 @@ def test_nobody_runs_what_is_interrupted_since_its_last_event() -> None:
     view = run(stage("code", "working", "", attempt("code/1.1", "working", 10)), phase="interrupted", end=20)
     shown = timeline(view, START + 500)
     assert [(piece.start, piece.end) for piece in shown.unowned] == [(START + 20, START + 500)]
-    (bar,) = bars(shown)
-    assert bar.end <= START + 20
+    assert [(bar.kind, bar.start - START, bar.end - START) for bar in bars(shown)] == [
+        ("work", 10, 20), ("unsure", 20, 500),
+    ]  # fmt: skip
+    silent = run(stage("code", "working", "", attempt("code/1.1", "working", 20)), phase="interrupted", end=20)
+    (bar,) = bars(timeline(silent, START + 110))
+    assert (bar.kind, bar.start, bar.end, bar.lasted) == ("unsure", START + 20, START + 110, "at most 1 min 30 s")
+
+
+def test_an_attempt_that_the_next_owner_takes_over_is_at_work_again() -> None:
+    view = run(stage("code", "working", "", attempt("code/1.1", "working", 10)), end=90)
+    shown = timeline(replace(view, unowned=((START + 10, START + 90),)), START + 100)
+    assert [(bar.kind, bar.start - START, bar.end - START) for bar in bars(shown)] == [
+        ("unsure", 10, 90), ("work", 90, 100),
+    ]  # fmt: skip
 
 
 def test_who_waits_for_a_person_needs_nobody_to_run_the_run() -> None:
     made = attempt("code/1.1", "accepted", 0, 20, verdict(3600, "look", by="ann"))
     view = run(stage("code", "accepted", "", made), phase="accepted", end=3600)
     assert not timeline(replace(view, unowned=((START + 20, START + 3600),)), START + 3600).unowned
+
+
+def test_gates_on_the_base_and_on_an_input_are_at_work() -> None:
+    made = attempt("code/1.1", "accepted", 40, 60, verdict(90, "tests"))
+    coded = replace(stage("code", "accepted", "", made), input_verdicts=(verdict(35, "when"),))
+    view = replace(run(coded, phase="accepted", end=90), base_verdicts=(verdict(12, "tests"), verdict(30, "lint")))
+    shown = timeline(view, START + 90)
+    assert [lane.stage for lane in shown.lanes] == ["the base", "code"]
+    assert [(bar.what, bar.start - START, bar.end - START) for bar in bars(shown)] == [
+        ("gate tests on the base", 0, 12), ("gate lint on the base", 12, 30), ("gate when on the input", 30, 35),
+        ("work", 40, 60), ("gate tests", 60, 90),
+    ]  # fmt: skip
+    assert not shown.folds
+    owned = timeline(replace(view, unowned=((START, START + 2),)), START + 90)  # nobody had begun yet
+    assert ([bar.start - START for bar in bars(owned)][:2], owned.unowned) == ([2, 12], ())
+    first, work = bars(shown)[0], bars(shown)[3]
+    assert (first.path, work.path, first.words[:32]) == (
+        "#base",
+        "/attempts/code/1.1",
+        "the base, gate tests on the base",
+    )
 
 
 def test_attempts_at_the_same_time_have_rows_of_their_own() -> None:

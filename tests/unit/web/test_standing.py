@@ -21,7 +21,7 @@ from interlock.core.ids import base_of
 from interlock.core.limits import LimitUsage
 from interlock.readmodel.run import RunPhase, RunView, describe, unreadable
 from interlock.web.evidence import caught, checks
-from interlock.web.standing import at_work, delivered, limit_words, standing, whys
+from interlock.web.standing import at_work, begun, delivered, limit_words, standing, whys, worked
 
 FAILED = VerdictStatus.FAILED
 
@@ -138,3 +138,15 @@ def test_the_verdicts_of_an_attempt_are_the_newest_of_each_gate() -> None:
 )
 def test_limits_in_words(amount: LimitUsage, words: str) -> None:
     assert limit_words(amount) == words
+
+
+def test_an_attempt_that_began_is_told_and_not_how_long_it_worked_after_a_process_was_killed() -> None:
+    shown = view(*WORKING, owner="me")
+    assert begun(shown) == "1 attempt began"
+    assert begun(replace(shown, spent=replace(shown.spent, attempts=2))) == "1 more began"
+    assert begun(view(*REJECTED)) == ""
+    (made,) = [one for stage in shown.stages for one in stage.attempts if one.phase == "working"]
+    start = made.started_at
+    assert worked(made, shown, start + 146) == "2 min 26 s"
+    assert worked(made, replace(shown, unowned=((start - 9, start),)), start + 146) == "2 min 26 s"
+    assert worked(made, replace(shown, unowned=((start, start + 90),)), start + 146) == "at most 2 min 26 s"
