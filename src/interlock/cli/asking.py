@@ -48,7 +48,7 @@ class Asking:
     sent: dict[str, WaitView] = field(default_factory=dict)  # by the id of the answer
     said: str = ""
     stats: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by subject
-    is_drawn: bool = False  # a question was on the screen
+    drawn: tuple[str, ...] = ()  # the mark of the question on the screen
 
     @property
     def is_confirming(self) -> bool:
@@ -75,6 +75,11 @@ class Asking:
             without = ", although you have not seen the whole change" if wait.subject in self.unseen else ""
             return f"Approve {wait.subject}{without}? [y/N]"
         return f"{wait.subject}: {_OFFER}"
+
+    def mark(self, view: RunSummary) -> tuple[str, ...]:
+        """What tells the question from every other; empty if nothing is asked."""
+        wait = self.current(view)
+        return () if wait is None else (*_key(wait), self.question(view))
 
     def stat(self, wait: WaitView) -> tuple[str, ...]:
         """What the run changes up to `wait`: how much, then each file. Empty if the commits are not there."""
