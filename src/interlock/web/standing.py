@@ -94,7 +94,7 @@ def whys(view: RunView) -> Iterator[Why]:
         attempts = view.stage(reason.stage).attempts if reason.stage else ()
         attempt = next((one for one in attempts if str(one.id) == reason.attempt), None)
         said = without_place(plain(reason.message, 2000), reason.file, reason.line)
-        message = _in_a_line(said)
+        message = _in_a_line(said).removeprefix("rejected " if reason.by else "")
         whole = plain(_whole_message(view, reason, attempt), _MESSAGE_MAX)
         rest = whole if len(whole.strip().splitlines()) > 1 else said if len(said) > _LINE_MAX else ""
         yield Why(reason, reason.gate.rpartition("/")[2], message, _repeated(reason, attempts), attempt, rest)
