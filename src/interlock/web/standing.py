@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from shlex import quote
 
 from interlock.core.limits import LimitUsage
 from interlock.readmodel.history import AttemptPhase, AttemptView
@@ -29,6 +30,7 @@ _STATES = {
     RunPhase.DAMAGED: ("Damaged", "alert", "bad"),
 }
 _MESSAGE_MAX = 4000  # characters
+_TASK_MAX = 200  # characters of a task in a command
 _LINE_MAX = 80  # characters of a message that is seen whole
 _SHORT = 10  # characters of a commit's name
 _HALTED = (RunPhase.STOPPED, RunPhase.CANCELLED)
@@ -184,13 +186,19 @@ def _commands(run: RunSummary) -> Iterator[str]:
             yield f"interlock watch {run.id}"
         case RunPhase.STOPPED | RunPhase.CANCELLED:
             yield f"interlock show {run.id}"
-            yield f"interlock run -p {plain(run.pipeline, 100)}"
+            yield f"interlock run -p {plain(run.pipeline, 100)} -t {_quoted(run.task)}"
         case RunPhase.UNREADABLE | RunPhase.DAMAGED:
             yield "interlock doctor"
             if run.way_out:
                 yield run.way_out
         case _:
             yield f"interlock show {run.id}"
+
+
+def _quoted(task: str) -> str:
+    """For a shell; a long task has room elsewhere on the page."""
+    is_short = len(task) <= _TASK_MAX and plain(task, _TASK_MAX) == task and len(task.splitlines()) == 1
+    return quote(task) if is_short else '"..."'
 
 
 def _repeated(reason: Reason, attempts: tuple[AttemptView, ...]) -> str:
