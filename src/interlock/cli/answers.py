@@ -59,32 +59,59 @@ def answer(app: Application, view: RunView, request: AnswerRequest, display: Dis
 
 
 def ask_approval(app: Application, run: str, asked: dict[str, Asking]) -> bool:
-    """Ask the person about the approvals that wait, until one is answered; the answer goes to the inbox. False if none
-    waits or is answered. `asked`: what the person was asked before."""
+    """Ask the person about the approvals that wait, until one is answered: here, and the answer goes to the inbox, or
+    elsewhere. False if none waits or is answered. `asked`: what the person was asked before."""
     waits = app.service.locate_run(run).waits if is_interactive() else ()  # the whole history is read only to ask
     if not any(wait.reason == "approval" for wait in waits):
         return False
     asking = asked.setdefault(run, Asking(app, run))
-    view, typed = app.service.describe_run(run), "d"
     with Keys(sys.stdin) as keys:
-        if not asking.is_drawn:
-            keys.forget()
         try:
-            while keys.is_open and (question := asking.question(view)):
-                if typed.lower() == "d":
-                    note(asking.context(view))
-                if typed not in _BLANK:
-                    note(question)
-                while not (typed := keys.typed(_KEY_S)):
-                    pass
-                if any(asking.press(key, view, keys) for key in typed):
-                    return True
-                if asking.said:
-                    note(asking.said)
-                    asking.said = ""
+            return _ask(app, asking, keys)
         except KeyboardInterrupt:
             note("")
     return False
+
+
+def _ask(app: Application, asking: Asking, keys: Keys) -> bool:
+    """Whether an approval was answered. What is typed before a question is on the screen is dropped."""
+    first = view = app.service.describe_run(asking.run)
+    about, typed = asking.current(view), "d"
+    while keys.is_open and (question := asking.question(view)):
+        if asking.mark(view) != asking.drawn:
+            keys.forget()
+        if typed.lower() == "d" or asking.current(view) != about:
+            note(asking.context(view))
+        if typed not in _BLANK:
+            note(question)
+        about, asking.drawn = asking.current(view), asking.mark(view)
+        typed, view = _next_key(app, asking, view, keys)
+        if typed and asking.press(typed, view, keys):
+            return True
+        if asking.said:
+            note(asking.said)
+            asking.said = ""
+    return _is_answered(app, first)
+
+
+def _next_key(app: Application, asking: Asking, view: RunView, keys: Keys) -> tuple[str, RunView]:
+    """The key that is typed, and the newest view. An empty one as soon as the question is another one."""
+    typed = ""
+    while keys.is_open and not (typed := keys.typed(_KEY_S)):
+        if app.service.locate_run(asking.run).waits == view.waits:
+            continue
+        view = app.service.describe_run(asking.run)
+        if asking.mark(view) != asking.drawn:
+            asking.confirming = ("", "")
+            asking.said = f"{asking.drawn[0]} waits for an approval no more: it was answered elsewhere"
+            return "", view
+    return typed, view
+
+
+def _is_answered(app: Application, view: RunView) -> bool:
+    """Whether an approval that `view` waits for has an answer now, from whoever."""
+    left = app.service.locate_run(view.id).waits
+    return any(wait.reason == "approval" and wait not in left for wait in view.waits)
 
 
 # --- what became of an answer ---------------------------------------------------------------------

@@ -6,7 +6,7 @@ more, and in the second case the answer says so. What is typed before the questi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import click
@@ -24,6 +24,7 @@ from interlock.readmodel.run import RunSummary, WaitView
 from interlock.service import AnswerRequest
 from interlock.service.answers import NOT_SEEN
 from interlock.text.cleaning import count, plain, plain_patch
+from interlock.text.patches import FilePatch, without_binary
 
 _OFFER = "[a]pprove, [r]eject, [d]iff, [l]ater"
 _WHAT_IS_WRONG = "what is wrong (the next attempt gets this text; Esc: back)"
@@ -31,6 +32,7 @@ _STAT_WIDTH = 100
 _FILES_MAX = 30
 _CONTEXT_MAX = 8  # lines
 _DIFF_MAX = 5_000_000  # characters
+_NAMED_MAX = 3
 _SIGN_MAX = 12  # characters in the place of one that cannot be seen
 _DONE = {Action.APPROVE: "approved", Action.REJECT: "rejected"}
 
@@ -48,7 +50,7 @@ class Asking:
     sent: dict[str, WaitView] = field(default_factory=dict)  # by the id of the answer
     said: str = ""
     stats: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by subject
-    is_drawn: bool = False  # a question was on the screen
+    drawn: tuple[str, ...] = ()  # the mark of the question on the screen
 
     @property
     def is_confirming(self) -> bool:
@@ -75,6 +77,11 @@ class Asking:
             without = ", although you have not seen the whole change" if wait.subject in self.unseen else ""
             return f"Approve {wait.subject}{without}? [y/N]"
         return f"{wait.subject}: {_OFFER}"
+
+    def mark(self, view: RunSummary) -> tuple[str, ...]:
+        """What tells the question from every other; empty if nothing is asked."""
+        wait = self.current(view)
+        return () if wait is None else (*_key(wait), self.question(view))
 
     def stat(self, wait: WaitView) -> tuple[str, ...]:
         """What the run changes up to `wait`: how much, then each file. Empty if the commits are not there."""
@@ -168,10 +175,13 @@ class Asking:
         found = visible_diff(self.app.workspaces, view, view.base_commit, commit)
         stat = (*self.stat(wait), "") if found.patch else ()
         notes = (plain(line, 1000) for line in (*stat, *found.notes))
-        whole = plain_patch(found.patch, _SIGN_MAX * len(found.patch) + _DIFF_MAX)
+        patch, binary = without_binary(found.patch)
+        whole = plain_patch(patch, _SIGN_MAX * len(patch) + _DIFF_MAX)
         text = "\n".join((*notes, plain(whole, _DIFF_MAX)))
         show_in_pager(coloured_diff(text or f"{wait.subject} changes nothing"))
         parts = [f"{count(len(found.left_out), 'file')} withheld"] if found.left_out else []
+        if binary:
+            parts.append(f"{count(len(binary), 'binary file')} not shown ({_named(binary)})")
         if len(whole) > _DIFF_MAX:
             parts.append(f"{len(whole) - _DIFF_MAX:,} of {len(whole):,} characters left out in the middle")
         if not parts:
@@ -185,6 +195,11 @@ class Asking:
     def _approval(self, wait: WaitView) -> AnswerRequest:
         said = NOT_SEEN if wait.subject in self.unseen else ""
         return AnswerRequest(Action.APPROVE, self.app.person(), wait.stage, wait.subject, wait.gate, said)
+
+
+def _named(binary: Sequence[FilePatch]) -> str:
+    names = [safe(file.path, 100) + (f", {file.size:,} bytes" if file.size >= 0 else "") for file in binary]
+    return "; ".join(names[:_NAMED_MAX]) + ("; ..." if len(names) > _NAMED_MAX else "")
 
 
 def _key(wait: WaitView) -> tuple[str, str]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import click
 
 from interlock.ports import Change
+from interlock.text.cleaning import count
 
 Color = Literal["auto", "always", "never"]
 _BODY = {"+": "green", "-": "red"}
@@ -40,6 +41,17 @@ def stat_line(change: Change, name: str) -> str:
     """`M a.py +1 -2`, with the colours that git gives to what is added and removed."""
     added, removed = click.style(f"+{change.added}", fg="green"), click.style(f"-{change.removed}", fg="red")
     return f"{change.status} {name} {added} {removed}"
+
+
+def stat_total(changes: Sequence[Change]) -> Iterator[str]:
+    """`2 files changed, 3 insertions(+), 1 deletion(-)`, as git says it; nothing without a change."""
+    if not changes:
+        return
+    added, removed = (sum(getattr(each, name) or 0 for each in changes) for name in ("added", "removed"))
+    parts = [f"{count(len(changes), 'file')} changed"]
+    parts += [f"{count(added, 'insertion')}(+)"] if added or not removed else []
+    parts += [f"{count(removed, 'deletion')}(-)"] if removed or not added else []
+    yield f"{', '.join(parts)}\n"
 
 
 def show_in_pager(lines: Iterator[str], *, color: bool | None = None) -> None:

@@ -112,9 +112,11 @@ def finish(app: Application, run: str, display: DisplayOptions) -> int:
     code = conclude(app, run, display)
     if opened is not None and not opened.url:
         note([f"no pull request was opened: {opened.why}", f"  {opened.command}"])
-    if not display.json and ask_approval(app, run, display.asked):
-        return drive(app, run, display, after=seen)
-    return code
+    if display.json or not ask_approval(app, run, display.asked):
+        return code
+    if app.service.owner_of(run) or not app.service.has_answer(run):  # somebody else answered, or drives it
+        return watch_run(app, run, display, after=seen)
+    return drive(app, run, display, after=seen)
 
 
 def conclude(app: Application, run: str, display: DisplayOptions) -> int:
@@ -275,11 +277,10 @@ class _AtRest:
         return now - self.since >= (_ANSWERED_S if self.app.service.has_answer(self.run) else _NO_OWNER_S)
 
 
-def watch_run(app: Application, run: str, display: DisplayOptions) -> int:
-    """Show all events of the run, then new ones as they come. Returns the exit code."""
+def watch_run(app: Application, run: str, display: DisplayOptions, *, after: int = 0) -> int:
+    """Show the events of the run beyond seq `after`, then new ones as they come. Returns the exit code."""
     from interlock.cli.answers import ask_approval
 
-    after = 0
     while True:
         view = screen(app, run, sys.stdout, display)
         with view:
@@ -289,5 +290,5 @@ def watch_run(app: Application, run: str, display: DisplayOptions) -> int:
         code = conclude(app, run, display)
         if display.json or not ask_approval(app, run, display.asked):
             return code
-        if not app.service.owner_of(run):
+        if not app.service.owner_of(run) and app.service.has_answer(run):
             app.drive_in_background(run)

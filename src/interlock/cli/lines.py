@@ -43,6 +43,7 @@ from interlock.core.limits import TRIES_MAX
 from interlock.core.pipeline import Pipeline
 from interlock.readmodel.reasons import about_command, headline, without_notes
 from interlock.service.formats import count, duration, usage
+from interlock.text.names import rejected_by
 
 _OfStage = InputPrepared | StageSkipped | ApprovalAsked | CandidateRejected | HandoffAccepted | SentBack
 _OfRun = RunStarted | OwnerChanged | AnswerTaken | Refused | EffectErrored | Delivered | RunFinished
@@ -233,6 +234,8 @@ def verdict_words(event: VerdictGiven) -> str:
         case VerdictStatus.PASSED:
             said = about_command(event.findings)
             return f"{name} passed{traits(event)}" + (f"; note: {safe(said)}" if said else "")
+        case VerdictStatus.FAILED if event.by and event.findings:
+            return safe(rejected_by(event.by, event.findings[0].message))
         case VerdictStatus.FAILED:
             return f"{name} failed{traits(event)}: {_findings(event)}"
         case VerdictStatus.ERRORED:

@@ -121,7 +121,7 @@ class LiveScreen:
             self._clear()
             self._size = size
         if asking is not None and self._asked:
-            asking.is_drawn = True
+            asking.drawn = asking.mark(view)
         wait = asking.current(view) if asking is not None else None
         frame = Frame(
             width,

@@ -23,6 +23,7 @@ from interlock.readmodel.reasons import WITH_HEADLINE, Reason, alike, headline
 from interlock.readmodel.run import RunPhase, RunView, StageView
 from interlock.service.formats import count, spent
 from interlock.text.cleaning import without_place
+from interlock.text.names import person, rejected_by
 
 if TYPE_CHECKING:
     from interlock.gates.locks import WaitingWork
@@ -151,8 +152,9 @@ def _reason(view: RunView, reason: Reason, room: int) -> str:
     about = _about(view, reason)
     how = f"{about} {_how(view, reason, gate)}" if about else _how(view, reason, gate)
     said = " ".join(part for part in (named, message.strip()) if part)
+    said = said.removeprefix("rejected ") if reason.by else said
     if room:
-        how, same = how.replace(" rejected by ", " "), same.replace("(same ", "(")
+        how, same = how if reason.by else how.replace(" rejected by ", " "), same.replace("(same ", "(")
     most = min(200, max(_NARROWEST, room - len(f"{how}: {more}{same}"))) if room else 200
     return f"{how}: {in_a_line(said or 'no reason given', most)}{more}{same}"
 
@@ -179,6 +181,8 @@ def _how(view: RunView, reason: Reason, gate: str) -> str:
     phase = attempts.get(reason.attempt)
     if not gate:
         return str(phase or "ended")
+    if reason.by:
+        return f"rejected by {person(reason.by)}"
     if reason.status is VerdictStatus.ERRORED:
         return f"gate {gate} errored"
     return f"rejected by {gate}" if phase is AttemptPhase.REJECTED else f"gate {gate} failed"
@@ -259,6 +263,8 @@ def _group(group: Sequence[AttemptView]) -> str:
     verdict = failed[0]
     gate = gate_name(verdict.gate, newest.id.stage)
     finding = headline(verdict.findings[0]) if verdict.findings else None
+    if verdict.by and finding:
+        return f"{which} {in_a_line(rejected_by(verdict.by, finding.message), 240)}{same}"
     where = f"{finding.file}:{finding.line} " if finding and finding.file and finding.line else ""
     message = without_place(finding.message, finding.file, finding.line).strip() if finding else "no reason given"
     said = in_a_line(message, 200)

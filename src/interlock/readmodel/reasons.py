@@ -48,6 +48,7 @@ class Reason:
     line: int = 0
     findings: int = 0
     times: int = 1
+    by: str = ""  # the person who rejected
 
 
 def reasons(state: RunState, past: Past) -> Iterator[Reason]:
@@ -168,6 +169,7 @@ def _of_verdict(stage: str, attempt: str, verdict: VerdictGiven, times: int) -> 
         first.line,
         len(wrong),
         times,
+        verdict.by,
     )
 
 

@@ -14,6 +14,7 @@ from interlock.core.events import (
     AttemptErrored,
     InputPrepared,
     PauseReason,
+    VerdictStatus,
 )
 from interlock.core.ids import AttemptId
 from interlock.core.judging import find_gate
@@ -24,6 +25,7 @@ from interlock.core.state import Phase, RunState, Spending, StageState
 from interlock.readmodel.costs import Costs, costs
 from interlock.readmodel.history import AttemptPhase, AttemptView, History, Past, Reply, Span, VerdictView
 from interlock.readmodel.reasons import Reason, reasons
+from interlock.text.names import rejected_by
 
 NOT_BEGUN = "not begun"
 _PROTECTED = ("protected", "judged_table")
@@ -270,11 +272,22 @@ def _waits(pipeline: Pipeline, state: RunState) -> Iterable[WaitView]:
             subject = str(stage.attempt.attempt) if stage.attempt else ""
             reason = stage.pause.reason
             answers = _answers_to_pause(run, name, stage)
-            yield WaitView(name, subject, "", reason, stage.pause.detail, answers, _hint(stage))
+            yield WaitView(name, subject, "", reason, _why_paused(stage), answers, _hint(stage))
         for gate in sorted(stage.asked):
             subject = str(stage.attempt.attempt) if stage.attempt else ""
             commands = (f"interlock approve {run} {name}", f'interlock reject {run} {name} -m "what is wrong"')
             yield WaitView(name, subject, gate, "approval", find_gate(pipeline, gate)[1].question, commands)
+
+
+def _why_paused(stage: StageState) -> str:
+    """As it is recorded; after a person's rejection who that was, and the words."""
+    if stage.pause is None:
+        return ""
+    if stage.pause.reason in (PauseReason.NO_RULE, PauseReason.RULE) and stage.rejections:
+        for verdict in stage.rejections[-1].verdicts:
+            if verdict.by and verdict.status is VerdictStatus.FAILED and verdict.findings:
+                return rejected_by(verdict.by, verdict.findings[0].message)
+    return stage.pause.detail
 
 
 def _answers_to_run(run: str, state: RunState) -> Iterator[str]:
@@ -351,6 +364,6 @@ def _stage_view(stage: Stage, now: StageState, past: Past) -> StageView:
         input=now.input,
         commit=now.output[0] if now.output else "",
         skipped=past.skipped.get(stage.id, "") if now.phase is Phase.SKIPPED else "",
-        waits=now.pause.detail if now.phase is Phase.PAUSED and now.pause else "",
+        waits=_why_paused(now) if now.phase is Phase.PAUSED else "",
         input_verdicts=tuple(past.on_input.get(stage.id, ())),
     )

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from interlock.core.events import Finding
+from interlock.core.pipeline import ARTIFACTS
 from interlock.gates.forbidden import RULE
 from interlock.gates.reports import FILE_MAX, FINDINGS_MAX
 from interlock.ports import Change, UsageError, Workspaces
 from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import RunView
 from interlock.text.cleaning import plain
-from interlock.text.patches import Bounds, read_patch
+from interlock.text.patches import Bounds, read_patch, with_last
 
 _STARS = "***"
 _READ_BYTES_MAX = 5_000_000
@@ -42,7 +43,7 @@ class VisibleDiff:
 
 
 def visible_diff(workspaces: Workspaces, view: RunView, old: str, new: str, *, patch: bool = True) -> VisibleDiff:
-    """The difference between two commits or trees of the run."""
+    """The difference between two commits or trees of the run. Documents, which are not delivered, come last."""
     attempts = _with_secrets(view, (old, new))
     changes = workspaces.changes(old, new) if attempts or not patch else ()
     carried = _carried(workspaces, [one for one in attempts if one.record], old, new)
@@ -50,7 +51,14 @@ def visible_diff(workspaces: Workspaces, view: RunView, old: str, new: str, *, p
     hidden = [path for path, name in names.items() if name]
     visible = tuple(replace(change, path=names.get(change.path) or change.path) for change in changes)
     text = b"" if not patch or (hidden and len(hidden) == len(changes)) else workspaces.patch(old, new, hidden)
+    visible, text = documents_last(visible, text)
     return VisibleDiff(visible, text, tuple(names[path] for path in hidden), tuple(str(one.id) for one in attempts))
+
+
+def documents_last(changes: Sequence[Change], patch: bytes) -> tuple[tuple[Change, ...], bytes]:
+    """The changes, and the patch, with the code first."""
+    ordered = sorted(changes, key=lambda each: each.path.startswith(f"{ARTIFACTS}/"))
+    return tuple(ordered), with_last(patch, ARTIFACTS)
 
 
 def is_withheld(workspaces: Workspaces, view: RunView, commit: str, path: str) -> bool:

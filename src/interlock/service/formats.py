@@ -96,12 +96,15 @@ def moment(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
+_NOW_S = 5
+
+
 def ago(seconds: float) -> str:
-    """How long since, roughly: `now`, `5 min ago`, `3 h ago`, `2 d ago`."""
+    """How long since, roughly: `now`, `40 s ago`, `5 min ago`, `3 h ago`, `2 d ago`."""
     for size_s, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size_s:
             return f"{int(seconds // size_s)} {unit} ago"
-    return "now"
+    return f"{int(seconds)} s ago" if seconds >= _NOW_S else "now"
 
 
 def tokens(number: int) -> str:

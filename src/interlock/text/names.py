@@ -1,13 +1,16 @@
-"""Names of branches, as `git check-ref-format --branch` allows but not `@` or `HEAD`; names of held-out files. Pure."""
+"""Names of branches, as `git check-ref-format --branch` allows but not `@` or `HEAD`; of held-out files; of people."""
 
 from __future__ import annotations
 
 import re
 
+from interlock.text.cleaning import plain
+
 PART_BYTES_MAX = 250  # between slashes: a part becomes a file, and git locks it under a name that is five bytes longer
 _BAD = re.compile(r"^-|(^|/)\.|\.\.|[\x00-\x20\x7f~^:?*\[\\]|@\{|\.lock(/|$)|//|[/.]$|^/|^@$|^HEAD$|^$|[\ud800-\udfff]")
 
 
+_IDENTITY = re.compile(r"\S+ \((.+?)(?: <[^<>]*>)?\)( \(web\))?")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,47}")
 
 
@@ -28,6 +31,17 @@ def flaw(name: str, shown: str = "") -> str:
 def is_name(text: str) -> bool:
     """Without `_`, so that no two names have the same variable."""
     return _NAME.fullmatch(text) is not None
+
+
+def person(by: str) -> str:
+    """Whom git knows, without the address: `root (Ann <ann@example.org>) (web)` is `Ann (web)`."""
+    found = _IDENTITY.fullmatch(by)
+    return plain(f"{found[1]}{found[2] or ''}" if found else by, 120)
+
+
+def rejected_by(by: str, words: str) -> str:
+    """`rejected by Ann: too short`."""
+    return f"rejected by {person(by)}: {words.removeprefix('rejected ')}"
 
 
 def variable_of(name: str) -> str:

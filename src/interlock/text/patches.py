@@ -14,6 +14,8 @@ _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)", re.DOTA
 _ESCAPE = re.compile(rb'\\([0-7]{3}|[abtnvfr"\\])')
 _LETTERS = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 _FILE = b"diff --git "
+_START = re.compile(rb"^diff --git ", re.MULTILINE)
+_BINARY = b"GIT binary patch"
 _NO_NEWLINE = b"\\"
 _SIZE = re.compile(rb"literal (\d+)$")
 
@@ -79,6 +81,30 @@ def read_patch(patch: bytes, bounds: Bounds | None = None) -> tuple[FilePatch, .
         rows = sum(len(hunk.rows) for hunk in file.hunks)
         left = replace(left, lines=left.lines - rows, characters=left.characters - kept)
     return tuple(found[number] for number in range(len(sections)))
+
+
+def without_binary(patch: bytes) -> tuple[bytes, tuple[FilePatch, ...]]:
+    """A patch without the contents of binary files, and which of them are there after it."""
+    parts: list[bytes] = []
+    found: list[FilePatch] = []
+    for lines in _sections(patch) if _BINARY in patch else ():
+        at = next((number for number, line in enumerate(lines) if line == _BINARY), len(lines))
+        parts += lines[:at]
+        if at < len(lines):
+            file = _header(lines[: at + 2])
+            size = f", {file.size:,} bytes" if file.size >= 0 and file.status != "deleted" else ""
+            parts.append(f"binary file{size}: not shown".encode())
+            found += [file] * (file.status != "deleted")
+    return b"".join(line + b"\n" for line in parts) or patch, tuple(found)
+
+
+def with_last(patch: bytes, folder: str) -> bytes:
+    """The patch with the files below `folder` behind all others."""
+    starts = [found.start() for found in _START.finditer(patch)]
+    sections = [patch[start:end] for start, end in zip(starts, [*starts, len(patch)][1:], strict=True)]
+    below = tuple(_FILE + quote + b"a/" + folder.encode() + b"/" for quote in (b"", b'"'))
+    ordered = sorted(sections, key=lambda section: section.startswith(below))
+    return b"".join(ordered) if ordered else patch
 
 
 def _sections(patch: bytes) -> Iterator[list[bytes]]:

@@ -17,7 +17,8 @@ from interlock.readmodel.run import OVER, RunView, WaitView
 from interlock.service import AnswerRequest, Service
 from interlock.service.answers import NOT_SEEN, resume_answers
 from interlock.text.cleaning import plain
-from interlock.web.outcomes import answered_by, did, earlier, person
+from interlock.text.names import person
+from interlock.web.outcomes import answered_by, did, earlier
 
 TAKES = {"approve": "subject", "accept": "accept"}  # answers that take a change, and the field that names its attempt
 _COMMENT_MAX = 10_000

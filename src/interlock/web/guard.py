@@ -92,7 +92,7 @@ class Guard:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
         if scope["method"] in _SAFE:
             return None
-        foreign = origin is not None and origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}")
+        foreign = origin is not None and origin.lower() not in _origins(host.lower())
         by_program = origin is None and "authorization" in headers
         if foreign or site not in ("same-origin", "none") or (origin is None and not by_program):
             return PlainTextResponse("a request of another site: refused\n", 403)
@@ -114,6 +114,13 @@ class Guard:
             self.cookie_name, self.keys.cookie, httponly=True, samesite="strict", path="/", max_age=30 * 86_400
         )
         return response
+
+
+def _origins(host: str) -> tuple[str, ...]:
+    """What a browser may send as Origin; it leaves the usual port out."""
+    return f"http://{host}", f"https://{host}", f"http://{host.removesuffix(':80')}", (
+        f"https://{host.removesuffix(':443')}"
+    )  # fmt: skip
 
 
 def _same(given: str, wanted: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from interlock.readmodel.history import AttemptPhase, AttemptView, Reply, taken_
 from interlock.readmodel.run import OVER, RunPhase, RunView
 from interlock.service.formats import duration
 from interlock.text.cleaning import plain
+from interlock.text.names import person
 
 _DONE = {
     Action.APPROVE: "approved",
@@ -23,7 +23,6 @@ _DONE = {
     Action.CONTINUE: "resumed the run",
     Action.RAISE: "raised a limit",
 }
-_IDENTITY = re.compile(r"\S+ \((.+?)(?: <[^<>]*>)?\)( \(web\))?")
 _GOES_ON = "recorded: the run continues"
 
 
@@ -76,12 +75,6 @@ def earlier(seconds: float) -> str:
     if seconds < 1:
         return "just before"
     return f"{round(seconds)} s before" if seconds < 60 else f"{duration(seconds)} before"
-
-
-def person(by: str) -> str:
-    """Whom git knows, without the address: `root (Ann <ann@example.org>) (web)` is `Ann (web)`."""
-    found = _IDENTITY.fullmatch(by)
-    return plain(f"{found[1]}{found[2] or ''}" if found else by, 120)
 
 
 def _has_object(action: Action) -> bool:

@@ -100,7 +100,8 @@ def application(
 
 
 def _port(hosts: frozenset[str]) -> str:
-    return min(hosts).rpartition(":")[2]
+    """That of this server; a proxy in front may have another."""
+    return min(hosts, key=lambda host: (not host.startswith("127.0.0.1:"), host)).rpartition(":")[2]
 
 
 def _error_response(request: Request, error: Exception) -> Response:

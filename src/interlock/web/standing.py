@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from shlex import quote
 
 from interlock.core.limits import LimitUsage
 from interlock.readmodel.history import AttemptPhase, AttemptView
@@ -29,6 +30,7 @@ _STATES = {
     RunPhase.DAMAGED: ("Damaged", "alert", "bad"),
 }
 _MESSAGE_MAX = 4000  # characters
+_TASK_MAX = 200  # characters of a task in a command
 _LINE_MAX = 80  # characters of a message that is seen whole
 _SHORT = 10  # characters of a commit's name
 _HALTED = (RunPhase.STOPPED, RunPhase.CANCELLED)
@@ -108,7 +110,7 @@ def whys(view: RunView) -> Iterator[Why]:
         attempts = view.stage(reason.stage).attempts if reason.stage else ()
         attempt = next((one for one in attempts if str(one.id) == reason.attempt), None)
         said = without_place(plain(reason.message, 2000), reason.file, reason.line)
-        message = _in_a_line(said)
+        message = _in_a_line(said).removeprefix("rejected " if reason.by else "")
         whole = plain(_whole_message(view, reason, attempt), _MESSAGE_MAX)
         rest = whole if len(whole.strip().splitlines()) > 1 else said if len(said) > _LINE_MAX else ""
         yield Why(reason, reason.gate.rpartition("/")[2], message, _repeated(reason, attempts), attempt, rest)
@@ -198,13 +200,19 @@ def _commands(run: RunSummary) -> Iterator[str]:
             yield f"interlock watch {run.id}"
         case RunPhase.STOPPED | RunPhase.CANCELLED:
             yield f"interlock show {run.id}"
-            yield f"interlock run -p {plain(run.pipeline, 100)}"
+            yield f"interlock run -p {plain(run.pipeline, 100)} -t {_quoted(run.task)}"
         case RunPhase.UNREADABLE | RunPhase.DAMAGED:
             yield "interlock doctor"
             if run.way_out:
                 yield run.way_out
         case _:
             yield f"interlock show {run.id}"
+
+
+def _quoted(task: str) -> str:
+    """For a shell; a long task has room elsewhere on the page."""
+    is_short = len(task) <= _TASK_MAX and plain(task, _TASK_MAX) == task and len(task.splitlines()) == 1
+    return quote(task) if is_short else '"..."'
 
 
 def _repeated(reason: Reason, attempts: tuple[AttemptView, ...]) -> str:

@@ -113,6 +113,17 @@ def test_an_approval_is_answered_in_place(terminal: Terminal, world: World, tmp_
     assert world.show()["phase"] == "accepted"
 
 
+def test_a_question_that_somebody_else_answers_goes_by_itself(terminal: Terminal, world: World, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    terminal.until("[a]pprove")
+    terminal.keys("a")
+    terminal.until("Approve ship/1.1? [y/N]")
+    world.ask("approve")
+    code, said = terminal.ended()
+    assert code == 0, said
+    assert "it was answered elsewhere" in said
+
+
 def test_a_rejection_in_place_says_why(terminal: Terminal, world: World, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     terminal.until("[a]pprove")

@@ -270,8 +270,11 @@ def test_a_stale_question_is_refused_and_the_comment_is_kept(states: States) -> 
         assert sent(client, states, run, {**form, "action": "approve", "mark": "", "trouble": "x"}).status_code == 409
         said = sent(client, states, run, {**form, "action": "reject", "comment": "the title is wrong"})
         page = told(client, said.headers["location"], "Somebody (web)</b> rejected ship")
-        told(client, said.headers["location"], "is paused")
+        paused = told(client, said.headers["location"], "is paused")
         assert "the title is wrong" in page
+        assert "rejected by Somebody (web)" in paused
+        assert "failed (soft)" not in paused
+        assert "rejected by Somebody (web): the title is wrong" in client.get("/").text
         assert client.get(f"/runs/{run}/answers").headers["location"] == f"/runs/{run}#answers"
         late = sent(client, states, run, {**form, "action": "approve", "comment": "now I like it"})
         assert late.status_code == 409

@@ -8,8 +8,11 @@ from typing import Any
 
 import click
 import pytest
+from tests.unit.cli.views import ASKED, run_of
 
-from interlock.cli.answers import _print_reply
+from interlock.cli import drive
+from interlock.cli.answers import _ask, _print_reply
+from interlock.cli.asking import Asking
 from interlock.cli.overview import Around, status_page
 from interlock.cli.screens import DisplayOptions
 from interlock.cli.words import waiting
@@ -69,3 +72,90 @@ def test_a_question_ends_once() -> None:
     assert waiting(asked)[0].endswith("gate merge: Merge this? One of:")
     assert waiting(replace(asked, detail=""))[0].endswith("gate merge. One of:")
     assert waiting(WaitView("", "", "", "delivery", "it is there.", ()))[0].endswith("it is there. One of:")
+
+
+# --- a question that somebody else answers ----------------------------------------------------------
+
+LATER = replace(ASKED, stage="later", subject="later/1.1", gate="later/merge", detail="And this?")
+
+
+class TypedKeys:
+    """One after the other, each typed before the question that follows is drawn is lost by `forget`."""
+
+    is_open = True
+
+    def __init__(self, typed: str, ahead: str = "") -> None:
+        self.keys, self.ahead, self.forgotten = list(typed), list(ahead), 0
+
+    def typed(self, seconds: float) -> str:
+        if self.ahead and len(self.keys) == 0:
+            return self.ahead.pop(0)
+        return self.keys.pop(0) if self.keys else ""
+
+    def forget(self) -> None:
+        self.ahead.clear()
+        self.forgotten += 1
+
+
+def asked_of(views: list[RunView], keys: TypedKeys) -> tuple[bool, Asking]:
+    """The views are what the run is at each look, the last one for ever."""
+
+    def look(run: str) -> RunView:
+        return views.pop(0) if len(views) > 1 else views[0]
+
+    service = SimpleNamespace(locate_run=look, describe_run=look, answer=lambda *_: SimpleNamespace(id="1"))
+    app: Any = SimpleNamespace(service=service, person=lambda: "Ann")
+    asking = Asking(app, RUN, stats={"ship/1.1": (), "later/1.1": ()})
+    made: Any = keys
+    return _ask(app, asking, made), asking
+
+
+def test_a_question_goes_when_somebody_else_answers_it(capsys: pytest.CaptureFixture[str]) -> None:
+    waits, over = run_of(waits=(ASKED,)), run_of(phase=RunPhase.ACCEPTED)
+    answered, _ = asked_of([waits, waits, over], TypedKeys("a"))
+    assert answered
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "ship/1.1 waits for an approval no more: it was answered elsewhere"
+    )
+
+
+def test_the_next_question_is_asked_and_is_not_answered_by_what_was_typed_before(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first, second = run_of(waits=(ASKED,)), run_of(waits=(LATER,))
+    keys = TypedKeys("", ahead="")
+    shown = [first, first, second, second, run_of()]
+    assert asked_of(shown, keys)[0]
+    assert "later/1.1 asks: And this?" in capsys.readouterr().err
+    assert keys.forgotten == 2
+
+    class Ahead(TypedKeys):
+        def typed(self, seconds: float) -> str:
+            key = super().typed(seconds)
+            if key == "l":
+                self.ahead = list("ay")
+            return key
+
+    both = run_of(waits=(ASKED, LATER))
+    ahead = Ahead("l")
+    answered, asking = asked_of([both, both, both, run_of(waits=(LATER,)), run_of()], ahead)
+    assert answered
+    assert not asking.sent
+
+
+@pytest.mark.parametrize(
+    ("owner", "unread", "how"), [("", True, "drive"), ("p 7", True, "watch"), ("", False, "watch")]
+)
+def test_the_exit_code_is_that_of_the_run_whoever_answered(
+    owner: str, unread: bool, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = SimpleNamespace(
+        locate_run=lambda run: SimpleNamespace(seq=7), owner_of=lambda run: owner, has_answer=lambda run: unread
+    )
+    app: Any = SimpleNamespace(service=service, pull_requests=SimpleNamespace(open=lambda run: None))
+    codes = {"drive": 0, "watch": 1}
+    monkeypatch.setattr("interlock.cli.answers.ask_approval", lambda *_: True)
+    monkeypatch.setattr(drive, "conclude", lambda *_: 3)
+    monkeypatch.setattr(drive, "drive", lambda *_, after: codes["drive"])
+    monkeypatch.setattr(drive, "watch_run", lambda *_, after: codes["watch"])
+    assert drive.finish(app, RUN, DisplayOptions()) == codes[how]

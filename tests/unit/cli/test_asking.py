@@ -15,6 +15,11 @@ from interlock.ports import UsageError
 from interlock.service import diffs
 from interlock.service.diffs import VisibleDiff
 
+LOGO = (
+    b"diff --git a/logo.png b/logo.png\nnew file mode 100644\nindex 0000000..a1\nGIT binary patch\nliteral 1234\n"
+    b"zcmV;H0cQTX\n\nliteral 0\nHcmV?d00001\n\n"
+)
+
 
 @pytest.mark.parametrize(
     ("typed", "comment"),
@@ -50,6 +55,7 @@ def test_escape_goes_back_and_control_characters_are_no_comment(
     [
         (b"+x\n", (), ""),
         (b"+x\n", ("a",), "not the whole change was shown: 1 file withheld; `interlock diff --raw --unmasked"),
+        (LOGO, (), "not the whole change was shown: 1 binary file not shown (logo.png, 1,234 bytes); `interlock diff"),
         (b"+x\n" * 10 + b"\x1b" * 10, (), "not the whole change was shown: 20 of 80 characters left out"),
     ],
 )
@@ -57,6 +63,7 @@ def test_who_could_not_see_the_whole_change_is_told_and_says_so(
     patch: bytes, left_out: tuple[str, ...], unseen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
+    shown: list[str] = []
 
     def answer(_: object, request: Any) -> object:
         sent.append(request.comment)
@@ -65,12 +72,13 @@ def test_who_could_not_see_the_whole_change_is_told_and_says_so(
     view = run_of(waits=(ASKED,))
     service = SimpleNamespace(describe_run=lambda run: view, answer=answer, commit_of=lambda view, name: "c")
     app: Any = SimpleNamespace(service=service, person=lambda: "Ann", workspaces=None)
-    monkeypatch.setattr(asking, "_DIFF_MAX", 60)
+    monkeypatch.setattr(asking, "_DIFF_MAX", 60 if patch != LOGO else 6_000)
     monkeypatch.setattr(diffs, "visible_diff", lambda *_, **__: VisibleDiff((), patch, left_out))
-    monkeypatch.setattr(asking, "show_in_pager", lambda lines: "".join(lines))
+    monkeypatch.setattr(asking, "show_in_pager", lambda lines: shown.extend(lines))
     reader: Any = SimpleNamespace(released=nullcontext)
     asked = asking.Asking(app, RUN)
     asked.press("d", view, reader)
+    assert "cmV" not in "".join(shown)
     assert asked.said.startswith(unseen)
     assert bool(asked.said) is bool(unseen)
     assert asked.press("a", view, reader) is not bool(unseen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from interlock.cli.colours import coloured_diff, stat_line, wants_colours
+from interlock.cli.colours import coloured_diff, stat_line, stat_total, wants_colours
 from interlock.ports import Change
 
 PATCH = """\
@@ -40,3 +40,17 @@ def test_who_wants_colours(choice: str, wanted: bool, monkeypatch: pytest.Monkey
 def test_the_sizes_of_a_change_have_the_colours_of_git() -> None:
     line = stat_line(Change("a.py", "M", "100644", "100644", 1, 2), "a.py")
     assert line == "M a.py \x1b[32m+1\x1b[0m \x1b[31m-2\x1b[0m"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ([], ""),
+        ([(1, 0)], "1 file changed, 1 insertion(+)\n"),
+        ([(3, 1), (0, 1)], "2 files changed, 3 insertions(+), 2 deletions(-)\n"),
+        ([(0, 1)], "1 file changed, 1 deletion(-)\n"),
+        ([(None, None)], "1 file changed, 0 insertions(+), 0 deletions(-)\n"),
+    ],
+)
+def test_the_total_is_that_of_git(sizes: list[tuple[int | None, int | None]], said: str) -> None:
+    assert "".join(stat_total([Change("a", "M", "100644", "100644", *size) for size in sizes])) == said

@@ -6,17 +6,31 @@ from dataclasses import replace
 
 import click
 from tests.unit.cli.views import ASKED, RUN, attempt_of, run_of, stage_of
+from tests.unit.core.histories import ASKED as ASKING
+from tests.unit.core.histories import FAILED, ONE, PIPELINE, SECOND
+from tests.unit.readmodel.test_history import seen
 
+from interlock.cli.lines import verdict_words
 from interlock.cli.overview import Around, run_page, status_page
 from interlock.cli.pages import full_page
 from interlock.cli.words import closing, folded, wrapped
-from interlock.core.events import Action, AnswerTaken, Finding, VerdictGiven, VerdictStatus
+from interlock.core.events import (
+    Action,
+    AnswerTaken,
+    CandidateRejected,
+    Finding,
+    Paused,
+    PauseReason,
+    VerdictGiven,
+    VerdictStatus,
+)
 from interlock.core.ids import AttemptId
 from interlock.core.state import Phase
 from interlock.ports import Change
 from interlock.readmodel.history import AttemptPhase, Reply, VerdictView
 from interlock.readmodel.reasons import Reason
-from interlock.readmodel.run import RunPhase, RunView, WaitView
+from interlock.readmodel.run import RunPhase, RunView, WaitView, describe
+from interlock.web.standing import whys
 
 FINDING = Finding("x", "tests/test_a.py:3: 1 is not 2", file="tests/test_a.py", line=3)
 TRIED = [attempt_of("code", number, AttemptPhase.REJECTED, FINDING) for number in (1, 2, 3)]
@@ -183,3 +197,22 @@ def test_closing_words_wrap_at_words_and_commands_do_not() -> None:
     assert " ".join(lines) == " ".join(closing(view))
     assert [line for line in lines if len(line) > 80] == [f"  {wait.commands[0]}"]
     assert list(wrapped(closing(view), 0)) == closing(view)
+
+
+def test_a_rejection_by_a_person_is_told_as_that() -> None:
+    """In `status`, in `show`, in the lines of a run and of the live view, and where the run waits."""
+    by = "root (Ann <ann@example.org>) (web)"
+    no = VerdictGiven(ONE, "code/look", 1, FAILED, (Finding("human", "too short"),), by=by, hard=False)
+    ended = (no, CandidateRejected(ONE, "t1", "told", "print", gates=("code/look",)))
+    waits = describe(PIPELINE, seen(*ASKING, *ended, Paused("code", PauseReason.NO_RULE, "no rule")), "")
+    assert [wait.detail for wait in waits.waits] == ["rejected by Ann (web): too short"]
+    assert "\n".join(said(waits)).count("rejected by Ann (web): too short") == 1
+    other = describe(PIPELINE, seen(*ASKING, *ended, Paused("code", PauseReason.NO_PROGRESS, "no progress")), "")
+    assert any("code/1.1 rejected by Ann (web): too short" in line for line in said(other))
+    again = describe(PIPELINE, seen(*ASKING, *ended, *SECOND[-2:]), "")
+    assert any("1.1 rejected by Ann (web): too short" in line for line in said(again))
+    assert verdict_words(no) == "rejected by Ann (web): too short"
+    (why,) = whys(other)
+    assert (why.reason.by, why.message) == (by, "too short")
+    silent = replace(no, findings=(Finding("human", "rejected without a comment"),))
+    assert verdict_words(silent) == "rejected by Ann (web): without a comment"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from interlock.core.events import Finding, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.gates.reports import FINDINGS_MAX
+from interlock.ports import Change
 from interlock.readmodel.history import AttemptPhase, AttemptView, VerdictView
-from interlock.service.diffs import _masked_name, _matches
+from interlock.service.diffs import VisibleDiff, _masked_name, _matches, visible_diff
 
 
 @pytest.mark.parametrize(
@@ -37,6 +41,16 @@ def test_where_findings_were_too_many_to_be_kept_nothing_is_shown() -> None:
 def test_a_name_that_a_former_version_kept_with_hidden_characters_is_the_same() -> None:
     assert _masked_name("a\xad.py", [_rejected(1, "a\xad.py")]) == "a\xad.py"
     assert _masked_name("a\xad.py", [_rejected(1, "a.py")]) == "a.py"
+
+
+def test_documents_come_after_the_code() -> None:
+    paths = (".interlock/artifacts/plan/plan.md", "src/a.py")
+    patches = [f"diff --git a/{path} b/{path}\n".encode() for path in paths]
+    made = tuple(Change(path, "A", "", "100644", 1, 0) for path in paths)
+    workspaces: Any = SimpleNamespace(changes=lambda *_: made, patch=lambda *_: b"".join(patches))
+    view: Any = SimpleNamespace(stages=())
+    assert visible_diff(workspaces, view, "a", "b").patch == patches[1] + patches[0]
+    assert visible_diff(workspaces, view, "a", "b", patch=False) == VisibleDiff((made[1], made[0]))
 
 
 def _rejected(findings: int, name: str = "") -> AttemptView:

@@ -7,7 +7,7 @@ import difflib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.text.patches import Bounds, FilePatch, read_patch
+from interlock.text.patches import Bounds, FilePatch, read_patch, with_last
 
 _LINES = st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8"), max_size=6) | st.sampled_from(
     ["", "a", "b", "-- a", "++ b", "@@ -1 +1 @@", "diff --git a/x b/x", "\\ No newline at end of file", "\r", "\x0c"]
@@ -110,3 +110,17 @@ def test_what_is_too_much_is_counted() -> None:
     assert ([row.text for row in cut.hunks[0].rows], cut.dropped) == (["1"], 2)  # no gap inside
     (none,) = read_patch(many, Bounds(lines=0))
     assert (none.hunks, none.dropped) == ((), 10)
+
+
+def test_a_folder_comes_last_and_nothing_is_lost() -> None:
+    text = "@@ -0,0 +1 @@\n+diff --git a/notes/x b/notes/x\n"
+    plan, odd, code = (
+        f"diff --git {names}\n{text}".encode()
+        for names in (
+            "a/notes/plan.md b/notes/plan.md",
+            '"a/notes/\\303.md" "b/notes/\\303.md"',
+            "a/src/a.py b/src/a.py",
+        )
+    )
+    assert with_last(plan + odd + code, "notes") == code + plan + odd
+    assert with_last(b"", "notes") == b""

@@ -57,6 +57,9 @@ def test_what_to_do_next() -> None:
     accepted = replace(view(*DELIVERED), phase=RunPhase.ACCEPTED)
     assert standing(accepted).commands == ("git diff c0 b", "git merge b")
     assert standing(view(*WORKING)).commands == ("interlock resume r",)
+    cancelled = replace(view(*WORKING), phase=RunPhase.CANCELLED, task="it's two")
+    assert standing(cancelled).commands[-1] == """interlock run -p p -t 'it'"'"'s two'"""
+    assert standing(replace(cancelled, task="one\ntwo")).commands[-1] == 'interlock run -p p -t "..."'
     damaged = unreadable("r", "event 5 is not as it was recorded", damaged=True)
     assert standing(damaged).commands == ("interlock doctor", "interlock doctor --set-aside r")
 

@@ -37,23 +37,23 @@ _BYTES_MAX = 50_000_000
 def diff(words: tuple[str, ...], stat: bool, raw: bool, color: Color, unmasked: bool, json: bool) -> int:
     """Show the difference from A to B. Each is `base`, a stage (its accepted candidate) or an attempt such as code/1.2.
     With A alone: the difference from its input. Without A: from the base to the newest candidate."""
-    from interlock.service.diffs import VisibleDiff, visible_diff
+    from interlock.service.diffs import VisibleDiff, documents_last, visible_diff
     from interlock.service.formats import document
 
     with application(looks=True) as app:
         view, names = _run_and_names(app.service, words)
         old, new = _commits(app.service, view, names)
         if unmasked:
-            found = VisibleDiff(app.workspaces.changes(old, new), app.workspaces.patch(old, new))
+            found = VisibleDiff(*documents_last(app.workspaces.changes(old, new), app.workspaces.patch(old, new)))
         else:
             found = visible_diff(app.workspaces, view, old, new, patch=not json and not stat)
         if json:
             say(document(run=view.id, old=old, new=new, changes=found.changes))
         elif stat:
-            from interlock.cli.colours import stat_line, wants_colours
+            from interlock.cli.colours import stat_line, stat_total, wants_colours
 
             lines = (f"{stat_line(change, _name(change.path))}\n" for change in found.changes)
-            say_coloured(lines, coloured=wants_colours(color))
+            say_coloured((*lines, *stat_total(found.changes)), coloured=wants_colours(color))
         elif raw and found.left_out:
             raise UsageError(f"{'; '.join(found.notes)}: --unmasked shows it")
         else:

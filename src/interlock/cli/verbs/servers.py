@@ -4,6 +4,7 @@ MCP server on standard input and output, for an agent's program to start."""
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 from pathlib import Path
@@ -16,7 +17,7 @@ from interlock.cli.terminal import note, say
 from interlock.ports import InfrastructureError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.types import ASGIApp
 
@@ -41,7 +42,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
     "remote",
     metavar="NAME",
     multiple=True,
-    help="Accept requests for this host name from other machines.",
+    help="Accept requests for this host name from other machines; NAME:443 behind a TLS proxy.",
 )
 @click.option("--new-token", is_flag=True, help="Make a new token. Open pages must be opened again.")
 @click.option("--mcp", "with_mcp", is_flag=True, help="Also serve agents over MCP, under /mcp with the same token.")
@@ -62,10 +63,10 @@ def serve(host: str, port: int, remote: tuple[str, ...], new_token: bool, with_m
     with application() as app, _listening(host, port) as listening:
         port = listening.getsockname()[1]
         keys = Keys(_token(app, new_token))
-        names = frozenset(f"{name}:{port}".lower() for name in ("127.0.0.1", "localhost", "[::1]", *remote))
+        names = _hosts(remote, port)
         mounts = _mcp(app, names, allow_answers) if with_mcp else {}
         shown = f"[{host}]" if ":" in host else host
-        address = f"http://{remote[0] if host not in _LOOPBACK else shown}:{port}/"
+        address = f"http://{_without_port(remote[0]) if host not in _LOOPBACK else shown}:{port}/"
         say(f"{address}?token={keys.token}")
         if with_mcp:
             say(f"{address}mcp for agents, with the header `Authorization: Bearer {keys.token}`")
@@ -79,6 +80,23 @@ def serve(host: str, port: int, remote: tuple[str, ...], new_token: bool, with_m
         )  # fmt: skip
         uvicorn.Server(config).run([listening])
     return 0
+
+
+def _hosts(remote: Sequence[str], port: int) -> frozenset[str]:
+    """The values of Host that are allowed. `NAME:443` is that of a proxy in front; a browser sends the ports 80 and 443
+    of a proxy as no port."""
+    direct = (f"{_without_port(name)}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", *remote))
+    proxied = [name for name in remote if _has_port(name)]
+    plain = (_without_port(name) for name in proxied if name.endswith((":443", ":80")))
+    return frozenset(name.lower() for name in (*direct, *proxied, *plain))
+
+
+def _has_port(name: str) -> bool:
+    return re.fullmatch(r"(\[[^\]]*\]|[^:]*):\d+", name) is not None
+
+
+def _without_port(name: str) -> str:
+    return name.rpartition(":")[0] if _has_port(name) else name
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -116,7 +134,8 @@ def _mcp(app: Application, names: frozenset[str], allow_answers: bool) -> Mappin
 
     server = mcp_server(app.repository, os.environ, allow_answers=allow_answers)
     safety = TransportSecuritySettings(
-        allowed_hosts=sorted(names), allowed_origins=[f"http://{name}" for name in sorted(names)]
+        allowed_hosts=sorted(names),
+        allowed_origins=[f"{scheme}://{name}" for name in sorted(names) for scheme in ("http", "https")],
     )
     made = server.streamable_http_app(streamable_http_path="/", transport_security=safety)
     return {"/mcp": (made, server.session_manager.run)}

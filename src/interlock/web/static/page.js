@@ -195,11 +195,12 @@ addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = words; }, 1500);
 });
 
-const STEPS = [[86_400, "d"], [3600, "h"], [60, "min"]];
+const STEPS = [[86_400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 function ago(at) {
   const passed = Date.now() / 1000 - at;
-  const [size, unit] = STEPS.find(([size]) => passed >= size) ?? [];
-  return unit ? `${Math.floor(passed / size)} ${unit} ago` : "now";
+  if (passed < 5) return "now";
+  const [size, unit] = STEPS.find(([size]) => passed >= size);
+  return `${Math.floor(passed / size)} ${unit} ago`;
 }
 function tick() { for (const time of document.querySelectorAll("time[data-at]")) time.textContent = ago(Number(time.dataset.at)); }
-setInterval(tick, 30_000);
+setInterval(tick, 5_000);
