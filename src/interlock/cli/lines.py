@@ -329,7 +329,7 @@ def _of_run(event: _OfRun, at: float) -> str:
         case Delivered():
             return f"delivered: branch {safe(event.branch)} at {short(event.commit)}"
         case RunFinished():
-            return ended(event.status, event.why)
+            return "cancelled" if event.status == "cancelled" else ended(event.status, event.why)
         case _:
             assert_never(event)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from interlock.agents.failures import Access, Cause, advice, failure_message
-from interlock.cli.lines import Story
+from interlock.cli.lines import Story, _of_run
 from interlock.cli.words import clock
 from interlock.core.events import (
     AttemptErrored,
@@ -40,7 +40,7 @@ from interlock.readmodel.reasons import reasons
             AttemptLost(AttemptId("code", 1, 1), "the Interlock process that ran it has ended"),
             "lost: the Interlock process that ran it has ended; this does not count as an attempt",
         ),
-        (RunFinished(RunStatus.CANCELLED, "cancelled by me: enough"), "cancelled by me: enough"),
+        (RunFinished(RunStatus.CANCELLED, "cancelled by me: enough"), "cancelled"),
         (RunFinished(RunStatus.STOPPED, "the base is red"), "stopped: the base is red"),
         (RunFinished(RunStatus.ACCEPTED, ""), "accepted"),
     ],
@@ -121,3 +121,9 @@ def _told(story: Story, event: Event) -> str:
     line = story.line(Recorded(1, 0.0, event))
     assert line is not None
     return line.text
+
+
+def test_a_cancel_is_told_once_with_who_and_why() -> None:
+    """Its answer comes before, and the conclusion after it."""
+    assert _of_run(RunFinished(RunStatus.CANCELLED, "cancelled by Ann: no"), 0.0).endswith("cancelled")
+    assert _of_run(RunFinished(RunStatus.STOPPED, "broken"), 0.0).endswith("stopped: broken")
