@@ -134,7 +134,7 @@ def test_a_run_is_started_from_the_page_and_its_log_is_followed(browser, site, h
     assert page.locator("#graph a.node[aria-current]").get_attribute("data-id") == "look"
     assert page.evaluate("document.querySelector('#stage-look').open")
     assert page.locator("#graph .loop.used").text_content() == "↩ 1 of 2"
-    assert page.locator(".lane").count() == 3
+    assert page.locator(".lane").count() == 4  # the base, and three stages
     page.locator("#zoom").fill("8")
     assert page.evaluate(
         "document.querySelector('.axis').clientWidth > 4 * document.querySelector('.lanes .wide').clientWidth"
