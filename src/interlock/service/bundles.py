@@ -55,7 +55,7 @@ def verify_bundle(content: bytes, keys: PublicKeys) -> Verification:
             verified[digest] = signed
     run = next((plain(signed.name.partition("/")[0], 100) for signed in verified.values()), "")
     last = handoffs[-1]
-    told = f"the last record delivers tree {last.tree}: `git rev-parse BRANCH^{{tree}}` says the tree of a branch"
+    told = f"the last record delivers tree {last.tree}: compare it with `git rev-parse BRANCH^{{tree}}`"
     return Verification(run, tuple(handoffs), Finding(notes=(told,) if last.tree and not last.problems else ()))
 
 

@@ -236,6 +236,6 @@ def _summary(found: Verification) -> str:
     bad = [one for one in found.handoffs if _said(one)]
     if found.verdict == "verified":
         return f"{what} is verified: {count(len(found.handoffs), 'handoff')}"
-    where = f": {len(bad)} of {count(len(found.handoffs), 'handoff')}" if bad else ""
-    words = "is not verified" if found.verdict == "wrong" else "cannot be verified"
+    words, why = ("is not verified", "wrong") if found.verdict == "wrong" else ("cannot be verified", "unchecked")
+    where = f": {why}: {len(bad)} of {count(len(found.handoffs), 'handoff')}" if bad else ""
     return f"{what} {words}{where}"
