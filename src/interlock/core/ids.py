@@ -49,6 +49,7 @@ def input_of(stage: str, epoch: int) -> AttemptId:
     return AttemptId(stage, epoch, 0)
 
 
+@lru_cache(maxsize=64)  # events about the same attempt follow each other
 def parse_attempt(text: str) -> AttemptId:
     """Read `stage[item]/epoch.number`. Raises ValueError where the text has another shape."""
     place, _, number = text.rpartition(".")
