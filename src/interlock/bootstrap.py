@@ -49,7 +49,8 @@ if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functio
     from interlock.gates.referee import GateContext, Referee
     from interlock.notify import Channel, Notices, Undelivered
     from interlock.service.pull_requests import PullRequests
-    from interlock.signing import KeyFolder
+    from interlock.service.verification import Sources
+    from interlock.signing import KeyFolder, PublicKeys
     from interlock.workspaces import GitWorkspaces
 
 Made = TypeVar("Made")
@@ -185,6 +186,22 @@ class Application:
         except (KeyError, OSError):  # no such user in this container
             user = f"uid {os.getuid()}"
         return f"{user} ({identity})" if (identity := self.workspaces.identity()) else user
+
+    def sources(self, keys: PublicKeys | None = None) -> Sources:
+        """What a run is verified by; with the keys of this machine if none are given."""
+        from interlock.service.verification import Sources, branch_of
+
+        return Sources(
+            keys=keys if keys is not None else self.keys.public(),
+            blobs=self.blobs,
+            store=self.workspaces.stored_records,
+            has=self.workspaces.has,
+            pipeline_of=self.service.pipeline_of,
+            records_of=self.service.history,
+            read=self.workspaces.read,
+            branch=partial(branch_of, self.repository, self.environ),
+            merge=self.workspaces.merge,
+        )
 
     def close(self) -> None:
         for workspaces in self._workspaces.made:

@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.contract.cli_world import World, new_world
 
 from interlock.bootstrap import build
-from interlock.cli.verbs.verify import sources_of
 from interlock.core.events import Event, HandoffAccepted, RunStarted
 from interlock.core.wire import decode_event, encode_event, kind_of
 from interlock.journal import chain
@@ -82,7 +81,7 @@ class Forger:
         """As `interlock verify`, in this process."""
         app = build(self.world.repository, self.world.environment())
         try:
-            return verify_run(sources_of(app), self.run)
+            return verify_run(app.sources(), self.run)
         finally:
             app.close()
 

@@ -14,11 +14,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from mcp import Client
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey
 from tests.contract.cli_world import World, new_world
 from tests.contract.golden_world import STORES, runs, state_of, unpacked
+from tests.contract.mcp.world import refused, talk, text_of
+from tests.contract.web.world import served
 from tests.nightly import rest_at_night
 
 from interlock.bootstrap import build
@@ -161,6 +164,34 @@ def test_a_file_of_an_unknown_key_is_not_verified(bundle: Path, made: World, tmp
     said = made.ask("verify", "--bundle", str(bundle), "--key", str(other)).ended(1, "signed by an unknown key")
     assert "3 of 3 handoffs" in said.text
     made.ask("verify", runs(made)["both"], "--key", str(other)).ended(1, "signed by an unknown key")
+
+
+# --- the page, the API, MCP --------------------------------------------------------------------------
+
+
+def test_the_page_the_api_and_mcp_say_what_verify_says(tmp_path: Path) -> None:
+    pipeline = 'version: 1\nname: one\nstages:\n  one: {run: "echo > a.txt"}\n'
+    world = new_world(tmp_path / "w", {"interlock.yaml": pipeline})
+    world.ask("run", "-t", "it", "--plain").ended(0)
+    run = str(world.show()["id"])
+    key = json.loads(world.ask("key", "--json").ended(0).out)["keys"][0]["id"]
+    with served(world) as site, site.client() as client:
+        page, api = f"/runs/{run}/verification", f"/api/v1/runs/{run}/verification"
+        assert f'href="{page}"' in client.get(f"/runs/{run}").text
+        assert f"Verified: {run}" in client.get(page).text
+        assert client.get(api).json() == json.loads(world.ask("verify", run, "--json").ended(0).out)
+        world.ask("key", "--revoke", key).ended(0)
+        said = json.loads(world.ask("verify", run, "--json").ended(1).out)
+        assert client.get(api).json() == said
+        assert f"Not verified: {run}" in client.get(page).text
+        assert "signed by a key that was revoked" in client.get(page).text
+        assert client.get("/runs/nope/verification").status_code == 404
+
+    async def asked(client: Client) -> None:
+        assert await text_of(client, "read", what="records", run=run) == world.ask("verify", run).ended(1).out
+        assert "no run nope" in await refused(client, "read", what="records", run="nope")
+
+    talk(world, asked)
 
 
 # --- bad input ------------------------------------------------------------------------------------

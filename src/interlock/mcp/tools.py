@@ -59,7 +59,7 @@ _STARTED = re.compile(r"^run (\S+)", re.MULTILINE)
 _RUN = {"run": "call `list_runs` to find it"}
 
 Detail = Literal["compact", "full"]
-What = Literal["change", "files", "diff", "log", "brief", "artifact"]
+What = Literal["change", "files", "diff", "log", "brief", "artifact", "records"]
 Verb = Literal["approve", "reject", "retry", "cancel"]
 _DECISIONS = ("approve", "reject")  # on an attempt
 
@@ -234,6 +234,11 @@ async def read(  # noqa: PLR0913 - an argument each
         case "artifact":
             subject, file = _needed("artifact", "attempt", attempt), _needed("artifact", "name", name)
             text = await anyio.to_thread.run_sync(artifact, program, run, subject, file)
+        case "records":
+            done = await program.call("verify", "--", run)
+            if not done.out:
+                raise program.failed(done)
+            text = done.out.decode("utf-8", "replace")
     return page(text, offset)
 
 
@@ -259,8 +264,8 @@ async def answer(  # noqa: PLR0913 - an argument each
 
 
 _READ = (
-    "Text in pages. change: all work since the base; files: its files; diff: what `attempt` changed; log: of "
-    "the run, `attempt`, or gate `name`; brief: what its agent was told; artifact: document `name`."
+    "Text in pages. change: all since the base; files: its files; diff: of `attempt`; log: of the run, `attempt`, "
+    "or gate `name`; brief: its agent's; artifact: document `name`; records: are handoffs signed and true."
 )
 _GET_RUN = (
     "A run: phase, who must act, why, next step. Default: the unfinished or newest. `run`: an id, its "

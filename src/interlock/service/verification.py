@@ -10,9 +10,11 @@ the history and compared with the one that was signed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from pathlib import Path
 
 from interlock.core.events import Delivered, HandoffAccepted, Recorded, RunFinished, RunStatus, StageSkipped
 from interlock.core.fold import apply
@@ -23,12 +25,17 @@ from interlock.execution.context import Context
 from interlock.execution.documents import artifact_path, pointed_at
 from interlock.execution.records import handoff_record
 from interlock.ports import Blobs, Damaged, InfrastructureError, Merged, RecordStore, Stamp
+from interlock.process import capture
+from interlock.service.formats import document
 from interlock.service.statements import Signed, Unsigned, differences, read_record
 from interlock.signing import PublicKeys
 
 _NO_MERGE = "the delivered commit is a merge without a record, and cannot be made again from verified handoffs"
 
 _ARTIFACT_MAX = 10_000_000  # bytes
+_OF_RUN = ("problems", "unchecked", "notes")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_CALL_S = 30.0
 
 
 class Verdict(StrEnum):
@@ -68,6 +75,16 @@ class Verification:
         found = {one.verdict for one in (*self.handoffs, self.itself)}
         return next((each for each in (Verdict.WRONG, Verdict.UNCHECKED) if each in found), Verdict.VERIFIED)
 
+    def as_json(self) -> str:
+        """As `interlock verify --json` prints it."""
+        handoffs = [{"verdict": one.verdict, **_values(one)} for one in self.handoffs]
+        itself = {name: value for name, value in _values(self.itself).items() if name in _OF_RUN}
+        return document(run=self.run, verdict=self.verdict, handoffs=handoffs, **itself, delivered=self.delivered)
+
+
+def _values(one: Finding) -> dict[str, object]:
+    return {each.name: getattr(one, each.name) for each in fields(one)}
+
 
 @dataclass(frozen=True, slots=True)
 class Branch:
@@ -76,6 +93,21 @@ class Branch:
 
     tree: str = ""
     commits: int = -1
+
+
+def branch_of(repository: Path, environ: Mapping[str, str], commit: str, base: str) -> Branch:
+    """What the user's repository has. Objects that replace others are not looked at."""
+    if not _COMMIT.fullmatch(commit) or not _COMMIT.fullmatch(base):
+        return Branch()
+
+    def git(*words: str) -> str:
+        done = capture(["git", "--no-replace-objects", *words], cwd=repository, env=environ, timeout_s=_CALL_S)
+        return done.out.decode("ascii", "replace").strip() if done.code == 0 else ""
+
+    tree = git("rev-parse", "--verify", "-q", f"{commit}^{{tree}}")
+    follows = git("merge-base", base, commit) == base
+    count = git("rev-list", "--count", f"{base}..{commit}") if follows else ""
+    return Branch(tree, int(count) if count.isdecimal() else -1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ _DOCUMENTS: Mapping[str, tuple[str, str]] = {
     "/api/v1/runs/{run}": ("A run with all its past, as `interlock show RUN --json`", "run"),
     "/api/v1/runs/{run}/stages/{stage}": ("A stage, as `interlock show RUN STAGE --json`", "stage"),
     "/api/v1/runs/{run}/attempts/{stage}/{number}": ("An attempt, as `interlock show RUN STAGE/1.2 --json`", "attempt"),
+    "/api/v1/runs/{run}/verification": ("The signed records, as `interlock verify RUN --json`", "verdict"),
     "/api/v1/runs/{run}/log/{stage}/{number}": ("What an attempt at work printed, from byte `offset` on", "log"),
     "/api/v1/runs/{run}/changes/{stage}/{number}": ("Files changed, as `interlock diff --json`", "changes"),
 }
@@ -65,6 +66,11 @@ def stage(request: Request) -> Response:
 def attempt(request: Request) -> Response:
     view = site_of(request).view(request)
     return _json(run=view.id, attempt=site_of(request).attempt(request, view))
+
+
+def verification(request: Request) -> Response:
+    """Everything is checked again at each request."""
+    return Response(site_of(request).verification(request).as_json(), media_type="application/json")
 
 
 def changed_files(request: Request) -> Response:
@@ -196,6 +202,7 @@ ROUTES = (
     Route("/api/v1/runs", runs),
     Route("/api/v1/runs/{run}", run),
     Route("/api/v1/runs/{run}/events", events),
+    Route("/api/v1/runs/{run}/verification", verification),
     Route("/api/v1/runs/{run}/stages/{stage}", stage),
     Route("/api/v1/runs/{run}/attempts/{stage}/{number}", attempt),
     Route("/api/v1/runs/{run}/log/{stage}/{number}", log),

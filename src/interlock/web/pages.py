@@ -123,6 +123,12 @@ def attempt(request: Request) -> Response:
     return _page(request, "attempt.html", run=view, attempt=made, **parts)
 
 
+def verification(request: Request) -> Response:
+    """The signed record of each handoff, checked now."""
+    found = site_of(request).verification(request)
+    return _page(request, "verification.html", found=found, rows=[(one, quote(one.attempt)) for one in found.handoffs])
+
+
 async def start(request: Request) -> Response:
     """The form that starts a run, as `interlock run --detach` does."""
     given = await _form(request)
@@ -373,6 +379,7 @@ ROUTES = (
     Route("/runs", start, methods=["POST"]),
     Route("/runs/{run}", run),
     Route("/runs/{run}/attempts/{stage}/{number}", attempt),
+    Route("/runs/{run}/verification", verification),
     Route("/runs/{run}/answers", answers),
     Route("/runs/{run}/answers", answer, methods=["POST"]),
 )

@@ -19,6 +19,7 @@ from interlock.bootstrap import Application
 from interlock.ports import InterlockError, UsageError
 from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import RunSummary, RunView, StageView
+from interlock.service.verification import Verification, verify_run
 from interlock.web.guard import Guard, Keys
 from interlock.web.live import Hub
 
@@ -43,6 +44,10 @@ class Site:
     def locate(self, run: str) -> RunSummary:
         """A run by its whole id. Raises UsageError."""
         return self.app.service.locate_run(self._known(run))
+
+    def verification(self, request: Request) -> Verification:
+        """The signed records of the run in the path, checked now. Raises UsageError."""
+        return verify_run(self.app.sources(), self._known(request.path_params["run"]))
 
     def stage(self, request: Request, view: RunView) -> StageView:
         """Raises UsageError."""

@@ -157,10 +157,9 @@ def export(run: str, form: str) -> int:
         view = app.service.describe_run(app.service.latest_run(run).id)
         pipeline = app.service.pipeline_of(view.id)
         if form == "in-toto":
-            from interlock.cli.verbs.verify import sources_of
             from interlock.service.bundles import bundle
 
-            say(list(bundle(sources_of(app), view.id, app.service.history(view.id))))
+            say(list(bundle(app.sources(), view.id, app.service.history(view.id))))
             return 0
     match form:
         case "junit":

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,15 +18,12 @@ from interlock.text.cleaning import plain
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
-    from interlock.service.verification import Branch, Finding, Sources, Verification
+    from interlock.service.verification import Finding, Verification
     from interlock.signing import KeyFolder, PublicKeys
 
-_CALL_S = 30.0
 _BUNDLE_BYTES_MAX = 200_000_000
 _KEY_BYTES_MAX = 100_000
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LINE_MAX = 2_000  # characters
-_OF_RUN = ("problems", "unchecked", "notes")
 _CODES = {"verified": Exit.ACCEPTED, "wrong": Exit.NO, "unchecked": Exit.INFRASTRUCTURE}
 _MARKS = {"verified": "✓", "wrong": "✗", "unchecked": "?"}
 
@@ -58,10 +53,10 @@ def verify(run: str, keys: tuple[str, ...], bundle: str, rerun: bool, json: bool
     else:
         with application(looks=True) as app:
             name = app.service.latest_run(run).id if not run else _named(app, run)
-            found = verify_run(sources_of(app, _given(keys) if keys else None), name)
+            found = verify_run(app.sources(_given(keys) if keys else None), name)
             if rerun and found.handoffs:
                 found = _judged_again(app, found)
-    say(_document(found) if json else _page(found))
+    say(found.as_json() if json else _page(found))
     return _CODES[found.verdict]
 
 
@@ -93,23 +88,6 @@ def key(rotate: bool, revoke: str, json: bool) -> int:
     return 0
 
 
-def sources_of(app: Application, keys: PublicKeys | None = None) -> Sources:
-    """What a run is verified by; with the keys of this machine if none are given."""
-    from interlock.service.verification import Sources
-
-    return Sources(
-        keys=keys if keys is not None else app.keys.public(),
-        blobs=app.blobs,
-        store=app.workspaces.stored_records,
-        has=app.workspaces.has,
-        pipeline_of=app.service.pipeline_of,
-        records_of=app.service.history,
-        read=app.workspaces.read,
-        branch=partial(_branch, app),
-        merge=app.workspaces.merge,
-    )
-
-
 def _judged_again(app: Application, found: Verification) -> Verification:
     """With each verdict that would be another today. Says on stderr what each gate says, as it says it."""
     import threading
@@ -131,26 +109,6 @@ def _named(app: Application, name: str) -> str:
     from interlock.service.runs import run_named
 
     return run_named(app.service.run_ids(), name)
-
-
-def _branch(app: Application, commit: str, base: str) -> Branch:
-    from interlock.service.verification import Branch
-
-    if not _COMMIT.fullmatch(commit) or not _COMMIT.fullmatch(base):
-        return Branch()
-    tree = _git(app, "rev-parse", "--verify", "-q", f"{commit}^{{tree}}")
-    follows = _git(app, "merge-base", base, commit) == base
-    count = _git(app, "rev-list", "--count", f"{base}..{commit}") if follows else ""
-    return Branch(tree, int(count) if count.isdecimal() else -1)
-
-
-def _git(app: Application, *words: str) -> str:
-    """What git says of the user's repository; empty if it fails. Objects that replace others are not looked at."""
-    from interlock.process import capture
-
-    argv = ["git", "--no-replace-objects", *words]
-    done = capture(argv, cwd=app.repository, env=app.environ, timeout_s=_CALL_S)
-    return done.out.decode("ascii", "replace").strip() if done.code == 0 else ""
 
 
 def _given(names: tuple[str, ...]) -> PublicKeys:
@@ -189,18 +147,6 @@ def _revoke(folder: KeyFolder, name: str) -> None:
 
 
 # --- the page -------------------------------------------------------------------------------------
-
-
-def _document(found: Verification) -> str:
-    from interlock.service.formats import document, to_json
-
-    handoffs = [{"verdict": one.verdict, **_object(to_json(one))} for one in found.handoffs]
-    itself = {name: value for name, value in _object(to_json(found.itself)).items() if name in _OF_RUN}
-    return document(run=found.run, verdict=found.verdict, handoffs=handoffs, **itself, delivered=found.delivered)
-
-
-def _object(value: object) -> dict[str, object]:
-    return value if isinstance(value, dict) else {}
 
 
 def _page(found: Verification) -> Iterator[str]:
