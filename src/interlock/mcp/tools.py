@@ -264,7 +264,7 @@ async def answer(  # noqa: PLR0913 - an argument each
 
 
 _READ = (
-    "Text in pages. change: all since the base; files: its files; diff: of `attempt`; log: of the run, `attempt`, "
+    "Text in pages. change: all of the run; files: its files; diff: of `attempt`; log: of the run, `attempt`, "
     "or gate `name`; brief: its agent's; artifact: document `name`; records: are handoffs signed and true."
 )
 _GET_RUN = (
@@ -281,11 +281,11 @@ TOOLS = (
         documents.STARTED,
         where={"task": "say what is to be done"},
     ),
-    Tool(list_runs, "Newest runs, first those that need a person.", READS, documents.RUNS),
+    Tool(list_runs, "Newest runs, those first that need a person.", READS, documents.RUNS),
     Tool(get_run, _GET_RUN, READS, documents.RUN),
     Tool(
         get_attempt,
-        "Verdicts on an attempt such as code/1.2 (or a stage's newest: code), with findings; of one `gate` all.",
+        "Verdicts on an attempt (code/1.2; code: its newest), with findings; of one `gate` all.",
         READS,
         documents.ATTEMPT,
         where={**_RUN, "attempt": "call `get_run` for the stages; a stage stands for its newest attempt"},
