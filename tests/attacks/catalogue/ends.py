@@ -22,4 +22,11 @@ ROWS = (
         none="held, if the program was ended so; else the row above",
         hole="no: the row beside it, of a program that ended by itself, is the other case",
     ),
+    Row(
+        "A stream of events that is cut off, malformed, or has odd values: a negative cost, a time that never comes",
+        "only a whole last event is a success; numbers that no program can mean are none",
+        tests="test_fuzzed.py::test_no_stream_crashes_its_reader, "
+        "test_fuzzed.py::test_a_stream_that_breaks_off_in_its_last_event_is_no_success",
+        hole="no: the whole stream is a success beside it",
+    ),
 )

@@ -34,7 +34,8 @@ ROWS = (
     Row(
         "A report that is missing, empty, cut off, a link, a pipe, or holds anything else",
         "it decides nothing: the gate fails if it could decide on the accepted input, else the run stops",
-        tests="test_gates.py::test_what_is_no_report_decides_nothing",
+        tests="test_gates.py::test_what_is_no_report_decides_nothing, test_fuzzed.py::test_no_report_crashes_or_passes, "
+        "test_fuzzed.py::test_no_sarif_crashes_or_passes",
         hole="tests/contract/test_gates_exploits.py::test_exploit",
         number=37,
     ),

@@ -8,7 +8,7 @@ ROWS = (
     Row(
         "A verdict in the work that the reviewer quotes",
         "only the reviewer's own answer counts; two answers count as none",
-        tests="test_reviews.py",
+        tests="test_reviews.py, test_fuzzed.py::test_no_text_without_the_mark_approves_but_the_answer_alone",
         hole="no: an answer that counted would approve what the row says is refused; marked ones beside it do",
     ),
     Row(
