@@ -1,5 +1,5 @@
 """Attacks on what is outside of a room, by a program in it: at the level `full` none gets anything. Each row names a hole:
-with it the same attack works, so the row shows that it is this defence that holds.
+with it the same attack works, so the row shows that it is this defence that holds. At `none` most of them work.
 
 Rule: an attack harms nothing where it works: it reads what was laid out for it, and writes what was there already.
 """
@@ -47,18 +47,20 @@ SEES_AS_ROOT = several(SEES_PROCESSES, AS_ROOT)
 @dataclass(frozen=True, slots=True)
 class Attack:
     """A script for the shell, or for Python if it has `import` in it: it prints GOT if it got something. `root`: without
-    the hole's defence only root would get it. `needs`: a path without which there is nothing to get."""
+    the hole's defence only root would get it. `needs`: a path without which there is nothing to get. `bare`: what comes
+    of it without a room: it works, it is held all the same, or it would do harm and is not tried."""
 
     id: str
     script: str
     hole: Hole
     root: bool = False
     needs: str = "/"
+    bare: str = "works"
 
 
 ATTACKS = (
     Attack("01-environment-of-a-process", "grep -qz TOPSECRET /proc/@victim@/environ && echo GOT", SEES_AS_ROOT, True),
-    Attack("01-environment-of-the-first-process", "grep -qz TOPSECRET /proc/1/environ && echo GOT", with_environment),
+    Attack("01-environment-of-the-first-process", "grep -qz TOPSECRET /proc/1/environ && echo GOT", with_environment, bare="held"),
     Attack("02-key-in-the-users-home", "grep -q TOPSECRET @key@ && echo GOT", early("--ro-bind", "@key@", "@key@")),
     Attack("02-through-another-process", "cat /proc/@victim@/root@key@ && echo GOT", SEES_AS_ROOT, True),
     Attack("03-shadow", "grep -q root: /etc/shadow && echo GOT", early("--ro-bind", "/etc", "/etc"), root=True),
@@ -66,7 +68,7 @@ ATTACKS = (
     Attack("05-setup-cache", ": > @cache@/evil && echo GOT", early("--bind", "@cache@", "@cache@")),
     Attack("06-journal", "printf TOPSECRET > @journal@ && echo GOT", early("--bind", "@journal@", "@journal@")),
     Attack("07-another-room", ": > @other@/evil && echo GOT", early("--bind", "@other@", "@other@")),
-    Attack("07-own-log", "ls /w/output && echo GOT", early("--bind", "@folder@/one/output", "/w/output")),
+    Attack("07-own-log", "ls /w/output && echo GOT", early("--bind", "@folder@/one/output", "/w/output"), bare="held"),
     Attack("08-signal", "kill -0 @victim@ && echo GOT", SEES_PROCESSES),
     Attack(
         "09-ptrace",
@@ -94,7 +96,7 @@ ATTACKS = (
         "print('sent')",
         ON_THE_NETWORK,
     ),
-    Attack("15-mount", "mount -t tmpfs none /tmp && echo GOT", AS_ROOT, True, needs="/usr/bin/mount"),
+    Attack("15-mount", "mount -t tmpfs none /tmp && echo GOT", AS_ROOT, True, "/usr/bin/mount", "harms"),
     Attack("16-user-namespace", "unshare -Ur true && echo GOT", without("--disable-userns"), needs="/usr/bin/unshare"),
     Attack(
         "17-raw-disk",
@@ -125,7 +127,7 @@ ATTACKS = (
         several(without("--ro-bind /usr /usr"), early("--bind", "/usr", "/usr")),
         root=True,
     ),
-    Attack("23-inherited-descriptor", "cat <&9 && echo GOT", with_descriptor),
+    Attack("23-inherited-descriptor", "cat <&9 && echo GOT", with_descriptor, bare="held"),
     Attack(
         "24-ebpf",
         "import ctypes, os; attributes = (b'\\1\\0\\0\\0\\4\\0\\0\\0\\4\\0\\0\\0\\1\\0\\0\\0' + bytes(56)); "
@@ -164,18 +166,33 @@ def test_without_its_defence_it_is(row: Attack, there: Outside) -> None:
     assert _got(row, there, row.hole(_in_room(row, there), there))
 
 
+@pytest.mark.parametrize("row", [row for row in ATTACKS if row.bare != "harms"], ids=lambda row: row.id)
+def test_at_none_it_is(row: Attack, there: Outside) -> None:
+    """The level `none` promises nothing of this: what works there is not called held anywhere."""
+    if row.root and not ROOT:
+        pytest.skip("only root gets it without a room")
+    if not Path(row.needs).exists():
+        pytest.skip(f"there is no {row.needs}: nothing to get")
+    assert _got(row, there, _bare(row, there)) == (row.bare == "works")
+
+
 def _in_room(row: Attack, there: Outside) -> Supervised:
+    work = _bare(row, there)
+    return confine(work, Room(_checkout(there.folder / "one")))
+
+
+def _bare(row: Attack, there: Outside) -> Supervised:
     made = _checkout(there.folder / "one")
     script = there.fill(row.script)
     words = (sys.executable, "-c", script) if script.startswith("import ") else ("/bin/sh", "-c", script)
     env = checkout_environment(os.environ, made)
-    return confine(Supervised(words, made.tree, env, made.root / "output/log", 20), Room(made))
+    return Supervised(words, made.tree, env, made.root / "output/log", 20)
 
 
 def _checkout(folder: Path) -> Checkout:
     made = Checkout(folder, folder / "tree", folder / "home", folder / "tmp", sandbox=Sandbox("full"))
     for one in (made.tree, made.home, made.tmp, folder / "output"):
-        one.mkdir(parents=True)
+        one.mkdir(parents=True, exist_ok=True)
     return made
 
 

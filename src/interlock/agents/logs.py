@@ -18,6 +18,7 @@ Event = Mapping[str, object]
 _TAIL_BYTES = 100_000
 _OUTPUT_LINES_MAX = 5  # of a tool
 _LINE_MAX = 400
+_NUMBER_MAX = 1e11
 
 
 def events(log: Path) -> Iterator[Event]:
@@ -67,10 +68,11 @@ def count(event: Event, *names: str) -> int | None:
     return sum(found) if found else None
 
 
-def number(event: Event, name: str) -> float:
-    """The number in this field; 0 if it holds none."""
+def number(event: Event, name: str) -> float | None:
+    """The number in this field: a cost, a time. None if it holds none, or one that no program can mean."""
     value = event.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _NUMBER_MAX
+    return float(cast(float, value)) if whole else None
 
 
 class _Renderer(Protocol):

@@ -232,7 +232,7 @@ class Checkouts:
         for number in range(last + 1, last + _TRIES_MAX):
             root = parent / f"{_stem(attempt)}-{number}"
             try:
-                root.mkdir(parents=True)
+                root.mkdir(mode=0o700, parents=True)  # a file of it may be setuid, and of ours
             except FileExistsError:
                 continue
             except OSError as error:

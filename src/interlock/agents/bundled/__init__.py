@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from interlock.agents.driven import AgentReport, AttemptRequest, Start
-from interlock.agents.logs import Event, count, events, inner, text
+from interlock.agents.logs import Event, count, events, inner, number, text
 from interlock.core.events import Usage
 
 _TEXT_MAX = 400_000  # characters
@@ -63,19 +63,18 @@ def read_result(request: AttemptRequest, log: Path) -> AgentReport:
     for event in events(log):
         result = event if text(event, "type") == "result" else result
     used = inner(result, "usage")
-    cost, retry_at = used.get("cost_usd"), result.get("retry_at")
     return AgentReport(
         done=result.get("done") is True,
         refused=result.get("refused") is True,
         message=text(result, "message"),
         error=text(result, "trouble"),
         status=count(result, "status") or 0,
-        retry_at=float(retry_at) if isinstance(retry_at, int | float) else 0.0,
+        retry_at=number(result, "retry_at") or 0.0,
         usage=Usage(
             count(used, "tokens_in"),
             count(used, "tokens_out"),
             count(used, "tokens_cached"),
-            float(cost) if isinstance(cost, int | float) and cost >= 0 else None,
+            number(used, "cost_usd"),
         ),
         model=text(result, "model"),
         session=text(result, "session"),

@@ -126,7 +126,7 @@ def _give_up_reason(request: AttemptRequest, log: Path) -> str:
     if text(last, "subtype") != _AGAIN:
         return ""
     status = count(last, "error_status") or 0
-    far = number(last, "retry_delay_ms") > RETRY_WAIT_MAX_S * 1000
+    far = (number(last, "retry_delay_ms") or 0) > RETRY_WAIT_MAX_S * 1000
     return f"API Error: {status} {text(last, 'error')}" if status in _PERMANENT or far else ""
 
 
@@ -137,8 +137,7 @@ def _report(result: Event, limited: float, refused: bool, model: str) -> AgentRe
     used = inner(result, "usage")
     cached = count(used, "cache_read_input_tokens")
     tokens_in = count(used, "input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    cost = result.get("total_cost_usd")
-    cost_usd = float(cost) if isinstance(cost, int | float) and cost > 0 else None
+    cost_usd = number(result, "total_cost_usd") or None
     return AgentReport(
         done=done or refused,
         refused=refused,

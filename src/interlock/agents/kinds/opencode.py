@@ -10,7 +10,7 @@ from pathlib import Path
 
 from interlock.agents.credentials import write_private
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
-from interlock.agents.logs import Event, count, events, inner, last_events, tail, text
+from interlock.agents.logs import Event, count, events, inner, last_events, number, tail, text
 from interlock.agents.program import SERVER, Check
 from interlock.agents.retries import ERRORS_MAX, errors_since_output, give_up_reason
 from interlock.core.events import Usage
@@ -177,7 +177,7 @@ def _usage(steps: list[Event]) -> Usage:
     # `input` does not include tokens from the cache.
     tokens_in = sum(count(one, "input") or 0 for one in used) + sum(cached)
     tokens_in += sum(count(inner(one, "cache"), "write") or 0 for one in used)
-    costs = [cost for step in steps if isinstance(cost := step.get("cost"), int | float)]
+    costs = [number(step, "cost") or 0.0 for step in steps]
     return Usage(
         tokens_in, sum(count(one, "output", "reasoning") or 0 for one in used), sum(cached), sum(costs) or None
     )

@@ -32,6 +32,8 @@ def parse(content: bytes, tree: Path, folder: str) -> tuple[Finding, ...]:
     runs = document.get("runs")
     if not isinstance(runs, list) or not str(document.get("version", "")).startswith("2."):
         raise Unreadable("the report is JSON, but not SARIF: it has no `version` 2.x or no list of `runs`")
+    if not runs:
+        raise Unreadable("the report shows no run of an analysis")
     findings: list[Finding] = []
     for run in map(_mapping, runs):
         _check_success(run)
@@ -46,6 +48,13 @@ def _check_success(run: _Json) -> None:
     for invocation in _mappings(run.get("invocations")):
         if invocation.get("executionSuccessful") is False:
             raise Unreadable("the report says that the analysis did not finish (executionSuccessful is false)")
+    results = run.get("results")
+    if not run or not (
+        results is None or (isinstance(results, list) and all(isinstance(one, dict) for one in results))
+    ):
+        raise Unreadable(
+            "the report is JSON, but not SARIF: a run is no object, or its `results` are no list of objects"
+        )
 
 
 def _results(run: _Json) -> Iterator[_Json]:
