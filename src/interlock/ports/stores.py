@@ -125,7 +125,7 @@ class Sandbox:
     level: str = "none"
     read: tuple[str, ...] = ()
     nested: bool = False
-    limits: RoomLimits = RoomLimits()  # noqa: RUF009 - it is frozen
+    limits: RoomLimits = RoomLimits()
 
 
 @dataclass(frozen=True, slots=True)

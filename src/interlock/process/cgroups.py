@@ -37,6 +37,7 @@ class Parent(NamedTuple):
     kind: str  # memory | pids
     version: int
     folder: str
+    home: str  # the group of this process
 
 
 def find_parents(proc: str = "/proc/self") -> tuple[Parent, ...]:
@@ -56,6 +57,7 @@ class Group:
 
     def __init__(self, parents: tuple[Parent, ...], name: str) -> None:
         self._folders = {one.kind: (one.version, os.path.join(one.folder, f"{_PREFIX}{name}")) for one in parents}
+        self._homes = [one.home for one in parents]
         self._refused: dict[str, int] = {}
 
     @property
@@ -63,11 +65,16 @@ class Group:
         """By which means each kind is bounded."""
         return {kind: f"cgroup v{version}" for kind, (version, _) in self._folders.items()}
 
-    def set(self, limits: dict[str, int]) -> None:
-        """Before a program is started. Raises OSError."""
-        for kind, (version, folder) in self._folders.items():
+    def make(self) -> None:
+        """Raises OSError."""
+        for _, folder in self._folders.values():
             with suppress(FileExistsError):
                 os.mkdir(folder)
+
+    def set(self, limits: dict[str, int]) -> None:
+        """Before a program is started. Raises OSError."""
+        self.make()
+        for kind, (version, folder) in self._folders.items():
             _limit(kind, version, folder, limits.get(kind, 0))
             self._refused[kind] = _count(kind, version, folder)
 
@@ -75,6 +82,11 @@ class Group:
         """The calling process, and all that it will start. Raises OSError."""
         for folder in dict.fromkeys(folder for _, folder in self._folders.values()):
             _write(os.path.join(folder, _PROCS), "0")
+
+    def leave(self) -> None:
+        """Back to the group from which this process came: what it has started stays. Raises OSError."""
+        for home in dict.fromkeys(self._homes):
+            _write(os.path.join(home, _PROCS), str(os.getpid()))
 
     def refused(self, kind: str) -> bool:
         """Whether the kernel refused something since `set`: it ended a process for its memory, or started none."""
@@ -104,11 +116,11 @@ def _candidates(kind: str, proc: str) -> Iterator[Parent]:
             right = mounted == "cgroup2" if version == 2 else mounted == "cgroup" and kind in options
             if not right or ".." in path or os.path.commonpath([root, path]) != root:
                 continue
-            folder = os.path.normpath(os.path.join(at, os.path.relpath(path, root)))
-            yield Parent(kind, version, folder)
+            home = folder = os.path.normpath(os.path.join(at, os.path.relpath(path, root)))
+            yield Parent(kind, version, folder, home)
             while version == 2 and len(folder) > len(at):
                 folder = os.path.dirname(folder)
-                yield Parent(kind, version, folder)
+                yield Parent(kind, version, folder, home)
 
 
 def _mounts(proc: str) -> Iterator[tuple[str, list[str], str, str]]:

@@ -30,7 +30,7 @@ def main() -> None:
     reaper = "portable" not in sys.argv and become_reaper()
     groups = _Groups()
     try:
-        _serve(socket.socket(fileno=int(sys.argv[1])), groups, reaper=reaper)
+        _Server(socket.socket(fileno=int(sys.argv[1])), groups, reaper=reaper).serve()
     finally:
         groups.remove()
 
@@ -65,38 +65,136 @@ class _Groups:
             self._free.append(self._used.pop(supervisor))
 
     def remove(self) -> None:
-        for group in self._free:
+        for group in (*self._free, *self._used.values()):
             group.remove()
 
 
-def _serve(requests: socket.socket, groups: _Groups, *, reaper: bool) -> None:
-    bell = make_bell()
-    live: dict[int, int] = {}  # supervisor's pid: a copy of its control socket
-    poll = select.poll()
-    poll.register(bell, select.POLLIN)
-    poll.register(requests, select.POLLIN)
-    is_open = True
-    while is_open or live:
-        ready = {file for file, _ in poll.poll()}
-        if bell in ready:
-            drain(bell)
-            _reap_supervisors(live, groups)
-        if requests.fileno() in ready and not _fork_supervisor(requests, live, bell, groups, reaper=reaper):
-            poll.unregister(requests)
-            is_open = False
+class _Server:
+    def __init__(self, requests: socket.socket, groups: _Groups, *, reaper: bool) -> None:
+        self._requests = requests
+        self._groups = groups
+        self._reaper = reaper
+        self._bell = make_bell()
+        self._live: dict[int, int] = {}  # supervisor's pid: a copy of its control socket
+        self._waiting: tuple[int, socket.socket] | None = None  # a supervisor in a group, for the next program
 
+    def serve(self) -> None:
+        poll = select.poll()
+        poll.register(self._bell, select.POLLIN)
+        poll.register(self._requests, select.POLLIN)
+        is_open = True
+        while is_open or self._live:
+            ready = {file for file, _ in poll.poll()}
+            if self._bell in ready:
+                drain(self._bell)
+                self._reap_supervisors()
+            if self._requests.fileno() in ready and not self._answer():
+                poll.unregister(self._requests)
+                is_open = False
+        if self._waiting is not None:
+            self._waiting[1].close()
+            with suppress(ChildProcessError):
+                os.waitpid(self._waiting[0], 0)
 
-def _reap_supervisors(live: dict[int, int], groups: _Groups) -> None:
-    """Close the copy of the control socket last: end of file tells the controller that no process is left."""
-    while (ended := reap()) is not None:
-        pid, code = ended
-        control = live.pop(pid, None)
-        if control is None:
-            continue
-        if code != 0:
-            _sweep(frozenset(live))
-        groups.give_back(pid)
-        os.close(control)
+    def _reap_supervisors(self) -> None:
+        """Close the copy of the control socket last: end of file tells the controller that no process is left."""
+        while (ended := reap()) is not None:
+            pid, code = ended
+            if self._waiting is not None and self._waiting[0] == pid:
+                self._waiting[1].close()
+                self._waiting = None
+            control = self._live.pop(pid, None)
+            if control is not None and code != 0:
+                waiting = {self._waiting[0]} if self._waiting is not None else set[int]()
+                _sweep(frozenset(self._live) | waiting)
+            self._groups.give_back(pid)
+            if control is not None:
+                os.close(control)
+
+    def _answer(self) -> bool:
+        """Read a message and have a supervisor do it. Whether the controller still runs."""
+        message, files, _, _ = socket.recv_fds(self._requests, 1, 3)
+        if not message:
+            return False
+        if len(files) == 3:  # else too many open files: the controller reads the end of its socket
+            limited = message == b"l"
+            pid = self._hand_over(files) if limited else 0
+            pid = pid or self._fork((files[0], files[1], files[2]), self._groups.take() if limited else None)
+            if pid > 0:
+                self._live[pid] = os.dup(files[0])
+                os.set_inheritable(self._live[pid], False)
+            if limited:
+                self._prepare()
+        for file in files:
+            os.close(file)
+        return True
+
+    def _hand_over(self, files: list[int]) -> int:
+        """To the supervisor that waits; 0 if none does."""
+        if self._waiting is None:
+            return 0
+        pid, its = self._waiting
+        self._waiting = None
+        with its, suppress(OSError):
+            socket.send_fds(its, [b"l"], files)
+            return pid
+        return 0
+
+    def _prepare(self) -> None:
+        """Have a supervisor wait in a group: to enter one takes longer than all else of a start."""
+        group = self._groups.take()
+        if group is None:
+            return
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._waiting = (0, ours)
+            pid = self._fork(None, group, theirs)
+            self._waiting = (pid, ours)
+        if pid < 0:
+            ours.close()
+            self._waiting = None
+
+    def _fork(self, files: tuple[int, int, int] | None, group: Group | None, waits: socket.socket | None = None) -> int:
+        """Fork a supervisor for these descriptors, or one that waits for them. -1 if the machine cannot fork, which
+        is reported."""
+        try:
+            pid = os.fork()
+        except OSError as error:
+            if files:
+                os.write(files[0], b"failed fork %d\n" % (error.errno or 0))
+            return -1
+        if pid:
+            self._groups.lend(group, pid)
+            return pid
+        code = 1
+        try:
+            for file in (self._requests.fileno(), self._bell, *self._live.values()):
+                os.close(file)
+            if self._waiting is not None:
+                self._waiting[1].close()
+            code = self._supervise(files, group, waits)
+        finally:
+            os._exit(code)
+
+    def _supervise(self, files: tuple[int, int, int] | None, group: Group | None, waits: socket.socket | None) -> int:
+        entered = False
+        if waits is not None and group is not None:
+            with suppress(OSError):
+                group.make()
+                group.enter()
+                entered = True
+            message, given, _, _ = socket.recv_fds(waits, 1, 3)
+            if not message or len(given) != 3:
+                return 0
+            files = (given[0], given[1], given[2])
+            waits.close()
+        if files is None:
+            return 1
+        for file in files:
+            os.set_inheritable(file, False)
+        control, stdin, output = files
+        supervise(socket.socket(fileno=control), stdin, output, group, reaper=self._reaper, entered=entered)
+        return 0
 
 
 def _sweep(supervisors: frozenset[int]) -> None:
@@ -108,49 +206,6 @@ def _sweep(supervisors: frozenset[int]) -> None:
         for each in orphans:
             with suppress(ChildProcessError):
                 os.waitpid(each.pid, os.WNOHANG)
-
-
-def _fork_supervisor(
-    requests: socket.socket, live: dict[int, int], bell: int, groups: _Groups, *, reaper: bool
-) -> bool:
-    """Read a message and fork a supervisor for it. Whether the controller still runs."""
-    message, files, _, _ = socket.recv_fds(requests, 1, 3)
-    if not message:
-        return False
-    if len(files) != 3:  # too many open files: the controller reads the end of its socket
-        for file in files:
-            os.close(file)
-        return True
-    for file in files:
-        os.set_inheritable(file, False)
-    control, stdin, output = files
-    group = groups.take() if message == b"l" else None
-    pid = _fork(control)
-    if pid == 0:
-        code = 1
-        try:
-            for file in (requests.fileno(), bell, *live.values()):
-                os.close(file)
-            supervise(socket.socket(fileno=control), stdin, output, group, reaper=reaper)
-            code = 0
-        finally:
-            os._exit(code)
-    if pid > 0:
-        live[pid] = control
-        groups.lend(group, pid)
-    os.close(stdin)
-    os.close(output)
-    return True
-
-
-def _fork(control: int) -> int:
-    """As os.fork; if the machine cannot fork, report it and return -1."""
-    try:
-        return os.fork()
-    except OSError as error:
-        os.write(control, b"failed fork %d\n" % (error.errno or 0))
-        os.close(control)
-        return -1
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import resource
 import signal
+import threading
 import time
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from interlock.process.usage import Disk, in_room
 
 _LOOK_S = 0.1  # between two looks, and at least the next times what one took
 _SHARE = 20
-_OF_ROOM = 2  # processes that make the room
+_OF_ROOM = 4  # processes that make the room, and for a moment the supervisor
 _POLLED = "polling"
 
 
@@ -35,8 +36,10 @@ class Limits(NamedTuple):
 class Bounds:
     """The limits of one program. `group` is None where no control group can be had."""
 
-    def __init__(self, limits: Limits, group: Group | None) -> None:
+    def __init__(self, limits: Limits, group: Group | None, *, entered: bool) -> None:
+        """`entered`: this process is in the group already."""
         self._limits = limits
+        self._entered = entered
         self._group = group
         if group is not None:
             group.set({"memory": limits.memory, "pids": limits.processes + _OF_ROOM if limits.processes else 0})
@@ -47,12 +50,17 @@ class Bounds:
 
     def enter(self) -> None:
         """In the process that becomes the program."""
-        if self._group is not None:
+        if self._group is not None and not self._entered:
             self._group.enter()
         if self._limits.file_size:
             hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
             most = self._limits.file_size if hard == resource.RLIM_INFINITY else min(hard, self._limits.file_size)
             resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    def leave(self) -> None:
+        """In the supervisor, after the program began: it takes a while, and nobody waits for it."""
+        if self._group is not None and self._entered:
+            threading.Thread(target=self._group.leave, daemon=True).start()
 
     def wait_s(self) -> float:
         return max(0.0, self._next - time.monotonic())
@@ -102,6 +110,6 @@ class Bounds:
 _KINDS = {"memory": "memory", "processes": "pids"}
 
 
-def bounds_of(wanted: tuple[object, ...] | None, group: Group | None) -> Bounds | None:
+def bounds_of(wanted: tuple[object, ...] | None, group: Group | None, *, entered: bool) -> Bounds | None:
     """Raises OSError if a group cannot be set."""
-    return Bounds(Limits(*wanted), group) if wanted is not None else None  # type: ignore[arg-type]
+    return Bounds(Limits(*wanted), group, entered=entered) if wanted is not None else None  # type: ignore[arg-type]

@@ -44,8 +44,11 @@ Request = tuple[
 ]
 
 
-def supervise(control: socket.socket, stdin: int, output: int, group: Group | None, *, reaper: bool) -> None:
-    """Read a request from `control`, and do it. `group` is for a program with limits."""
+def supervise(  # noqa: PLR0913 - what the fork server hands over
+    control: socket.socket, stdin: int, output: int, group: Group | None, *, reaper: bool, entered: bool = False
+) -> None:
+    """Read a request from `control`, and do it. `group` is for a program with limits, and this process may have
+    `entered` it."""
     request = _receive(control)
     if request is None:
         return
@@ -53,7 +56,7 @@ def supervise(control: socket.socket, stdin: int, output: int, group: Group | No
     bell = make_bell()
     began = time.monotonic()
     tree = _Tree(reaper=reaper and become_reaper())
-    failed = tree.start(request, (stdin, output), group)
+    failed = tree.start(request, (stdin, output), group, entered=entered)
     os.close(stdin)
     os.close(output)
     if not failed and request[4] and request[4][1]:
@@ -149,7 +152,7 @@ class _Tree:
         self.bounds: Bounds | None = None
         self.over = ""  # the limit that was passed
 
-    def start(self, request: Request, files: tuple[int, int], group: Group | None) -> str:
+    def start(self, request: Request, files: tuple[int, int], group: Group | None, *, entered: bool) -> str:
         """Start the program. Returns a line that says why it failed, or nothing."""
         reads, writes = os.pipe()
         status = block = -1
@@ -157,13 +160,15 @@ class _Tree:
             self._status, status = os.pipe()
             block, self.block = os.pipe()
         try:
-            self.bounds = bounds_of(request[5], group)
+            self.bounds = bounds_of(request[5], group, entered=entered)
             self.program = os.fork()
         except OSError as error:
             return f"failed fork {error.errno}"
         if self.program == 0:
             _become(request, (*files, status, block), writes, self.bounds)
         os.close(writes)
+        if self.bounds is not None:
+            self.bounds.leave()
         if request[4] is not None:
             os.close(status)
             os.close(block)
