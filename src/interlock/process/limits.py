@@ -46,7 +46,7 @@ class Bounds:
         bounds = group.bounds if group is not None else {}
         self.means = {"memory": bounds.get("memory", _POLLED), "processes": bounds.get("pids", _POLLED)}
         self._disk = Disk(limits.places, limits.disk, limits.files) if limits.disk or limits.files else None
-        self._next = 0.0
+        self._next = time.monotonic() + _LOOK_S
 
     def enter(self) -> None:
         """In the process that becomes the program."""

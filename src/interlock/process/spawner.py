@@ -112,10 +112,11 @@ _LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # what some Pythons need to 
 class Spawner:
     """Holds the fork server. Threads may share it."""
 
-    def __init__(self, environ: Mapping[str, str], *, portable: bool = False) -> None:
-        """`portable` does not use features of Linux, so that the behaviour of other systems can be tested on Linux."""
+    def __init__(self, environ: Mapping[str, str], *, portable: bool = False, groups: bool = True) -> None:
+        """`portable` does not use features of Linux, so that the behaviour of other systems can be tested on Linux.
+        Without `groups`, no control groups are used, as where they cannot be had."""
         self._env = {name: environ[name] for name in _LOADER if name in environ}
-        self._options = ("portable",) if portable else ()
+        self._options = (*(("portable",) if portable else ()), *(() if groups else ("polling",)))
         self._lock = threading.Lock()
         self._server: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None

@@ -37,7 +37,9 @@ class Processes(NamedTuple):
 def in_room(first: int, memory_max: int) -> Processes:
     """What runs in the room of which `first` is the first process. Memory is counted exactly only if a quick look says
     that it may be more than `memory_max`."""
-    proc = f"/proc/{first}/root/proc"
+    proc = _proc_of(first)
+    if not proc:
+        return Processes(0, 0)
     tasks = resident = 0
     names = _numbers(proc)
     for name in names:
@@ -47,6 +49,15 @@ def in_room(first: int, memory_max: int) -> Processes:
     if memory_max and resident + shared > memory_max:
         return Processes(tasks, _exact(proc, names, shared))
     return Processes(tasks, resident + shared)
+
+
+def _proc_of(first: int) -> str:
+    """The processes of the room; empty if it is not made yet, or gone."""
+    proc = f"/proc/{first}/root/proc"
+    try:
+        return proc if os.stat(proc).st_dev != os.stat("/proc").st_dev else ""
+    except OSError:
+        return ""
 
 
 def _exact(proc: str, names: list[str], shared: int) -> int:
@@ -214,8 +225,8 @@ def _below(place: str) -> Iterator[os.DirEntry[str]]:
 
 def _removed(first: int) -> Iterator[os.stat_result]:
     """Files that have no name any more and are still open in the room."""
-    proc = f"/proc/{first}/root/proc"
-    for name in _numbers(proc):
+    proc = _proc_of(first)
+    for name in _numbers(proc) if proc else ():
         for file in _numbers(f"{proc}/{name}/fd"):
             with suppress(OSError):
                 found = os.stat(f"{proc}/{name}/fd/{file}")
