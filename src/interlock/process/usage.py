@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SLICE_S = 0.02  # of one look at files
-_WALK_EVERY_S = 5.0
+_WALK_EVERY_S = 2.0
 _SHARE = 50  # a walk is repeated after this many times what it took, or a tenth of it where much was written
 _EARLIEST_S = 0.2
 _PART = 200  # files between two looks at the clock
