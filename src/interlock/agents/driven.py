@@ -37,6 +37,7 @@ from interlock.agents.program import (
     Check,
     folder_error,
     in_room,
+    limit_words,
     log_path,
     make_artifacts,
     offer_check,
@@ -366,6 +367,8 @@ def _ended(kind: Kind, request: AttemptRequest, finished: Finished, report: Agen
         case How.IDLE:
             why = silence_words(name, request.brief.idle_timeout_s, kind.quiet_s)
             return replace(common, ended=Ended.TIMED_OUT, message=why)
+        case How.OVER_LIMIT:
+            return replace(common, ended=Ended.OVER_LIMIT, message=limit_words(name, finished))
         case How.NOT_FOUND:
             return replace(common, ended=Ended.UNAVAILABLE, message=f"{name}: cannot be started", permanent=True)
         case How.EXITED:

@@ -236,8 +236,14 @@ def _ended(program: str, brief: Brief, finished: Finished) -> tuple[Ended, str]:
             return Ended.TIMED_OUT, _with_words(timeout_words(name, brief.timeout_s), tail)
         case How.IDLE:
             return Ended.TIMED_OUT, _with_words(silence_words(name, brief.idle_timeout_s), tail)
+        case How.OVER_LIMIT:
+            return Ended.OVER_LIMIT, _with_words(limit_words(name, finished), tail)
         case How.CANCELLED:
             return Ended.CANCELLED, f"{name} was stopped: its attempt is cancelled"
+
+
+def limit_words(name: str, finished: Finished) -> str:
+    return f"{name} was ended: {finished.over}"
 
 
 def _with_words(what: str, tail: str) -> str:

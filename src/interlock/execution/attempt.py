@@ -8,7 +8,16 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from interlock.core.effects import StartAttempt
-from interlock.core.events import SESSION, AttemptErrored, AttemptStarted, CandidateProduced, Event, Evidence, Recorded
+from interlock.core.events import (
+    SESSION,
+    AttemptErrored,
+    AttemptStarted,
+    CandidateProduced,
+    Event,
+    Evidence,
+    Finding,
+    Recorded,
+)
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import ARTIFACTS, AgentSpec, Stage
 from interlock.execution.brief import compose
@@ -102,11 +111,12 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
         raise Fenced(f"run {context.run} is controlled by another process")
     if outcome.ended in _INFRASTRUCTURE or (key and outcome.ended is not Ended.COMPLETED):
         return _errored(world, context, effect, outcome)
+    if outcome.ended is Ended.OVER_LIMIT:  # what it left may be more than anybody can take
+        return _refused_work(world, effect, outcome, (Finding("limit", outcome.message),))
     try:
         candidate = _snapshot(world, context, effect, checkout, stamp, cancel)
     except UnfitTree as unfit:
-        untouched = Candidate(effect.input_commit, effect.input_tree)
-        return replace(_produced(world, effect.attempt, untouched, outcome), unfit=unfit.findings)
+        return _refused_work(world, effect, outcome, unfit.findings)
     except InfrastructureError as error:  # the work is lost, and was paid for all the same
         lost = replace(outcome, ended=Ended.UNAVAILABLE, message=str(error), permanent=error.permanent, retry_at=0.0)
         return _errored(world, context, effect, lost)
@@ -116,6 +126,14 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
     if key:
         world.journal.remember("script-key", candidate.commit, key)  # it is known once it is accepted
     return _produced(world, effect.attempt, candidate, outcome)
+
+
+def _refused_work(
+    world: World, effect: StartAttempt, outcome: Outcome, findings: tuple[Finding, ...]
+) -> CandidateProduced:
+    """The candidate is the input, and is rejected for what was not taken."""
+    untouched = Candidate(effect.input_commit, effect.input_tree)
+    return replace(_produced(world, effect.attempt, untouched, outcome), unfit=findings)
 
 
 def _snapshot(  # noqa: PLR0913

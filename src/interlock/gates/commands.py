@@ -229,6 +229,10 @@ def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
         return _Undecided("dir", ran.why, permanent=True)
     if ran.how is How.NOT_FOUND:
         return _Undecided("not_found", "the command was not found: install it, or correct the gate", permanent=True)
+    if ran.how is How.OVER_LIMIT:
+        return _Undecided(
+            "limit", f"{ran.over}: it was ended; use less, or raise `{ran.over.split(':')[0]}` of `sandbox`"
+        )
     if ran.how is not How.EXITED:
         message = f"no end after {request.gate.timeout_s} s: make it faster, or raise the gate's `timeout`"
         return _Undecided("timeout", message)

@@ -46,6 +46,7 @@ class CommandRun:
     tree: Path
     why: str = ""
     must_fail: canary.MustFail = _NO_CANARY
+    over: str = ""  # the limit that it passed, in words
     changed: tuple[str, ...] = ()  # tracked files that the command changed or removed, at most CHANGED_MAX
 
 
@@ -235,6 +236,7 @@ def _kept(
         evidence.append(_put(context, "report", junit.merged(found)))
     tail = canary.without_lines(finished.tail, planted.words) if planted.words else finished.tail
     ran = CommandRun(finished.how, finished.code, tail, found, tuple(evidence), Path(checkout.seen(checkout.tree)))
+    ran = replace(ran, over=finished.over)
     if planted.words is None:
         return replace(ran, must_fail=canary.MustFail(why=planted.why))
     if found is None:  # no report: its exit code must not be 0, and its output must name the test

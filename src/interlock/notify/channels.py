@@ -285,5 +285,7 @@ def _ended(how: How, code: int | None, timeout_s: float) -> str:
             return f"exit code {code}" if code else ""
         case How.TIMED_OUT | How.IDLE:
             return f"no end after {timeout_s:g} s"
+        case How.OVER_LIMIT:
+            return "it used too much"
         case How.CANCELLED | How.NOT_FOUND:
             return "no end before interlock exited"

@@ -26,6 +26,7 @@ from interlock.core.pipeline import (
     Pipeline,
     PullRequest,
     Report,
+    RoomLimits,
     RoomSpec,
     Rule,
     Scope,
@@ -86,7 +87,7 @@ def build(draft: Draft, name: str) -> Pipeline:
         carry=tuple(file.carry),
         limits=_limits(file.limits),
         deliver=_deliver(file.deliver),
-        sandbox=RoomSpec(tuple(file.sandbox.read), file.sandbox.nested),
+        sandbox=_sandbox(file.sandbox),
         **_given(quota_wait_s=file.quota_wait),
     )
 
@@ -309,6 +310,17 @@ def _setup(part: models.SetupPart) -> Setup:
 
 def _limits(part: models.LimitsPart) -> Limits:
     return Limits(**_given(attempts=part.attempts, tokens=part.tokens, cost_usd=part.cost_usd, wall_s=part.wall))
+
+
+def _sandbox(part: models.SandboxPart) -> RoomSpec:
+    limits = _given(
+        memory_bytes=part.memory,
+        processes=part.processes,
+        file_bytes=part.file_size,
+        disk_bytes=part.disk,
+        files=part.files,
+    )
+    return RoomSpec(tuple(part.read), part.nested, RoomLimits(**limits))
 
 
 def _deliver(part: models.DeliverPart) -> Deliver:

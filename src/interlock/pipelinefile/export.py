@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Gate,
         Input,
         PullRequest,
+        RoomSpec,
         Rule,
         Setup,
         Stage,
@@ -58,7 +59,7 @@ def _file(spec: Pipeline) -> _Tree:
         protect=listed,
         setup=[_setup(setup) for setup in spec.setup],
         carry=list(spec.carry),
-        sandbox=_filled(read=list(spec.sandbox.read), nested=spec.sandbox.nested),
+        sandbox=_sandbox(spec.sandbox),
         stages={stage.id: _stage(stage) for stage in spec.stages},
         deliver=_filled(
             branch=spec.deliver.branch,
@@ -68,6 +69,27 @@ def _file(spec: Pipeline) -> _Tree:
             pull_request=_pull_request(spec.deliver.pull_request),
         ),
     )
+
+
+def _sandbox(spec: RoomSpec) -> _Tree:
+    limits = spec.limits
+    return _filled(
+        read=list(spec.read),
+        nested=spec.nested,
+        memory=_size(limits.memory_bytes),
+        processes=limits.processes,
+        file_size=_size(limits.file_bytes),
+        disk=_size(limits.disk_bytes),
+        files=limits.files,
+    )
+
+
+def _size(count: int) -> str:
+    """Exact, so that it is read back as it was."""
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if count and count % 1000**power == 0:
+            return f"{count // 1000**power} {unit}"
+    return f"{count} B" if count else ""
 
 
 def _pull_request(request: PullRequest | None) -> _Tree | None:
@@ -292,6 +314,11 @@ DESCRIBED = {
     ("PipelineFile", "sandbox"): "What the sandbox allows.",
     ("SandboxPart", "read"): "Folders and files of the machine that agents, gates and setup may read.",
     ("SandboxPart", "nested"): "Whether programs may make sandboxes of their own.",
+    ("SandboxPart", "memory"): "What a program and all that it starts may use of the memory.",
+    ("SandboxPart", "processes"): "How many processes and threads may run at once.",
+    ("SandboxPart", "file_size"): "How long one file may become.",
+    ("SandboxPart", "disk"): "What a program may write, in its checkout, its home and its /tmp together.",
+    ("SandboxPart", "files"): "How many files a program may make or change.",
     ("GatePart", "network"): "Whether it has the network, or the hosts that it reaches.",
     ("AgentPart", "network"): "Whether it has the network, or the hosts that it reaches.",
 }

@@ -12,8 +12,10 @@ from pydantic_core import PydanticCustomError
 
 from interlock.core.pipeline import CommandLine
 from interlock.text.hosts import host_of
+from interlock.text.sizes import read_size
 
 DURATION_MAX_S = 30 * 24 * 3600
+SIZE_MIN, SIZE_MAX = 1_000_000, 10**15
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -45,6 +47,17 @@ def read_duration(value: object) -> int:
     if not 1 <= value <= DURATION_MAX_S:
         raise field_error(f"{value} seconds is out of range", "a duration is from 1s to 30d")
     return value
+
+
+def read_bytes(value: object) -> int:
+    """Bytes, from text such as 500 MB or 8 GB."""
+    hint = "write 500 MB or 8 GB"
+    found = read_size(value) if isinstance(value, str) else None
+    if found is None:
+        raise field_error(f"{_describe(value)} is not a size", hint)
+    if not SIZE_MIN <= found <= SIZE_MAX:
+        raise field_error(f"{value} is out of range", "a size is from 1 MB to 1000 TB")
+    return found
 
 
 def read_command(value: object) -> CommandLine:
@@ -199,8 +212,10 @@ _DURATION_SCHEMA = {
     "anyOf": [{"type": "string", "pattern": f"^{_DURATION.pattern}$"}, {"type": "integer", "minimum": 1}]
 }
 
+_SIZE_SCHEMA = {"type": "string", "pattern": r"^\d+(\.\d+)? ?([kMGT]?B)$"}
 _NETWORK_SCHEMA = {"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}]}
 
+Size: TypeAlias = Annotated[int, PlainValidator(read_bytes), WithJsonSchema(_SIZE_SCHEMA)]
 Duration: TypeAlias = Annotated[int, PlainValidator(read_duration), WithJsonSchema(_DURATION_SCHEMA)]
 CommandField: TypeAlias = Annotated[CommandLine, PlainValidator(read_command), WithJsonSchema(_COMMAND_SCHEMA)]
 Instructions: TypeAlias = Annotated[

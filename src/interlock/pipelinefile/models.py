@@ -27,6 +27,7 @@ from interlock.pipelinefile.fields import (
     Name,
     NetworkField,
     RelativePath,
+    Size,
     Source,
     TextField,
     Variable,
@@ -102,6 +103,11 @@ class SetupPart(Part):
 class SandboxPart(Part):
     read: list[AbsolutePath] = []
     nested: bool = False
+    memory: Size | None = None
+    processes: Annotated[int, Field(ge=10, le=4_000_000)] | None = None
+    file_size: Size | None = None
+    disk: Size | None = None
+    files: Annotated[int, Field(ge=100, le=1_000_000_000)] | None = None
 
 
 class ArtifactPart(Part):

@@ -11,7 +11,7 @@ from typing import Protocol
 from interlock.core.conflicts import Undecided
 from interlock.core.events import Action, Event, Recorded
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import Setup
+from interlock.core.pipeline import RoomLimits, Setup
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +120,12 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Sandbox:
     """How the programs in a checkout are confined: the level in force (`full` or `none`), what they may read of the
-    machine beside the system, and whether they may make sandboxes of their own."""
+    machine beside the system, whether they may make sandboxes of their own, and what each may use."""
 
     level: str = "none"
     read: tuple[str, ...] = ()
     nested: bool = False
+    limits: RoomLimits = RoomLimits()
 
 
 @dataclass(frozen=True, slots=True)

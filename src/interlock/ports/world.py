@@ -67,6 +67,7 @@ class Ended(StrEnum):
     RATE_LIMITED = "rate_limited"
     OUT_OF_BUDGET = "out_of_budget"
     UNAVAILABLE = "unavailable"  # program not found, endpoint down
+    OVER_LIMIT = "over_limit"  # it used more than its sandbox allows
     CANCELLED = "cancelled"
 
 
@@ -140,7 +141,7 @@ def secrets_of(
 
 def sandbox_of(pipeline: Pipeline, level: str) -> Sandbox:
     """The sandbox of a pipeline's programs, at a level."""
-    return Sandbox(level, pipeline.sandbox.read, pipeline.sandbox.nested)
+    return Sandbox(level, pipeline.sandbox.read, pipeline.sandbox.nested, pipeline.sandbox.limits)
 
 
 # --- gates --------------------------------------------------------------------------------------

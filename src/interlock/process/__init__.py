@@ -6,6 +6,7 @@ that we do not trust (agents, scripts, gates), `detach` for an owner of a run th
 
 from interlock.process.controller import prepare, supervise
 from interlock.process.identity import alive, end_supervised, identity, kill_tree
+from interlock.process.limits import Limits
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
 from interlock.process.programs import (
     Captured,
@@ -28,6 +29,7 @@ __all__ = [
     "Confined",
     "Finished",
     "How",
+    "Limits",
     "MaskedBlobs",
     "Supervised",
     "alive",

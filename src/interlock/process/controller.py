@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from interlock.ports import Cancel, InfrastructureError
 from interlock.process.identity import note_supervisor
@@ -22,6 +23,7 @@ from interlock.process.listening import Listening
 from interlock.process.masking import Mask
 from interlock.process.monitor import BoundedLog, Pulse
 from interlock.process.spawner import Finished, How, Spawner, Supervised, spawner
+from interlock.text.sizes import size_words
 
 _TICK_S = 0.05  # the maximum delay before a cancel is seen
 _CHUNK = 1 << 20
@@ -217,7 +219,7 @@ class _Program:
                 case ["ended", _, _, _, alive]:
                     raise InfrastructureError(f"{name}: {alive} of its processes cannot be killed; `ps` shows them")
                 case _:
-                    continue  # at, listening, started
+                    continue  # at, listening, started, bounded, over
         raise InfrastructureError(f"{name}: its supervisor was killed, and the program with it")
 
     def _not_started(self, what: str, number: int) -> Finished:
@@ -242,11 +244,32 @@ class _Program:
         raise InfrastructureError(f"{self._work.name}: no sandbox could be made for it: {why}", permanent=True)
 
     def _ended(self, how: str, code: int, took_s: float) -> Finished:
-        truncated = self._log.left_out > 0
+        lines = [line.split() for line in self._received.decode().splitlines()]
+        bounded = tuple((words[1], words[2].replace("-", " ")) for words in lines if words[0] == "bounded")
+        common = Finished(How.TIMED_OUT, None, took_s, self._log.left_out > 0, self._log.tail, bounded=bounded)
         if how == "exited":
-            return Finished(How.EXITED, code, took_s, truncated, self._log.tail)
-        ended = self._end_reason if how == "asked" and self._end_reason else How.TIMED_OUT
-        return Finished(ended, None, took_s, truncated, self._log.tail)
+            return replace(common, how=How.EXITED, code=code)
+        if how == "over":
+            over = next(words[1] for words in lines if words[0] == "over")
+            return replace(common, how=How.OVER_LIMIT, over=_passed(self._work, over))
+        return replace(common, how=self._end_reason if how == "asked" and self._end_reason else How.TIMED_OUT)
+
+
+def _passed(work: Supervised, name: str) -> str:
+    """The limit that was passed, in words."""
+    most = work.limits._asdict()[name] if work.limits else 0
+    match name:
+        case "memory":
+            what = f"used more than {size_words(most)}"
+        case "processes":
+            what = f"had more than {most:,} processes and threads at once"
+        case "file_size":
+            what = f"wrote a file of more than {size_words(most)}"
+        case "disk":
+            what = f"wrote more than {size_words(most)}"
+        case _:
+            what = f"made or changed more than {most:,} files"
+    return f"{name}: {what}"
 
 
 def _refusal(work: Supervised, number: int) -> str:

@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from interlock.ports import InfrastructureError
+from interlock.process.limits import Limits
 from interlock.process.listening import Serve
 
 
@@ -32,6 +33,7 @@ class How(StrEnum):
     TIMED_OUT = "timed_out"
     IDLE = "idle"
     CANCELLED = "cancelled"
+    OVER_LIMIT = "over_limit"  # it used more than one of its limits
     NOT_FOUND = "not_found"  # it did not start: no such program, or it is not executable
 
 
@@ -53,7 +55,7 @@ class Supervised:
     `env` is complete: only PWD is added. `log` receives stdout and stderr merged, at most about `log_bytes_max` bytes
     (the first and the last part). File changes below `watch` count as activity; an `idle_timeout_s` of 0 means no
     timeout. `secrets` are masked in the log and everywhere else. `confined`: `argv` makes a room and starts a
-    program in it.
+    program in it; `limits` are those of the room.
     """
 
     argv: tuple[str, ...]
@@ -67,6 +69,7 @@ class Supervised:
     watch: tuple[Path, ...] = ()
     secrets: tuple[str, ...] = ()
     confined: Confined | None = None
+    limits: Limits | None = None
 
     @property
     def name(self) -> str:
@@ -78,7 +81,8 @@ class Finished:
     """How the program ended. `code` is the exit code, -N for signal N, None if we ended it or it did not start.
 
     `took_s` is the time of the program itself, without the cleanup. `tail` is the end of the output (at most 64 KiB);
-    for NOT_FOUND it names the program.
+    for NOT_FOUND it names the program. `over` says which limit it passed, `bounded` by
+    which means its limits were held.
     """
 
     how: How
@@ -86,6 +90,8 @@ class Finished:
     took_s: float
     truncated: bool
     tail: bytes
+    over: str = ""
+    bounded: tuple[tuple[str, str], ...] = ()
 
 
 # --- the fork server ----------------------------------------------------------------------------
@@ -97,7 +103,7 @@ import sys, types
 for name, folder in (("interlock", sys.argv[2]), ("interlock.process", sys.argv[3])):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [folder]
-from interlock.process.supervisor import main
+from interlock.process.forkserver import main
 main()
 """
 _LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # what some Pythons need to start
@@ -106,10 +112,11 @@ _LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # what some Pythons need to 
 class Spawner:
     """Holds the fork server. Threads may share it."""
 
-    def __init__(self, environ: Mapping[str, str], *, portable: bool = False) -> None:
-        """`portable` does not use features of Linux, so that the behaviour of other systems can be tested on Linux."""
+    def __init__(self, environ: Mapping[str, str], *, portable: bool = False, groups: bool = True) -> None:
+        """`portable` does not use features of Linux, so that the behaviour of other systems can be tested on Linux.
+        Without `groups`, no control groups are used, as where they cannot be had."""
         self._env = {name: environ[name] for name in _LOADER if name in environ}
-        self._options = ("portable",) if portable else ()
+        self._options = (*(("portable",) if portable else ()), *(() if groups else ("polling",)))
         self._lock = threading.Lock()
         self._server: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -123,7 +130,7 @@ class Spawner:
         """Start `work` under a supervisor, with these two descriptors. Returns the supervisor's control socket."""
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
-            self._send([theirs.fileno(), stdin, output])
+            self._send(b"l" if work.limits else b"s", [theirs.fileno(), stdin, output])
         with suppress(OSError):  # if the supervisor has ended, reading from its socket shows it
             ours.sendall(_request(work))
         return ours
@@ -133,12 +140,12 @@ class Spawner:
         with self._lock:
             self._drop()
 
-    def _send(self, files: list[int]) -> None:
+    def _send(self, message: bytes, files: list[int]) -> None:
         try:
-            socket.send_fds(self._connected(), [b"s"], files)
+            socket.send_fds(self._connected(), [message], files)
         except OSError:  # somebody killed the server: retry with a new one
             self._drop()
-            socket.send_fds(self._connected(), [b"s"], files)
+            socket.send_fds(self._connected(), [message], files)
 
     def _connected(self) -> socket.socket:
         if self._socket is None:
@@ -194,5 +201,7 @@ def _request(work: Supervised) -> bytes:
     room: tuple[bytes, tuple[int, ...]] | None = None
     if work.confined:
         cwd, room = "/", (work.confined.filter, tuple(port for port, _ in work.confined.listeners))
-    body = marshal.dumps((argv, os.fsencode(cwd), env, float(work.timeout_s), room))
+    bounds = work.limits
+    limits = tuple[int | tuple[str, ...], ...](bounds) if bounds else None  # marshal knows no named tuples
+    body = marshal.dumps((argv, os.fsencode(cwd), env, float(work.timeout_s), room, limits))
     return len(body).to_bytes(8, "big") + body

@@ -1,17 +1,17 @@
-"""The supervisor: a separate small program that starts untrusted programs and ends them with all their children.
+"""The supervisor: it starts an untrusted program and ends it with all its children.
 
 Rule: only the standard library and the process table, because it must start fast.
 
-A controller has one *fork server*, this module. Each byte on its socket comes with three descriptors (control, stdin,
-output), and the fork server forks a *supervisor* for them. The supervisor makes itself the reaper of all orphans below
-it, so a program cannot escape with `setsid` or a double fork. It starts the program, and ends the whole tree when the
-program exits, its deadline passes, the controller asks for it, or the controller's end of the control socket closes.
-The fork server adopts and ends the processes that a killed supervisor leaves. A system without such a reaper (macOS)
-gets best effort: the process group, and every descendant that was seen while its parents lived.
+The supervisor, a fork of the fork server, makes itself the reaper of all orphans below it, so a program cannot escape
+with `setsid` or a double fork. It starts the program, and ends the whole tree when the program exits, its deadline
+passes, it passes a limit, the controller asks for it, or the controller's end of the control socket closes. A system
+without such a reaper (macOS) gets best effort: the process group, and every descendant that was seen while its parents
+lived.
 
 Control socket, to the supervisor: 8 bytes of length, the marshalled request, then `e` to end the program.
 From the supervisor: lines, `at PID`, then `failed WHAT ERRNO`, or `started` and then `ended HOW CODE TOOK_S LEFT`.
-HOW is `unroomed` if a program that makes a room (bubblewrap) ended before the program in it began.
+HOW is `unroomed` if a program that makes a room (bubblewrap) ended before the program in it began, `over` if it passed
+the limit that a line `over NAME` before says. A line `bounded NAME MEANS` says how a limit is held.
 """
 
 from __future__ import annotations
@@ -27,141 +27,36 @@ import time
 from contextlib import suppress
 
 from interlock.process import room
+from interlock.process.cgroups import Group
+from interlock.process.limits import Bounds, bounds_of
+from interlock.process.reaping import become_reaper, drain, make_bell, reap
 from interlock.process.table import Process, descendants, processes, send_signal
 
 GRACE_S = 0.5  # between SIGTERM and SIGKILL
 END_MAX_S = 20.0  # for SIGKILL to work; longer only where the kernel itself hangs
 _LOOK_S = 1.0  # how often descendants are noted if there is no reaper
 _PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
 _EXEC_FAILED = 127
 
-# argv, cwd, env, timeout_s, and if it makes a room: the filter, and the ports to listen at
-Request = tuple[list[bytes], bytes, dict[bytes, bytes], float, tuple[bytes, tuple[int, ...]] | None]
+# argv, cwd, env, timeout_s; if it makes a room: the filter, and the ports to listen at; and its limits
+Request = tuple[
+    list[bytes], bytes, dict[bytes, bytes], float, tuple[bytes, tuple[int, ...]] | None, tuple[object, ...] | None
+]
 
 
-def main() -> None:
-    """Fork a supervisor for each message on the socket with descriptor argv[1], until the controller closes it."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    reaper = "portable" not in sys.argv and _become_reaper()
-    _serve(socket.socket(fileno=int(sys.argv[1])), reaper=reaper)
-
-
-# --- the fork server ---------------------------------------------------------------------------
-
-
-def _become_reaper() -> bool:
-    """Become the parent of all orphans below us (PR_SET_CHILD_SUBREAPER, Linux). Whether it worked."""
-    return sys.platform == "linux" and bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
-
-
-def _serve(requests: socket.socket, *, reaper: bool) -> None:
-    bell = _bell()
-    live: dict[int, int] = {}  # supervisor's pid: a copy of its control socket
-    poll = select.poll()
-    poll.register(bell, select.POLLIN)
-    poll.register(requests, select.POLLIN)
-    is_open = True
-    while is_open or live:
-        ready = {file for file, _ in poll.poll()}
-        if bell in ready:
-            _drain(bell)
-            _reap_supervisors(live)
-        if requests.fileno() in ready and not _fork_supervisor(requests, live, bell, reaper=reaper):
-            poll.unregister(requests)
-            is_open = False
-
-
-def _bell() -> int:
-    """A descriptor that is readable after a child has ended."""
-    reads, writes = os.pipe()
-    os.set_blocking(reads, False)
-    os.set_blocking(writes, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
-    return reads
-
-
-def _drain(bell: int) -> None:
-    with suppress(BlockingIOError):
-        os.read(bell, 65536)
-
-
-def _reap_supervisors(live: dict[int, int]) -> None:
-    """Close the copy of the control socket last: end of file tells the controller that no process is left."""
-    while (ended := _reap()) is not None:
-        pid, code = ended
-        control = live.pop(pid, None)
-        if control is None:
-            continue
-        if code != 0:
-            _sweep(frozenset(live))
-        os.close(control)
-
-
-def _sweep(supervisors: frozenset[int]) -> None:
-    """End the processes that a killed supervisor left to us."""
-    until = time.monotonic() + END_MAX_S
-    while (orphans := descendants({os.getpid()}, supervisors)) and time.monotonic() < until:
-        send_signal(orphans, signal.SIGKILL)
-        time.sleep(0.002)
-        for each in orphans:
-            with suppress(ChildProcessError):
-                os.waitpid(each.pid, os.WNOHANG)
-
-
-def _fork_supervisor(requests: socket.socket, live: dict[int, int], bell: int, *, reaper: bool) -> bool:
-    """Read a message and fork a supervisor for it. Whether the controller still runs."""
-    message, files, _, _ = socket.recv_fds(requests, 1, 3)
-    if not message:
-        return False
-    if len(files) != 3:  # too many open files: the controller reads the end of its socket
-        for file in files:
-            os.close(file)
-        return True
-    for file in files:
-        os.set_inheritable(file, False)
-    control, stdin, output = files
-    pid = _fork(control)
-    if pid == 0:
-        code = 1
-        try:
-            for file in (requests.fileno(), bell, *live.values()):
-                os.close(file)
-            _supervise(socket.socket(fileno=control), stdin, output, reaper=reaper)
-            code = 0
-        finally:
-            os._exit(code)
-    if pid > 0:
-        live[pid] = control
-    os.close(stdin)
-    os.close(output)
-    return True
-
-
-def _fork(control: int) -> int:
-    """As os.fork; if the machine cannot fork, report it and return -1."""
-    try:
-        return os.fork()
-    except OSError as error:
-        os.write(control, b"failed fork %d\n" % (error.errno or 0))
-        os.close(control)
-        return -1
-
-
-# --- a supervisor ------------------------------------------------------------------------------
-
-
-def _supervise(control: socket.socket, stdin: int, output: int, *, reaper: bool) -> None:
+def supervise(  # noqa: PLR0913 - what the fork server hands over
+    control: socket.socket, stdin: int, output: int, group: Group | None, *, reaper: bool, entered: bool = False
+) -> None:
+    """Read a request from `control`, and do it. `group` is for a program with limits, and this process may have
+    `entered` it."""
     request = _receive(control)
     if request is None:
         return
     _send(control, f"at {os.getpid()}")  # before the program can stop us
-    bell = _bell()
+    bell = make_bell()
     began = time.monotonic()
-    tree = _Tree(reaper=reaper and _become_reaper())
-    failed = tree.start(request, stdin, output)
+    tree = _Tree(reaper=reaper and become_reaper())
+    failed = tree.start(request, (stdin, output), group, entered=entered)
     os.close(stdin)
     os.close(output)
     if not failed and request[4] and request[4][1]:
@@ -173,9 +68,16 @@ def _supervise(control: socket.socket, stdin: int, output: int, *, reaper: bool)
     _send(control, "started")
     how, code = _watch(tree, control, bell, began + request[3])
     took_s = time.monotonic() - began
-    left = tree.end(bell, 0.0 if how == "gone" else GRACE_S)
+    left = tree.end(bell, 0.0 if how in ("gone", "over") else GRACE_S)
     if how == "exited" and request[4] is not None:
         how, code = tree.ended_in_room(code)
+    if tree.bounds:
+        for name, means in tree.bounds.means.items():
+            _send(control, f"bounded {name} {means.replace(' ', '-')}")
+        tree.over = tree.over or (tree.bounds.passed_at_end(code) if how == "exited" else "")
+        if tree.over:
+            how = "over"
+            _send(control, f"over {tree.over}")
     _send(control, f"ended {how} {code} {took_s:.6f} {left}")
 
 
@@ -200,7 +102,7 @@ def _send(control: socket.socket, line: str) -> None:
 
 
 def _watch(tree: _Tree, control: socket.socket, bell: int, until: float) -> tuple[str, int]:
-    """Wait for the first reason to end: exited (with the code) | deadline | asked | gone."""
+    """Wait for the first reason to end: exited (with the code) | deadline | over | asked | gone."""
     poll = select.poll()
     poll.register(bell, select.POLLIN)
     poll.register(control, select.POLLIN)
@@ -211,9 +113,11 @@ def _watch(tree: _Tree, control: socket.socket, bell: int, until: float) -> tupl
         left_s = until - time.monotonic()
         if left_s <= 0:
             return "deadline", 0
+        if tree.passes_limit():
+            return "over", 0
         ready = {file for file, _ in poll.poll(int(tree.note(left_s) * 1000) + 1)}
         if bell in ready:
-            _drain(bell)
+            drain(bell)
         if control.fileno() in ready:
             return ("asked" if _receive_exactly(control, 1) else "gone"), 0
 
@@ -245,8 +149,10 @@ class _Tree:
         self._status = -1  # what a program that makes a room says of it
         self.block = -1  # what it waits for
         self._said = b""
+        self.bounds: Bounds | None = None
+        self.over = ""  # the limit that was passed
 
-    def start(self, request: Request, stdin: int, output: int) -> str:
+    def start(self, request: Request, files: tuple[int, int], group: Group | None, *, entered: bool) -> str:
         """Start the program. Returns a line that says why it failed, or nothing."""
         reads, writes = os.pipe()
         status = block = -1
@@ -254,12 +160,15 @@ class _Tree:
             self._status, status = os.pipe()
             block, self.block = os.pipe()
         try:
+            self.bounds = bounds_of(request[5], group, entered=entered)
             self.program = os.fork()
         except OSError as error:
             return f"failed fork {error.errno}"
         if self.program == 0:
-            _become(request, (stdin, output, status, block), writes)
+            _become(request, (*files, status, block), writes, self.bounds)
         os.close(writes)
+        if self.bounds is not None:
+            self.bounds.leave()
         if request[4] is not None:
             os.close(status)
             os.close(block)
@@ -286,9 +195,15 @@ class _Tree:
             self._said += part
         return room.first_process(self._said)
 
+    def passes_limit(self) -> bool:
+        """Whether it has passed a limit by now."""
+        if self.bounds is not None and self.bounds.wait_s() == 0:
+            self.over = self.bounds.passed(self.first_in_room() if self._status >= 0 else 0)
+        return bool(self.over)
+
     def reap(self) -> bool:
         """Wait for all ended children. Whether other children are left."""
-        while (ended := _reap()) is not None:
+        while (ended := reap()) is not None:
             if ended[0] == self.program:
                 self.code = ended[1]
         try:
@@ -299,6 +214,8 @@ class _Tree:
 
     def note(self, left_s: float) -> float:
         """Note the living processes, if there is no reaper. Returns how long the caller may sleep, in seconds."""
+        if self.bounds is not None:
+            left_s = min(left_s, self.bounds.wait_s())
         if self._reaper:
             return left_s
         self._seen.update({each.pid: each.started for each in self.members()})
@@ -338,7 +255,7 @@ class _Tree:
         until = time.monotonic() + limit_s
         while not self._is_empty() and (left_s := until - time.monotonic()) > 0:
             select.select([bell], [], [], left_s if self._reaper else min(left_s, 0.05))
-            _drain(bell)
+            drain(bell)
 
     def _kill(self) -> None:
         """Kill all. Without a reaper, a dead parent hides its children, so all are stopped before any is killed."""
@@ -348,22 +265,15 @@ class _Tree:
         send_signal(self.members(), signal.SIGKILL)
 
 
-def _reap() -> tuple[int, int] | None:
-    """A child that has ended, and its code (-N for signal N). None if there is none."""
-    try:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return None
-    return (pid, os.waitstatus_to_exitcode(status)) if pid else None
-
-
-def _become(request: Request, files: tuple[int, int, int, int], writes: int) -> None:
+def _become(request: Request, files: tuple[int, int, int, int], writes: int, bounds: Bounds | None) -> None:
     """Turn this process, a new fork, into the program. Does not return."""
     what = "start"
     try:
-        argv, cwd, env, _, wanted = request
+        argv, cwd, env, _, wanted, _ = request
         os.setsid()
         _die_with_parent()
+        if bounds is not None:
+            bounds.enter()
         stdin, output, status, block = files
         if wanted is not None:
             stdin, output, status, block, writes = map(room.above, (stdin, output, status, block, writes))
@@ -393,7 +303,3 @@ def _reset_signals() -> None:
         with suppress(OSError):
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-if __name__ == "__main__":
-    main()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from interlock.ports import Checkout, InfrastructureError
 from interlock.process import BLOCK_FD, FILTER_FD, STATUS_FD, Confined, Supervised
+from interlock.sandbox.limits import limits_of
 from interlock.sandbox.network import listeners, variables
 from interlock.sandbox.program import find_bwrap
 from interlock.sandbox.reads import ETC, ETC_OF_NETWORK, SYSTEM, programs_of
@@ -70,7 +71,8 @@ def confine(work: Supervised, room: Room) -> Supervised:
         *(("--block-fd", str(BLOCK_FD)) if listening else ()),
         *("--chdir", checkout.seen(work.cwd), "--", *work.argv),
     )
-    return replace(work, argv=argv, env=shown, confined=Confined(work.argv[0], calls, listening))
+    limits = limits_of(checkout, room.writes)
+    return replace(work, argv=argv, env=shown, confined=Confined(work.argv[0], calls, listening), limits=limits)
 
 
 def _supervised(calls: bytes) -> Iterator[str]:

@@ -17,6 +17,7 @@ from interlock.core.events import Recorded, Usage
 from interlock.core.ids import AttemptId
 from interlock.core.state import Spending
 from interlock.readmodel.run import RunSummary
+from interlock.text.sizes import size_words
 
 VERSION = 1
 
@@ -73,12 +74,7 @@ def ordinal(number: int) -> str:
 
 def size(bytes_count: int) -> str:
     """`0 B`, `12 kB`, `3.4 MB`: powers of a thousand."""
-    amount = float(bytes_count)
-    for unit in ("B", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if amount >= 10 or unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"
+    return size_words(bytes_count)
 
 
 def duration(seconds: float) -> str:

@@ -303,7 +303,7 @@ def _shown(command: CommandLine) -> str:
 
 
 def _ending(done: Finished) -> str:
-    how = f"exit code {done.code}" if done.how is How.EXITED else done.how.value.replace("_", " ")
+    how = f"exit code {done.code}" if done.how is How.EXITED else done.over or done.how.value.replace("_", " ")
     line = error_line(done.tail.decode(errors="replace"))
     return f"{how}: {line}" if line else how
 

@@ -64,7 +64,7 @@ from interlock.text.globs import matches_any
 
 _POLL_S = 0.1
 _NOTHING = Usage(0, 0, 0, 0.0)
-_FAILED = frozenset({Ended.CRASHED, Ended.TIMED_OUT, Ended.REFUSED})  # it was asked and failed
+_FAILED = frozenset({Ended.CRASHED, Ended.TIMED_OUT, Ended.OVER_LIMIT, Ended.REFUSED})  # it was asked and failed
 
 
 def asked_panel(context: GateContext, request: GateRequest, review: Review, cancel: Cancel) -> Judgement:

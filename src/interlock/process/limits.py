@@ -1,0 +1,115 @@
+"""The limits of a program in a room, as the supervisor holds them: by control groups where they can be had, else by
+looking again and again. Who passes a limit is ended, with all that it started.
+
+Rule: only the standard library, as for the supervisor. The supervisor itself is outside of all limits.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import threading
+import time
+from typing import NamedTuple
+
+from interlock.process.cgroups import Group
+from interlock.process.usage import Disk, in_room
+
+_LOOK_S = 0.1  # between two looks, and at least the next times what one took
+_SHARE = 20
+_OF_ROOM = 4  # processes that make the room, and for a moment the supervisor
+_POLLED = "polling"
+
+
+class Limits(NamedTuple):
+    """Memory, a single file and what is written are in bytes; 0 is no limit. `places` are the folders in which the
+    program writes, the first one is its tree."""
+
+    memory: int = 0
+    processes: int = 0
+    file_size: int = 0
+    disk: int = 0
+    files: int = 0
+    places: tuple[str, ...] = ()
+
+
+class Bounds:
+    """The limits of one program. `group` is None where no control group can be had."""
+
+    def __init__(self, limits: Limits, group: Group | None, *, entered: bool) -> None:
+        """`entered`: this process is in the group already."""
+        self._limits = limits
+        self._entered = entered
+        self._group = group
+        if group is not None:
+            group.set({"memory": limits.memory, "pids": limits.processes + _OF_ROOM if limits.processes else 0})
+        bounds = group.bounds if group is not None else {}
+        self.means = {"memory": bounds.get("memory", _POLLED), "processes": bounds.get("pids", _POLLED)}
+        self._disk = Disk(limits.places, limits.disk, limits.files) if limits.disk or limits.files else None
+        self._next = time.monotonic() + _LOOK_S
+
+    def enter(self) -> None:
+        """In the process that becomes the program."""
+        if self._group is not None and not self._entered:
+            self._group.enter()
+        if self._limits.file_size:
+            hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+            most = self._limits.file_size if hard == resource.RLIM_INFINITY else min(hard, self._limits.file_size)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    def leave(self) -> None:
+        """In the supervisor, after the program began: it takes a while, and nobody waits for it."""
+        if self._group is not None and self._entered:
+            threading.Thread(target=self._group.leave, daemon=True).start()
+
+    def wait_s(self) -> float:
+        return max(0.0, self._next - time.monotonic())
+
+    def passed(self, first: int) -> str:
+        """The limit that was passed, if it is time to look; empty if none was. `first` is the first process of the
+        room, 0 if there is none yet."""
+        began = time.monotonic()
+        if began < self._next:
+            return ""
+        found = self._refused() or self._seen(first) or self._wrote(first)
+        self._next = time.monotonic() + max(_LOOK_S, _SHARE * (time.monotonic() - began))
+        return found
+
+    def passed_at_end(self, code: int) -> str:
+        """The same for a program that has ended by itself, with this code."""
+        if code in (-signal.SIGXFSZ, 128 + signal.SIGXFSZ):
+            return "file_size"
+        return self._refused() or self._wrote(0, whole=True)
+
+    def _refused(self) -> str:
+        if self._group is None:
+            return ""
+        return next((name for name, kind in _KINDS.items() if self._group.refused(kind)), "")
+
+    def _seen(self, first: int) -> str:
+        most = self._limits
+        wanted = {name: most._asdict()[name] for name, means in self.means.items() if means == _POLLED}
+        if not first or not any(wanted.values()):
+            return ""
+        found = in_room(first, wanted.get("memory", 0))
+        if 0 < wanted.get("memory", 0) < found.memory:
+            return "memory"
+        return "processes" if 0 < wanted.get("processes", 0) < found.tasks - _OF_ROOM else ""
+
+    def _wrote(self, first: int, *, whole: bool = False) -> str:
+        if self._disk is None:
+            return ""
+        found = self._disk.look(first, whole=whole)
+        if 0 < self._limits.disk < found.bytes:
+            return "disk"
+        if 0 < self._limits.files < found.files:
+            return "files"
+        return "file_size" if 0 < self._limits.file_size <= found.largest else ""
+
+
+_KINDS = {"memory": "memory", "processes": "pids"}
+
+
+def bounds_of(wanted: tuple[object, ...] | None, group: Group | None, *, entered: bool) -> Bounds | None:
+    """Raises OSError if a group cannot be set."""
+    return Bounds(Limits(*wanted), group, entered=entered) if wanted is not None else None  # type: ignore[arg-type]

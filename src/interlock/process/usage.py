@@ -1,0 +1,242 @@
+"""What a program in a room uses, where the kernel does not count it for us: processes and memory, and what it wrote.
+
+Rule: only the standard library, as for the supervisor. Rule: looking costs a small share of the time at most, whatever
+there is to look at: what takes long is done in parts and less often.
+
+What a program wrote are the files whose status changed since it began: no program can set that time. So nothing has to
+be counted before it begins, and what was there already counts only once it is touched.
+"""
+
+# pathlib alone would double the start time of the supervisor.
+# ruff: noqa: PTH112, PTH116, PTH208
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_SLICE_S = 0.02  # of one look at files
+_WALK_EVERY_S = 2.0
+_SHARE = 50  # a walk is repeated after this many times what it took, or a tenth of it where much was written
+_EARLIEST_S = 0.2
+_PART = 200  # files between two looks at the clock
+_CLOCK_NS = 50_000_000  # the clock of files is a bit behind
+
+
+class Processes(NamedTuple):
+    """What is in a room: `tasks` are processes with their threads."""
+
+    tasks: int
+    memory: int
+
+
+def in_room(first: int, memory_max: int) -> Processes:
+    """What runs in the room of which `first` is the first process. Memory is counted exactly only if a quick look says
+    that it may be more than `memory_max`."""
+    proc = _proc_of(first)
+    if not proc:
+        return Processes(0, 0)
+    tasks = resident = 0
+    names = _numbers(proc)
+    for name in names:
+        tasks += _threads(f"{proc}/{name}/stat")
+        resident += _resident(f"{proc}/{name}/statm")
+    shared = _in_memory(f"/proc/{first}/root/dev/shm")
+    if memory_max and resident + shared > memory_max:
+        return Processes(tasks, _exact(proc, names, shared))
+    return Processes(tasks, resident + shared)
+
+
+def _proc_of(first: int) -> str:
+    """The processes of the room; empty if it is not made yet, or gone."""
+    proc = f"/proc/{first}/root/proc"
+    try:
+        return proc if os.stat(proc).st_dev != os.stat("/proc").st_dev else ""
+    except OSError:
+        return ""
+
+
+def _exact(proc: str, names: list[str], shared: int) -> int:
+    """Each page once: what processes share is divided among them, files in memory are counted where they lie."""
+    own = mapped = 0
+    for name in names:
+        for line in _read(f"{proc}/{name}/smaps_rollup").splitlines():
+            if line.startswith(b"Pss:"):
+                own += int(line.split()[1]) * 1024
+            elif line.startswith(b"Pss_Shmem:"):
+                mapped += int(line.split()[1]) * 1024
+    return own - mapped + max(mapped, shared)
+
+
+def _numbers(folder: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if name.isdigit()]
+    except OSError:  # it has ended
+        return []
+
+
+def _threads(path: str) -> int:
+    text = _read(path)
+    fields = text[text.rfind(b")") + 2 :].split()
+    return int(fields[17]) if len(fields) > 17 else 0
+
+
+def _resident(path: str) -> int:
+    fields = _read(path).split()
+    return int(fields[1]) * _PAGE if len(fields) > 1 else 0
+
+
+def _in_memory(path: str) -> int:
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return 0
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
+
+
+def _read(path: str) -> bytes:
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        parts = []
+        while part := os.read(file, 65536):
+            parts.append(part)
+        return b"".join(parts)
+    except OSError:  # it has just ended
+        return b""
+    finally:
+        os.close(file)
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+class Written(NamedTuple):
+    bytes: int = 0
+    files: int = 0
+    largest: int = 0
+
+
+class Disk:
+    """What a program writes below some folders. Of the first one the size of files counts, as whoever reads them has to
+    read them; elsewhere the room that they take."""
+
+    def __init__(self, places: tuple[str, ...], bytes_max: int, files_max: int) -> None:
+        self._places = tuple(place for place in places if os.path.isdir(place))
+        self._max = (bytes_max, files_max)
+        self._since_ns = time.time_ns() - _CLOCK_NS
+        self._written = Written()
+        self._free = self._free_now()
+        self._walk: Iterator[Written] | None = None
+        self._began = time.monotonic()
+        self._due = self._began + _WALK_EVERY_S
+        self._took_s = 0.0
+
+    def look(self, first: int, *, whole: bool = False) -> Written:
+        """What is known now, in a small part of a second. `whole`: all of it, if so much has gone from the disk that it
+        may matter."""
+        began = time.monotonic()
+        self._since_ns = min(self._since_ns, time.time_ns() - _CLOCK_NS)  # a clock may be set back
+        if self._walk is None and self._is_due(began, whole=whole):
+            self._walk, self._began, self._took_s = self._counted(first), began, 0.0
+            self._free = self._free_now()
+        while self._walk is not None and (whole or time.monotonic() < began + _SLICE_S):
+            found = next(self._walk, None)
+            if found is not None and self._is_over(found):
+                self._written = found
+                break
+            if found is None:
+                self._walk = None
+                self._due = time.monotonic() + max(_WALK_EVERY_S, _SHARE * self._took_s)
+        self._took_s += time.monotonic() - began
+        return self._written
+
+    def _is_due(self, now: float, *, whole: bool) -> bool:
+        hurry = self._may_be_over()
+        if whole:
+            return hurry
+        return now >= self._due or (hurry and now >= self._began + self._took_s * _SHARE / 5 + _EARLIEST_S)
+
+    def _is_over(self, found: Written) -> bool:
+        return bool((self._max[0] and found.bytes > self._max[0]) or (self._max[1] and found.files > self._max[1]))
+
+    def _may_be_over(self) -> bool:
+        """Whether more than half of what is left of a limit has gone from a disk, to whomever."""
+        left = (self._max[0] - self._written.bytes, self._max[1] - self._written.files)
+        for before, now in zip(self._free, self._free_now(), strict=True):
+            for most, rest, had, has in zip(self._max, left, before, now, strict=True):
+                if most and had - has > rest / 2:
+                    return True
+        return False
+
+    def _free_now(self) -> tuple[tuple[int, int], ...]:
+        return tuple(_free(place) for place in self._places)
+
+    def _counted(self, first: int) -> Iterator[Written]:
+        """The sum, again and again, until all has been looked at."""
+        total, seen = Written(), set[tuple[int, int]]()
+        for number, place in enumerate(self._places):
+            for count, entry in enumerate(_below(place)):
+                if count % _PART == 0:
+                    yield total
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                except OSError:  # removed meanwhile
+                    continue
+                if found.st_ctime_ns >= self._since_ns:
+                    total = _plus(total, found, seen, whole=number == 0)
+        for found in _removed(first) if first else ():
+            total = _plus(total, found, seen, whole=False)
+        yield total
+        self._written = total
+
+
+def _plus(total: Written, found: os.stat_result, seen: set[tuple[int, int]], *, whole: bool) -> Written:
+    if found.st_nlink != 1:
+        if (found.st_dev, found.st_ino) in seen:
+            return total._replace(files=total.files + 1)
+        seen.add((found.st_dev, found.st_ino))
+    size = found.st_blocks * 512
+    largest = total.largest
+    if stat.S_ISREG(found.st_mode):
+        size = max(size, found.st_size) if whole else size
+        largest = max(largest, found.st_size)
+    return Written(total.bytes + size, total.files + 1, largest)
+
+
+def _below(place: str) -> Iterator[os.DirEntry[str]]:
+    folders = [place]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as found:
+                for entry in found:
+                    yield entry
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+        except OSError:  # removed meanwhile, or not readable
+            continue
+
+
+def _removed(first: int) -> Iterator[os.stat_result]:
+    """Files that have no name any more and are still open in the room."""
+    proc = _proc_of(first)
+    for name in _numbers(proc) if proc else ():
+        for file in _numbers(f"{proc}/{name}/fd"):
+            with suppress(OSError):
+                found = os.stat(f"{proc}/{name}/fd/{file}")
+                if stat.S_ISREG(found.st_mode) and found.st_nlink == 0:
+                    yield found
+
+
+def _free(place: str) -> tuple[int, int]:
+    try:
+        found = os.statvfs(place)
+    except OSError:
+        return 0, 0
+    return found.f_bavail * found.f_frsize, found.f_ffree

@@ -1,0 +1,166 @@
+"""Attacks on what a room may use of the machine: at the level `full` each is ended, and it alone, both where the kernel
+counts and where the supervisor has to look. Without its limit each succeeds.
+
+Rule: they take little, also where they succeed: 150 small processes, 300 MB, 5,000 empty files.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from tests.rooms_here import needs_rooms
+
+from interlock.core.pipeline import RoomLimits
+from interlock.ports import Checkout, Sandbox
+from interlock.process import Finished, How, Supervised, checkout_environment, supervise
+from interlock.process.spawner import Spawner
+from interlock.sandbox import Room, confine
+
+pytestmark = needs_rooms
+
+LIMITS = RoomLimits(memory_bytes=100_000_000, processes=64, file_bytes=400_000_000, disk_bytes=30_000_000, files=1_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """A program in Python. `passes`: the limit that ends it; `also`: others that bound what it takes."""
+
+    id: str
+    script: str
+    passes: str
+    also: tuple[str, ...] = ()
+
+
+ATTACKS = (
+    Attack(
+        "25-fork-bomb",
+        "import os\n"
+        "for _ in range(150):\n"
+        "    if os.fork() == 0: time.sleep(30); os._exit(0)",
+        "processes",
+    ),
+    Attack(
+        "25-daemons-that-left-their-parent",
+        "import os\n"
+        "for _ in range(150):\n"
+        "    if os.fork() == 0:\n"
+        "        os.setsid()\n"
+        "        if os.fork() == 0: time.sleep(30)\n"
+        "        os._exit(0)\n"
+        "    os.wait()",
+        "processes",
+    ),
+    Attack(
+        "25-threads",
+        "import threading\n"
+        "threading.stack_size(65536)\n"
+        "for _ in range(150): threading.Thread(target=time.sleep, args=(30,), daemon=True).start()",
+        "processes",
+    ),
+    Attack("26-memory", "kept = [bytearray(b'x') * 10_000_000 for _ in range(20)]", "memory"),
+    Attack(
+        "26-memory-of-several",
+        "import os\n"
+        "for _ in range(8):\n"
+        "    if os.fork() == 0: kept = bytearray(b'x') * 25_000_000; time.sleep(30); os._exit(0)",
+        "memory",
+    ),
+    Attack(
+        "26-files-in-memory",
+        "with open('/dev/shm/big', 'wb') as file:\n"
+        "    for _ in range(20): file.write(bytes(10_000_000))",
+        "memory",
+    ),
+    Attack(
+        "27-disk",
+        "with open('big', 'wb') as file:\n"
+        "    for _ in range(20): file.write(bytes(10_000_000))",
+        "disk",
+    ),
+    Attack(
+        "27-disk-of-home-and-tmp",
+        "import os\n"
+        "for folder in (os.environ['HOME'], '/tmp', '.'):\n"
+        "    with open(f'{folder}/big', 'wb') as file: file.write(bytes(20_000_000))",
+        "disk",
+    ),
+    Attack(
+        "27-removed-and-still-open",
+        "import os\n"
+        "file = open('big', 'wb')\n"
+        "os.unlink('big')\n"
+        "for _ in range(20): file.write(bytes(10_000_000))\n"
+        "file.flush()",
+        "disk",
+    ),
+    Attack(
+        "27-sparse",
+        "for number in range(10):\n"
+        "    with open(f's{number}', 'wb') as file: file.truncate(300_000_000)\n"
+        "time.sleep(3)",
+        "disk",
+    ),
+    Attack("27-many-small-files", "for number in range(5_000): open(f'f{number}', 'w').close()", "files"),
+    Attack(
+        "27-many-folders", "import os\nfor number in range(3_000): os.mkdir(f'd{number}')", "files"
+    ),
+    Attack(
+        "27-one-file",
+        "import signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"
+        "with open('big', 'wb') as file: file.truncate(500_000_000)",
+        "file_size",
+        also=("disk",),
+    ),
+)  # fmt: skip
+
+
+@pytest.fixture(params=["groups", "polling"])
+def by(request: pytest.FixtureRequest) -> Iterator[Spawner]:
+    """With control groups, if they can be had here, and without."""
+    made = Spawner(os.environ, groups=request.param == "groups")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("row", ATTACKS, ids=lambda row: row.id)
+def test_it_is_ended_and_named(row: Attack, tmp_path: Path, by: Spawner) -> None:
+    ended = _run(row, tmp_path, by)
+    assert (ended.how, ended.over.partition(":")[0]) == (How.OVER_LIMIT, row.passes), ended
+
+
+@pytest.mark.parametrize("row", ATTACKS, ids=lambda row: row.id)
+def test_without_its_limit_it_succeeds(row: Attack, tmp_path: Path, by: Spawner) -> None:
+    ended = _run(row, tmp_path, by, (row.passes, *row.also))
+    assert (ended.how, ended.code) == (How.EXITED, 0), ended
+    assert b"GOT" in ended.tail
+
+
+def test_the_others_go_on(tmp_path: Path, by: Spawner) -> None:
+    """Of two programs that run at the same time, the one that passes its limit is ended."""
+    other = Attack("", "import os\nfor _ in range(30):\n    time.sleep(0.05)\nprint(os.getpid())", "")
+    found: list[Finished] = []
+    beside = threading.Thread(target=lambda: found.append(_run(other, tmp_path / "other", by)))
+    beside.start()
+    assert _run(ATTACKS[0], tmp_path / "one", by).how is How.OVER_LIMIT
+    beside.join()
+    assert (found[0].how, found[0].code) == (How.EXITED, 0), found
+
+
+def _run(row: Attack, folder: Path, by: Spawner, lifted: tuple[str, ...] = ()) -> Finished:
+    made = Checkout(folder, folder / "tree", folder / "home", folder / "tmp", sandbox=Sandbox("full", limits=LIMITS))
+    for one in (made.tree, made.home, made.tmp, folder / "output"):
+        one.mkdir(parents=True)
+    script = f"import sys, time\n{row.script}\ntime.sleep(0.5)\nprint('GOT')\nsys.stdout.flush()"
+    env = checkout_environment(os.environ, made)
+    work = confine(Supervised((sys.executable, "-c", script), made.tree, env, folder / "output/log", 30), Room(made))
+    assert work.limits is not None
+    if lifted:
+        work = replace(work, limits=work.limits._replace(**dict.fromkeys(lifted, 0)))
+    return supervise(work, threading.Event(), by=by)
