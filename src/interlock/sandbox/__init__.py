@@ -13,7 +13,7 @@ Rule: no program of ours runs in a room, and no secret is on a command line.
 """
 
 from interlock.sandbox.probe import LEVELS, Probe, best_level, probe, require
-from interlock.sandbox.reads import is_shown
+from interlock.sandbox.reads import is_shown, unseen
 from interlock.sandbox.room import Network, Room, confine
 
-__all__ = ["LEVELS", "Network", "Probe", "Room", "best_level", "confine", "is_shown", "probe", "require"]
+__all__ = ["LEVELS", "Network", "Probe", "Room", "best_level", "confine", "is_shown", "probe", "require", "unseen"]

@@ -107,21 +107,25 @@ def _advice(error: str) -> str:
 
 
 def _reasons(error: str) -> Iterator[str]:
-    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+    contained = any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv"))
+    if contained:
         yield (
-            "AppArmor forbids user namespaces (Ubuntu 24.04): allow them to bwrap with a profile in"
-            " /etc/apparmor.d/bwrap (docs/security.md has it), then `sudo systemctl reload apparmor`"
+            "This is a container: start it with `--security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+            " --security-opt systempaths=unconfined` (podman: `unmask=ALL` in place of `systempaths=unconfined`)"
         )
+    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        if contained:
+            yield "On its host: `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`"
+        else:
+            yield (
+                "AppArmor forbids user namespaces (Ubuntu 24.04): allow them to bwrap with a profile in"
+                " /etc/apparmor.d/bwrap (docs/security.md has it), then `sudo systemctl reload apparmor`"
+            )
     elif _setting("kernel/unprivileged_userns_clone") == "0":
         yield "User namespaces are switched off: `sudo sysctl kernel.unprivileged_userns_clone=1`"
     elif _setting("user/max_user_namespaces") == "0":
         yield "User namespaces are switched off: `sudo sysctl user.max_user_namespaces=10000`"
-    elif any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")):
-        yield (
-            "This is a container: start it with `--security-opt seccomp=unconfined --security-opt"
-            " systempaths=unconfined` (podman: `--security-opt seccomp=unconfined --security-opt unmask=ALL`)"
-        )
-    elif "perm" in error.lower() or "not permitted" in error:
+    elif not contained and ("perm" in error.lower() or "not permitted" in error):
         yield "Namespaces are forbidden here: is this a container, or does a seccomp filter forbid them?"
 
 

@@ -24,7 +24,7 @@ from interlock.core.pipeline import CommandLine, Setup
 from interlock.ports import Checkout, InfrastructureError, Sandbox, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
-from interlock.sandbox import Network, Room, confine
+from interlock.sandbox import Network, Room, confine, unseen
 from interlock.workspaces import layout
 from interlock.workspaces.layout import remove
 from interlock.workspaces.setup_home import environment_in_room, put_settings
@@ -42,6 +42,7 @@ from interlock.workspaces.trees import Listing
 TAIL_LINES = 30
 _BASES_CODE = "\n(setup with a `key` runs with the code of the base; new modules are empty in it)"
 REMEMBERED_S = 300.0  # how long a failure is remembered in the same try
+_NOT_RUNNABLE = frozenset({126, 127})  # exit codes of a shell
 
 
 class SetupFailed(InfrastructureError):
@@ -233,7 +234,10 @@ class Recipes:
         done = supervise(confine(work, Room(checkout, Network.OPEN)), threading.Event())
         log.unlink(missing_ok=True)
         if done.how is not How.EXITED or done.code != 0:
-            why = f"`{_shown(command)}`: {_ending(done)}{_hint(withheld_names(self._environ, setup))}"
+            missing = done.how is How.NOT_FOUND or done.code in _NOT_RUNNABLE
+            hint = unseen(command.words, checkout.sandbox, env.get("PATH", os.defpath)) if missing else ""
+            first = f"{hint}; " if hint else ""
+            why = f"`{_shown(command)}`: {first}{_ending(done)}{_hint(withheld_names(self._environ, setup))}"
             tail = done.tail.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
             failed = SetupFailed(what, "\n".join([why, *tail]).rstrip(), index, done.tail)
             failed.timed_out = done.how is How.TIMED_OUT

@@ -117,3 +117,31 @@ def test_a_check_is_confined_where_that_holds(world: World, too_old: dict[str, s
     world.commit({"where.txt": "/w/tree\n"})
     world.ask("check", **FULL).ended(0)
     world.ask("check", **too_old).ended(1)
+
+
+@pytest.mark.parametrize("where", ["agent", "gate", "setup"])
+def test_a_program_of_the_machine_that_is_not_in_the_sandbox_is_named(where: str, tmp_path: Path) -> None:
+    """Its file is there, so that *not found* alone would be no help."""
+    script = tmp_path / "ours/work.sh"
+    script.parent.mkdir()
+    script.write_text("#!/bin/sh\nmkdir -p out; touch out/made; echo x > x.txt\n")
+    script.chmod(0o755)
+    runs = {"agent": "echo x > x.txt", "gate": "true", "setup": "mkdir out", where: f"{script} --fast"}
+    pipeline = f"""\
+version: 1
+name: one
+agents:
+  coder: {{use: command, run: "{runs["agent"]}"}}
+setup:
+  - {{run: "{runs["setup"]}", paths: [out]}}
+stages:
+  code:
+    agent: coder
+    gates:
+      - {{id: ok, run: "{runs["gate"]}"}}
+"""
+    world = new_world(tmp_path / "user", {"interlock.yaml": pipeline})
+    said = world.ask("run", "-t", "Look.", "--plain", **FULL)
+    assert f"{script} is not in the sandbox: add it to `read` under `sandbox` in the pipeline" in said.text
+    world.commit({"interlock.yaml": f"{pipeline}sandbox: {{read: [{script}]}}\n"})
+    world.ask("run", "-t", "Look.", "--plain", **FULL).ended(0)
