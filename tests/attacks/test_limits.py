@@ -159,7 +159,9 @@ def _run(row: Attack, folder: Path, by: Spawner, lifted: tuple[str, ...] = ()) -
         one.mkdir(parents=True)
     script = f"import sys, time\n{row.script}\ntime.sleep(0.5)\nprint('GOT')\nsys.stdout.flush()"
     env = checkout_environment(os.environ, made)
-    work = confine(Supervised((sys.executable, "-c", script), made.tree, env, folder / "output/log", 30), Room(made))
+    work = confine(
+        Supervised((sys.executable, "-c", script), made.tree, env, folder / "output/log", 30), Room(made, taken=True)
+    )
     assert work.limits is not None
     if lifted:
         work = replace(work, limits=work.limits._replace(**dict.fromkeys(lifted, 0)))

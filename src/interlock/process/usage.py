@@ -8,7 +8,7 @@ be counted before it begins, and what was there already counts only once it is t
 """
 
 # pathlib alone would double the start time of the supervisor.
-# ruff: noqa: PTH112, PTH116, PTH208
+# ruff: noqa: PTH112, PTH116, PTH119, PTH208
 from __future__ import annotations
 
 import os
@@ -25,6 +25,19 @@ _SHARE = 50  # a walk is repeated after this many times what it took, or a tenth
 _EARLIEST_S = 0.2
 _PART = 200  # files between two looks at the clock
 _CLOCK_NS = 50_000_000  # the clock of files is a bit behind
+
+
+class Limits(NamedTuple):
+    """Memory, a single file and what is written are in bytes; 0 is no limit. `places` are the folders in which the
+    program writes, the first one is its tree; `taken`: somebody will read what it leaves there."""
+
+    memory: int = 0
+    processes: int = 0
+    file_size: int = 0
+    disk: int = 0
+    files: int = 0
+    places: tuple[str, ...] = ()
+    taken: bool = False
 
 
 class Processes(NamedTuple):
@@ -124,12 +137,13 @@ class Written(NamedTuple):
 
 
 class Disk:
-    """What a program writes below some folders. Of the first one the size of files counts, as whoever reads them has to
-    read them; elsewhere the room that they take."""
+    """What a program writes below some folders. Where somebody will read what it leaves, the size of files counts, as
+    all of a sparse file is read; elsewhere the room that they take."""
 
-    def __init__(self, places: tuple[str, ...], bytes_max: int, files_max: int) -> None:
-        self._places = tuple(place for place in places if os.path.isdir(place))
-        self._max = (bytes_max, files_max)
+    def __init__(self, limits: Limits) -> None:
+        self._places = tuple(place for place in limits.places if os.path.isdir(place))
+        self._max = (limits.disk, limits.files)
+        self._taken = limits.taken
         self._since_ns = time.time_ns() - _CLOCK_NS
         self._written = Written()
         self._free = self._free_now()
@@ -159,8 +173,8 @@ class Disk:
 
     def _is_due(self, now: float, *, whole: bool) -> bool:
         hurry = self._may_be_over()
-        if whole:
-            return hurry
+        if whole:  # a layer has nothing but the change: to look through it costs little
+            return hurry or (self._taken and os.path.basename(self._places[0]) == "upper")
         return now >= self._due or (hurry and now >= self._began + self._took_s * _SHARE / 5 + _EARLIEST_S)
 
     def _is_over(self, found: Written) -> bool:
@@ -190,7 +204,7 @@ class Disk:
                 except OSError:  # removed meanwhile
                     continue
                 if found.st_ctime_ns >= self._since_ns:
-                    total = _plus(total, found, seen, whole=number == 0)
+                    total = _plus(total, found, seen, whole=self._taken and number == 0)
         for found in _removed(first) if first else ():
             total = _plus(total, found, seen, whole=False)
         yield total
