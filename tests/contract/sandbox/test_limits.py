@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,16 @@ def test_what_was_there_before_does_not_count(tmp_path: Path) -> None:
         (checkout.tree / f"f{number}").touch()
     time.sleep(0.2)
     assert run_in(checkout, "sleep 3; cat big > /dev/null").finished.how is How.EXITED
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_no_program_holds_what_is_another_ones(at_once: int, tmp_path: Path) -> None:
+    """Its supervisor was there before it, and others ran meanwhile: it has its own three files, and that of `ls`."""
+    for turn in range(3):
+        places = [checkout_in(tmp_path / f"{turn}-{number}") for number in range(at_once)]
+        with ThreadPoolExecutor(at_once) as pool:
+            for ended in pool.map(lambda place: run_in(place, "sleep 0.1; ls /proc/self/fd"), places):
+                assert ended.said.split() == ["0", "1", "2", "3"]
 
 
 @pytest.mark.skipif(not find_parents(), reason="no control group can be made here")
