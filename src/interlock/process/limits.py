@@ -14,8 +14,8 @@ import time
 from interlock.process.cgroups import Group
 from interlock.process.usage import Disk, Limits, in_room
 
-_LOOK_S = 0.1  # between two looks, and at least the next times what one took
-_SHARE = 20
+_LOOK_S, _LOOK_MAX_S = 0.1, 0.5  # between two looks, by what one took
+_SHARE = 5
 _OF_ROOM = 4  # processes that make the room, and for a moment the supervisor
 _POLLED = "polling"
 
@@ -58,8 +58,10 @@ class Bounds:
         began = time.monotonic()
         if began < self._next:
             return ""
-        found = self._refused() or self._seen(first) or self._wrote(first)
-        self._next = time.monotonic() + max(_LOOK_S, _SHARE * (time.monotonic() - began))
+        found = self._refused() or self._seen(first)
+        took_s = time.monotonic() - began
+        found = found or self._wrote(first)  # it minds its own time
+        self._next = time.monotonic() + min(_LOOK_MAX_S, max(_LOOK_S, _SHARE * took_s))
         return found
 
     def passed_at_end(self, code: int) -> str:
