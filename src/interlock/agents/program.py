@@ -122,7 +122,8 @@ def in_room(work: Supervised, checkout: Checkout, brief: Brief, reads: tuple[Pat
     network = Network.OPEN if brief.hosts is None else Network.NONE
     work.log.parent.mkdir(exist_ok=True)
     beside = tuple(path for path in (checkout.root / "beside",) if path.is_dir())
-    return confine(work, Room(checkout, network, brief.hosts or (), (agent_folder(checkout),), (*beside, *reads)))
+    writes, read = (agent_folder(checkout),), (*beside, *reads)
+    return confine(work, Room(checkout, network, brief.hosts or (), writes, read, taken=True))
 
 
 def remove_links_out(folder: Path) -> None:

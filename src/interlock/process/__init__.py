@@ -6,7 +6,6 @@ that we do not trust (agents, scripts, gates), `detach` for an owner of a run th
 
 from interlock.process.controller import prepare, supervise
 from interlock.process.identity import alive, end_supervised, identity, kill_tree
-from interlock.process.limits import Limits
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
 from interlock.process.programs import (
     Captured,
@@ -20,6 +19,7 @@ from interlock.process.programs import (
 )
 from interlock.process.room import BLOCK_FD, FILTER_FD, STATUS_FD
 from interlock.process.spawner import Confined, Finished, How, Supervised
+from interlock.process.usage import Limits
 
 __all__ = [
     "BLOCK_FD",

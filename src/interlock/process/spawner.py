@@ -22,8 +22,8 @@ from functools import cache
 from pathlib import Path
 
 from interlock.ports import InfrastructureError
-from interlock.process.limits import Limits
 from interlock.process.listening import Serve
+from interlock.process.usage import Limits
 
 
 class How(StrEnum):

@@ -15,5 +15,20 @@ Rule: no program of ours runs in a room, and no secret is on a command line.
 from interlock.sandbox.probe import LEVELS, Probe, best_level, probe, require
 from interlock.sandbox.reads import is_shown, unseen
 from interlock.sandbox.room import Network, Room, confine
+from interlock.sandbox.trial import POLLING, Held, limits_held
 
-__all__ = ["LEVELS", "Network", "Probe", "Room", "best_level", "confine", "is_shown", "probe", "require", "unseen"]
+__all__ = [
+    "LEVELS",
+    "POLLING",
+    "Held",
+    "Network",
+    "Probe",
+    "Room",
+    "best_level",
+    "confine",
+    "is_shown",
+    "limits_held",
+    "probe",
+    "require",
+    "unseen",
+]

@@ -44,6 +44,7 @@ class Room:
     writes: tuple[Path, ...] = ()
     reads: tuple[Path, ...] = ()
     terminal: bool = False
+    taken: bool = False  # what the program leaves in its tree is read
 
 
 def confine(work: Supervised, room: Room) -> Supervised:
@@ -71,7 +72,7 @@ def confine(work: Supervised, room: Room) -> Supervised:
         *(("--block-fd", str(BLOCK_FD)) if listening else ()),
         *("--chdir", checkout.seen(work.cwd), "--", *work.argv),
     )
-    limits = limits_of(checkout, room.writes)
+    limits = limits_of(checkout, room.writes, taken=room.taken)
     return replace(work, argv=argv, env=shown, confined=Confined(work.argv[0], calls, listening), limits=limits)
 
 

@@ -6,6 +6,8 @@ from tests.attacks.catalogue.row import OPEN, Row
 
 SEEN = "test_room.py::test_nothing_is_got, test_room.py::test_at_none_it_is"
 HOLE = "test_room.py::test_without_its_defence_it_is"
+ENDED = "test_limits.py::test_it_is_ended_and_named"
+UNLIMITED = "test_limits.py::test_without_its_limit_it_succeeds"
 NETWORK = "test_network.py::test_what_is_not_listed_is_refused_and_told"
 NOT_BOUND = "nothing of it is bound"
 
@@ -73,9 +75,29 @@ ROWS = (
         "eBPF, the keyring of your session, the log of the kernel", "a filter of system calls",
         SEEN, none=OPEN, hole=HOLE, number=24,
     ),
-    Row("A fork bomb", "nothing yet", full=OPEN, none=OPEN, number=25),
-    Row("All memory", "nothing yet", full=OPEN, none=OPEN, number=26),
-    Row("A full disk", "nothing yet", full=OPEN, none=OPEN, number=27),
+    Row(
+        "A fork bomb, daemons that left their parent, threads without end",
+        "a control group, also for root, or it is counted ten times a second; it is ended alone",
+        ENDED, none=OPEN, hole=UNLIMITED, number=25,
+    ),
+    Row(
+        "All memory, by one process or many, or as files in `/dev/shm`", "the same",
+        ENDED, none=OPEN, hole=UNLIMITED, number=26,
+    ),
+    Row(
+        "A full disk: in tree, home or `/tmp`, one file without end, sparse files, files that are removed and still open, "
+        "many small files or folders",
+        "what it wrote is counted, more often when the disk becomes fuller; one file is bound by the kernel; it is ended alone",
+        ENDED, none=OPEN, hole=UNLIMITED, number=27,
+    ),
+    Row(
+        "Memory that no process has mapped (`memfd`, System V), where no control group can be had",
+        "nothing; `doctor` says how to have one", full=OPEN, none=OPEN,
+    ),
+    Row(
+        "A file that is removed and travels in a socket, open in no process", "nothing; it is gone when the sandbox ends",
+        full=OPEN, none=OPEN,
+    ),
     Row(
         "A link in its own `PATH` or checkout, so that more is bound", "only your own entries of `PATH` are followed",
         "tests/contract/sandbox/test_room.py::test_links_of_the_candidate_open_nothing",

@@ -18,6 +18,7 @@ from interlock.core.pipeline import (
     GateKind,
     Pipeline,
     Report,
+    RoomLimits,
     RoomSpec,
     Rule,
     Stage,
@@ -55,7 +56,7 @@ setup:
     paths: [.venv]
     settle: [uv, sync, --offline]
 carry: [data.bin]
-sandbox: {read: [/srv/words/, ~/data], nested: true}
+sandbox: {read: [/srv/words/, ~/data], nested: true, memory: 8 GB, processes: 2000, disk: 1.5GB, files: 500000}
 stages:
   brief:
     run: cat docs/brief.txt > "$ARTIFACTS/brief.txt"
@@ -197,7 +198,11 @@ def test_a_folder_is_joined_into_globs_and_gates(root: Path) -> None:
 
 def test_what_the_sandbox_allows(root: Path) -> None:
     pipeline = load(root).pipeline
-    assert pipeline.sandbox == RoomSpec(("/srv/words", "~/data"), nested=True)
+    assert pipeline.sandbox == RoomSpec(
+        ("/srv/words", "~/data"),
+        nested=True,
+        limits=RoomLimits(memory_bytes=8 * 10**9, processes=2000, disk_bytes=1_500_000_000, files=500_000),
+    )
     made = sandbox_of(pipeline, "full")
     assert (made.level, made.read, made.nested) == ("full", ("/srv/words", "~/data"), True)
 

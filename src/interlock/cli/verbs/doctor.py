@@ -19,6 +19,7 @@ from interlock.cli.diagnosis import (
     DoctorResult,
     agents_of,
     check_held_out,
+    check_limits,
     check_pipelines,
     check_programs,
     check_records,
@@ -180,7 +181,10 @@ def _machine(environ: Mapping[str, str]) -> Iterator[DoctorResult]:
     if left_out := path_warning(environ):
         yield DoctorResult("PATH", "note", left_out)
     yield _settings(environ)
-    yield _sandbox(environ)
+    sandbox = _sandbox(environ)
+    yield sandbox
+    if sandbox.level == "ok":
+        yield check_limits(environ)
 
 
 def _sandbox(environ: Mapping[str, str]) -> DoctorResult:
