@@ -275,6 +275,7 @@ def _when(part: models.WhenPart | None) -> When | None:
 
 def _agent(name: str, part: models.AgentPart) -> AgentSpec:
     extra = part.model_extra or {}
+    network = extra.get("key") != "proxied" if part.network is None else part.network
     return AgentSpec(
         name=name,
         use=part.use,
@@ -285,7 +286,7 @@ def _agent(name: str, part: models.AgentPart) -> AgentSpec:
         secrets=tuple(part.secrets),
         options=tuple((key, json.dumps(extra[key], sort_keys=True)) for key in sorted(extra)),
         instructions=part.instructions,
-        hosts=None if part.network is True else part.network or (),
+        hosts=None if network is True else network or (),
     )
 
 

@@ -67,7 +67,7 @@ class AgentPart(Part):
     fallback: list[str] = []
     env: list[Variable] = []
     secrets: list[Variable] = []
-    network: NetworkField = True
+    network: NetworkField | None = None
     instructions: Instructions | None = None
 
 

@@ -7,6 +7,7 @@ that we do not trust (agents, scripts, gates), `detach` for an owner of a run th
 from interlock.process.controller import prepare, supervise
 from interlock.process.identity import alive, end_supervised, identity, kill_tree
 from interlock.process.limits import Limits
+from interlock.process.listening import Serve
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
 from interlock.process.programs import (
     Captured,
@@ -31,6 +32,7 @@ __all__ = [
     "How",
     "Limits",
     "MaskedBlobs",
+    "Serve",
     "Supervised",
     "alive",
     "capture",

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from interlock.ports import Checkout, InfrastructureError
-from interlock.process import BLOCK_FD, FILTER_FD, STATUS_FD, Confined, Supervised
+from interlock.process import BLOCK_FD, FILTER_FD, STATUS_FD, Confined, Serve, Supervised
 from interlock.sandbox.limits import limits_of
 from interlock.sandbox.network import listeners, variables
 from interlock.sandbox.program import find_bwrap
@@ -43,6 +43,7 @@ class Room:
     hosts: tuple[str, ...] = ()  # the only ones that are reached if there is no network
     writes: tuple[Path, ...] = ()
     reads: tuple[Path, ...] = ()
+    serves: tuple[tuple[int, Serve], ...] = ()  # ports on its loopback, if it has a network of its own
     terminal: bool = False
 
 
@@ -56,8 +57,9 @@ def confine(work: Supervised, room: Room) -> Supervised:
     if not bwrap.path:
         raise InfrastructureError(f"sandbox: {bwrap.why}", permanent=True)
     calls = b"" if room.terminal else refusing_filter()
-    listening = listeners(room.hosts) if room.hosts and room.network is Network.NONE and not room.terminal else ()
-    env = {**work.env, **(variables() if listening else {})}
+    proxy = listeners(room.hosts) if room.hosts and room.network is Network.NONE and not room.terminal else ()
+    listening = (*proxy, *room.serves)
+    env = {**work.env, **(variables() if proxy else {})}
     shown = {name: value for name, value in env.items() if not name.startswith("LD_")}
     argv = (
         bwrap.path,

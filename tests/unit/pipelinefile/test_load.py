@@ -211,6 +211,12 @@ def test_a_network_is_all_none_or_some_hosts(root: Path) -> None:
     assert gates == {"scope": (False, ()), "lint": (False, ("pypi.example.org", "localhost:80")), "test": (False, ())}
 
 
+def test_an_agent_whose_key_stays_outside_has_no_other_network(tmp_path: Path) -> None:
+    agents = "agents:\n  a: {use: codex, key: proxied, secrets: [OPENAI_API_KEY]}\n"
+    [agent] = load_text(tmp_path, SMALL.replace("run: make\n", "agent: a\n", 1) + agents).pipeline.agents
+    assert agent.hosts == ()
+
+
 def test_rules_and_conditions(root: Path) -> None:
     code = load(root).pipeline.stage("code")
     assert code.on_reject == (Rule(gate="test", goto="plan", max=2), Rule(after=2, agent="strong"))
