@@ -19,7 +19,7 @@ from interlock.process.programs import (
     run_in_terminal,
     scrubbed,
 )
-from interlock.process.room import BLOCK_FD, FILTER_FD, STATUS_FD
+from interlock.process.room import BLOCK_FD, FILTER_FD, STATUS_FD, holds_scopes
 from interlock.process.spawner import Confined, Finished, How, Supervised
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "checkout_environment",
     "detach",
     "end_supervised",
+    "holds_scopes",
     "identity",
     "kill_tree",
     "masked",

@@ -24,6 +24,7 @@ from pathlib import Path
 from interlock.ports import InfrastructureError
 from interlock.process.limits import Limits
 from interlock.process.listening import Serve
+from interlock.process.room import Wanted
 
 
 class How(StrEnum):
@@ -41,11 +42,13 @@ class How(StrEnum):
 class Confined:
     """The program that is started in a room. What makes the room (bubblewrap) reads a filter of system calls (BPF) from
     the descriptor FILTER_FD, says on STATUS_FD how the program ended, and with `listeners` waits at BLOCK_FD. Each is a
-    port on loopback in the room, and what serves a connection to it, from outside."""
+    port on loopback in the room, and what serves a connection to it, from outside. `scoped`: it reaches no abstract
+    socket and signals no process outside, if the kernel can hold that (`holds_scopes`)."""
 
     program: str
     filter: bytes = b""
     listeners: tuple[tuple[int, Serve], ...] = ()
+    scoped: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +201,10 @@ def _request(work: Supervised) -> bytes:
     argv = [os.fsencode(word) for word in work.argv]
     env = {os.fsencode(name): os.fsencode(value) for name, value in work.env.items()}
     cwd: str | Path = work.cwd
-    room: tuple[bytes, tuple[int, ...]] | None = None
+    room: Wanted | None = None
     if work.confined:
-        cwd, room = "/", (work.confined.filter, tuple(port for port, _ in work.confined.listeners))
+        ports = tuple(port for port, _ in work.confined.listeners)
+        cwd, room = "/", (work.confined.filter, ports, work.confined.scoped)
     bounds = work.limits
     limits = tuple[int | tuple[str, ...], ...](bounds) if bounds else None  # marshal knows no named tuples
     body = marshal.dumps((argv, os.fsencode(cwd), env, float(work.timeout_s), room, limits))

@@ -201,7 +201,10 @@ def _sandbox(environ: Mapping[str, str]) -> DoctorResult:
     if found.level != wanted:
         why = f"{found.missing}. Until then runs are refused; `--sandbox none` starts them without a sandbox"
         return DoctorResult("sandbox", "bad", why, Exit.INFRASTRUCTURE)
-    return DoctorResult("sandbox", "ok", f"{found.level}: a room takes {found.took_ms:.0f} ms ({found.program})")
+    reached = f"a program with an open network reaches {found.open} on this machine"
+    return DoctorResult(
+        "sandbox", "ok", f"{found.level}: a room takes {found.took_ms:.0f} ms ({found.program}); {reached}"
+    )
 
 
 def _git(environ: Mapping[str, str]) -> DoctorResult:
