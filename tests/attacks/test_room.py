@@ -26,6 +26,7 @@ from tests.attacks.outside import (
     unscoped,
     with_descriptor,
     with_environment,
+    with_options_shown,
     without,
 )
 from tests.rooms_here import needs_rooms
@@ -62,6 +63,12 @@ class Attack:
 ATTACKS = (
     Attack("01-environment-of-a-process", "grep -qz TOPSECRET /proc/@victim@/environ && echo GOT", SEES_AS_ROOT, True),
     Attack("01-environment-of-the-first-process", "grep -qz TOPSECRET /proc/1/environ && echo GOT", with_environment, bare="held"),
+    Attack(
+        "01-paths-of-the-machine",
+        "tr '\\0' '\\n' < /proc/1/cmdline | grep -q '^@folder@/' && echo GOT",
+        with_options_shown,
+        bare="held",
+    ),
     Attack("02-key-in-the-users-home", "grep -q TOPSECRET @key@ && echo GOT", early("--ro-bind", "@key@", "@key@")),
     Attack("02-through-another-process", "cat /proc/@victim@/root@key@ && echo GOT", SEES_AS_ROOT, True),
     Attack("03-shadow", "grep -q root: /etc/shadow && echo GOT", early("--ro-bind", "/etc", "/etc"), root=True),

@@ -17,11 +17,11 @@ import struct
 import sys
 from contextlib import suppress
 
-# A filter of system calls, the ports to listen at, and whether it is scoped.
-Wanted = tuple[bytes, tuple[int, ...], bool]
+# A filter of system calls, the ports to listen at, whether it is scoped, and words for ARGUMENTS_FD.
+Wanted = tuple[bytes, tuple[int, ...], bool, bytes]
 
 # It writes how the program in the room ended, reads a filter of system calls, and waits until somebody listens.
-STATUS_FD, FILTER_FD, BLOCK_FD = 3, 4, 5
+STATUS_FD, FILTER_FD, BLOCK_FD, ARGUMENTS_FD = 3, 4, 5, 6
 # Signals that end a program by a mistake of it, or by the machine. Others are also used as exit codes above 128.
 _FATAL = (
     signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV,
@@ -45,6 +45,8 @@ def pass_on(wanted: Wanted, status: int, block: int) -> None:
         os.dup2(above(_holding(wanted[0])), FILTER_FD)
     if wanted[1]:
         os.dup2(block, BLOCK_FD)
+    if wanted[3]:
+        os.dup2(above(_file_holding(wanted[3])), ARGUMENTS_FD)
 
 
 def holds_scopes() -> bool:
@@ -117,6 +119,14 @@ def _listen_in(pid: int, ports: tuple[int, ...], answer: socket.socket) -> None:
         answer.send(b"%d" % (error.errno or 0))
     finally:
         os._exit(0)
+
+
+def _file_holding(content: bytes) -> int:
+    """The same, of any size."""
+    file = os.memfd_create("arguments")
+    os.write(file, content)
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
 
 
 def _holding(content: bytes) -> int:

@@ -74,7 +74,9 @@ def confine(work: Supervised, room: Room) -> Supervised:
         *("--chdir", checkout.seen(work.cwd), "--", *work.argv),
     )
     limits = limits_of(checkout, room.writes)
-    return replace(work, argv=argv, env=shown, confined=Confined(work.argv[0], calls, listening), limits=limits)
+    return replace(
+        work, argv=argv, env=shown, confined=Confined(work.argv[0], calls, listening, maker=bwrap.path), limits=limits
+    )
 
 
 def _supervised(calls: bytes) -> Iterator[str]:
