@@ -16,11 +16,11 @@ from interlock.process.programs import (
     detach,
     own_environment,
     relative_path_entries,
-    run_in_terminal,
     scrubbed,
 )
 from interlock.process.room import BLOCK_FD, FILTER_FD, STATUS_FD, holds_scopes
 from interlock.process.spawner import Confined, Finished, How, Supervised
+from interlock.process.terminal import run_in_terminal
 
 __all__ = [
     "BLOCK_FD",

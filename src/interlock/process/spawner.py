@@ -206,7 +206,7 @@ def _request(work: Supervised) -> bytes:
     room: Wanted | None = None
     if work.confined:
         ports = tuple(port for port, _ in work.confined.listeners)
-        argv, options = _without_options(argv, os.fsencode(work.confined.maker))
+        argv, options = split_options(argv, os.fsencode(work.confined.maker))
         cwd, room = "/", (work.confined.filter, ports, work.confined.scoped, options)
     bounds = work.limits
     limits = tuple[int | tuple[str, ...], ...](bounds) if bounds else None  # marshal knows no named tuples
@@ -214,7 +214,7 @@ def _request(work: Supervised) -> bytes:
     return len(body).to_bytes(8, "big") + body
 
 
-def _without_options(argv: list[bytes], maker: bytes) -> tuple[list[bytes], bytes]:
+def split_options(argv: list[bytes], maker: bytes) -> tuple[list[bytes], bytes]:
     """The command line of a program that makes a room, and the options that it reads from a descriptor."""
     if argv[0] != maker or b"--" not in argv:
         return argv, b""

@@ -36,7 +36,7 @@ class Network(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Room:
     """What a program sees beside the system and the user's programs: tree, home and tmp of its checkout, and what else
-    of it that it may write or read. `terminal`: it is for a person at a terminal, without a supervisor."""
+    of it that it may write or read. `terminal`: it is for a person at a terminal, and stays in its session."""
 
     checkout: Checkout
     network: Network = Network.NONE
@@ -56,8 +56,8 @@ def confine(work: Supervised, room: Room) -> Supervised:
     bwrap = find_bwrap(os.environ)
     if not bwrap.path:
         raise InfrastructureError(f"sandbox: {bwrap.why}", permanent=True)
-    calls = b"" if room.terminal else refusing_filter()
-    proxy = listeners(room.hosts) if room.hosts and room.network is Network.NONE and not room.terminal else ()
+    calls = refusing_filter()
+    proxy = listeners(room.hosts) if room.hosts and room.network is Network.NONE else ()
     listening = (*proxy, *room.serves)
     env = {**work.env, **(variables() if proxy else {})}
     shown = {name: value for name, value in env.items() if not name.startswith("LD_")}
@@ -69,7 +69,9 @@ def confine(work: Supervised, room: Room) -> Supervised:
         *_places(room),
         *_apart(room),
         *(word for name, value in env.items() if name not in shown for word in ("--setenv", name, value)),
-        *(() if room.terminal else _supervised(calls)),
+        *(() if room.terminal else ("--new-session",)),
+        *("--json-status-fd", str(STATUS_FD)),
+        *(("--seccomp", str(FILTER_FD)) if calls else ()),
         *(("--block-fd", str(BLOCK_FD)) if listening else ()),
         *("--chdir", checkout.seen(work.cwd), "--", *work.argv),
     )
@@ -77,13 +79,6 @@ def confine(work: Supervised, room: Room) -> Supervised:
     return replace(
         work, argv=argv, env=shown, confined=Confined(work.argv[0], calls, listening, maker=bwrap.path), limits=limits
     )
-
-
-def _supervised(calls: bytes) -> Iterator[str]:
-    """Under a supervisor: without a terminal, and with the descriptors that it passes."""
-    yield from ("--new-session", "--json-status-fd", str(STATUS_FD))
-    if calls:
-        yield from ("--seccomp", str(FILTER_FD))
 
 
 def _system(network: Network) -> Iterator[str]:

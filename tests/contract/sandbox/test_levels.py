@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -106,6 +109,38 @@ def test_a_shell_is_in_the_same_sandbox(world: World) -> None:
     said = world.ask("shell", "code", "-c", "pwd; id -u; cat where.txt | head -1; ls /w", **FULL).ended(0)
     assert said.out.split() == ["/w/tree", "1000", "/w/tree", "home", "tree"]
     assert world.ask("shell", "code", "-c", "id -u", INTERLOCK_SANDBOX="none").out != "1000\n"
+
+
+SHELL = """
+import ctypes, urllib.request, sys
+print('keyring', ctypes.CDLL(None).syscall(250, 0, -3, 1))
+for port in sys.argv[1:]:
+    try:
+        print(urllib.request.urlopen(f'http://localhost:{port}/').status)
+    except OSError as error:
+        print('no', type(error).__name__)
+try:
+    urllib.request.urlopen('http://other.example/')
+except OSError as error:
+    print(error)
+sys.exit(3)
+"""
+
+
+def test_a_shell_has_the_network_and_the_filter_of_the_gates(world: World) -> None:
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server,
+        socket.create_server(("", 0)) as other,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        ports = [server.server_address[1], other.getsockname()[1]]
+        gate = f"        cache: none\n        network: ['localhost:{ports[0]}']\n"
+        world.commit({"interlock.yaml": PIPELINE.replace("        cache: none\n", gate), "ask.py": SHELL})
+        world.ask("run", "-t", "Look.", "--plain", **FULL).ended(0)
+        said = world.ask("shell", "code", "-c", f"python3 ask.py {ports[0]} {ports[1]}", **FULL).ended(3)
+        server.shutdown()
+    assert said.out.split("\n") == ["keyring -1", "200", "no URLError", "HTTP Error 403: not in the list `network`", ""]
+    assert "sandbox: no connection to http://other.example/: not in the list `network`" in said.err
 
 
 NETWORKS = """\
