@@ -23,6 +23,8 @@ Wanted = tuple[bytes, tuple[int, ...], bool, bytes]
 # It writes how the program in the room ended, reads a filter of system calls, and waits until somebody listens.
 STATUS_FD, FILTER_FD, BLOCK_FD, ARGUMENTS_FD = 3, 4, 5, 6
 # Signals that end a program by a mistake of it, or by the machine. Others are also used as exit codes above 128.
+# bubblewrap tells a signal and such a code alike. So a program that exits with one of these codes counts as ended by a
+# signal: what it reported is not believed, which is the safe mistake.
 _FATAL = (
     signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV,
     signal.SIGPIPE, signal.SIGTERM, signal.SIGXCPU, signal.SIGXFSZ, signal.SIGSYS,

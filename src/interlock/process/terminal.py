@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from interlock.ports import InfrastructureError
 from interlock.process import room
@@ -73,6 +74,7 @@ def _become(work: Supervised, confined: Confined, status: int, block: int) -> No
     try:
         words, options = split_options([os.fsencode(word) for word in work.argv], os.fsencode(confined.maker))
         ports = tuple(port for port, _ in confined.listeners)
+        _pass_nothing_on()
         room.pass_on((confined.filter, ports, confined.scoped, options), room.above(status), room.above(block))
         if confined.scoped:
             room.scope(words[0])
@@ -81,6 +83,13 @@ def _become(work: Supervised, confined: Confined, status: int, block: int) -> No
         os.execve(words[0], words, work.env)
     finally:
         os._exit(127)
+
+
+def _pass_nothing_on() -> None:
+    """Whoever started us may have left files open in us."""
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            os.set_inheritable(int(path.name), int(path.name) <= 2)  # the standard streams
 
 
 def _listen(listening: Listening, ports: Sequence[int], said: int) -> None:
