@@ -339,3 +339,20 @@ def _certificate(folder: Path, address: str) -> Path:
     path = folder / "pem"
     path.write_bytes(made.public_bytes(plain[0]) + key.private_bytes(*plain))
     return path
+
+
+def test_an_answer_before_the_end_of_the_request_comes_back(world: World) -> None:
+    """Such as that a request is too large."""
+    with socket.create_server(("127.0.0.1", 0)) as early:
+        world.base = f"http://127.0.0.1:{early.getsockname()[1]}"
+        with socket.create_connection(("127.0.0.1", world.port), 10) as client:
+            client.sendall(f"POST / HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+            endpoint, _ = early.accept()
+            with endpoint:
+                endpoint.recv(65_536)
+                endpoint.sendall(b"HTTP/1.1 413 Too large\r\nContent-Length: 0\r\n\r\n")
+            with suppress(OSError):  # nobody reads the rest
+                for _ in range(4):
+                    client.sendall(b"3\r\nabc\r\n")
+                    time.sleep(0.05)
+            assert client.recv(65_536).startswith(b"HTTP/1.1 413 ")
