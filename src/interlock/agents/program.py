@@ -125,7 +125,8 @@ def in_room(
     work.log.parent.mkdir(exist_ok=True)
     beside = tuple(path for path in (checkout.root / "beside",) if path.is_dir())
     writes = (agent_folder(checkout),)
-    return confine(work, Room(checkout, network, brief.hosts or (), writes, (*beside, *reads), serves))
+    room = Room(checkout, network, brief.hosts or (), writes, (*beside, *reads), serves=serves)
+    return confine(work, room)
 
 
 def remove_links_out(folder: Path) -> None:
