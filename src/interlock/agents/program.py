@@ -24,9 +24,11 @@ from typing import cast
 
 from interlock.core.events import Usage
 from interlock.ports import Brief, Cancel, Checkout, Ended, Outcome
-from interlock.process import Finished, How, Supervised, masked, supervise
+from interlock.process import Finished, How, Serve, Supervised, masked, supervise
 from interlock.sandbox import Network, Room, confine, unseen
 from interlock.text.cleaning import ending
+
+Serves = tuple[tuple[int, Serve], ...]  # ports in the room
 
 NOT_RUNNABLE = {126: "a command cannot be run", 127: "a command was not found"}  # exit codes of a shell
 LOG_BYTES_MAX = 10_000_000
@@ -117,13 +119,16 @@ def log_path(root: Path) -> Path:
     return root / "output" / "log"
 
 
-def in_room(work: Supervised, checkout: Checkout, brief: Brief, reads: tuple[Path, ...] = ()) -> Supervised:
+def in_room(
+    work: Supervised, checkout: Checkout, brief: Brief, reads: tuple[Path, ...] = (), serves: Serves = ()
+) -> Supervised:
     """The program of an agent in a room: it also has the agent's folder, and what was laid beside the checkout."""
     network = Network.OPEN if brief.hosts is None else Network.NONE
     work.log.parent.mkdir(exist_ok=True)
     beside = tuple(path for path in (checkout.root / "beside",) if path.is_dir())
-    writes, read = (agent_folder(checkout),), (*beside, *reads)
-    return confine(work, Room(checkout, network, brief.hosts or (), writes, read, taken=True))
+    writes = (agent_folder(checkout),)
+    room = Room(checkout, network, brief.hosts or (), writes, (*beside, *reads), serves=serves, taken=True)
+    return confine(work, room)
 
 
 def remove_links_out(folder: Path) -> None:

@@ -6,6 +6,7 @@ that we do not trust (agents, scripts, gates), `detach` for an owner of a run th
 
 from interlock.process.controller import prepare, supervise
 from interlock.process.identity import alive, end_supervised, identity, kill_tree
+from interlock.process.listening import Serve
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
 from interlock.process.programs import (
     Captured,
@@ -14,11 +15,11 @@ from interlock.process.programs import (
     detach,
     own_environment,
     relative_path_entries,
-    run_in_terminal,
     scrubbed,
 )
-from interlock.process.room import BLOCK_FD, FILTER_FD, STATUS_FD
+from interlock.process.room import BLOCK_FD, FILTER_FD, STATUS_FD, holds_scopes
 from interlock.process.spawner import Confined, Finished, How, Supervised
+from interlock.process.terminal import run_in_terminal
 from interlock.process.usage import Limits
 
 __all__ = [
@@ -31,12 +32,14 @@ __all__ = [
     "How",
     "Limits",
     "MaskedBlobs",
+    "Serve",
     "Supervised",
     "alive",
     "capture",
     "checkout_environment",
     "detach",
     "end_supervised",
+    "holds_scopes",
     "identity",
     "kill_tree",
     "masked",

@@ -38,10 +38,8 @@ _LOOK_S = 1.0  # how often descendants are noted if there is no reaper
 _PR_SET_PDEATHSIG = 1
 _EXEC_FAILED = 127
 
-# argv, cwd, env, timeout_s; if it makes a room: the filter, and the ports to listen at; and its limits
-Request = tuple[
-    list[bytes], bytes, dict[bytes, bytes], float, tuple[bytes, tuple[int, ...]] | None, tuple[object, ...] | None
-]
+# argv, cwd, env, timeout_s; what is wanted if it makes a room; and its limits
+Request = tuple[list[bytes], bytes, dict[bytes, bytes], float, room.Wanted | None, tuple[object, ...] | None]
 
 
 def supervise(  # noqa: PLR0913 - what the fork server hands over
@@ -284,6 +282,8 @@ def _become(request: Request, files: tuple[int, int, int, int], writes: int, bou
         os.chdir(cwd)
         what = "program"
         _reset_signals()
+        if wanted is not None and wanted[2]:
+            room.scope(argv[0])
         os.execvpe(argv[0], argv, env)
     except OSError as error:
         os.write(writes, b"failed %s %d" % (what.encode(), error.errno or 0))

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from interlock.ports import Checkout, InfrastructureError, Sandbox, UsageError
-from interlock.process import How, Supervised, scrubbed, supervise
+from interlock.process import How, Supervised, holds_scopes, scrubbed, supervise
 from interlock.sandbox.program import find_bwrap
 from interlock.sandbox.room import Room, confine
 
@@ -43,6 +43,7 @@ class Probe:
     program: str = ""
     missing: str = ""
     took_ms: float = 0.0
+    open: str = ""  # what a program with an open network reaches of this machine
 
 
 def probe(environ: Mapping[str, str] | None = None) -> Probe:
@@ -80,7 +81,9 @@ def _probe(path: str) -> Probe:
             return Probe("none", named, f"{error}{_advice(str(error))}")
     if failed:
         return Probe("none", named, f"a room was made, but in it this does not hold: {'; '.join(failed)}", took_ms)
-    return Probe("full", named, took_ms=took_ms)
+    return Probe(
+        "full", named, took_ms=took_ms, open="its ports" if holds_scopes() else "its ports and abstract sockets"
+    )
 
 
 def _look(folder: Path, path: str) -> tuple[list[str], float]:

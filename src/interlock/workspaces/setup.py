@@ -231,7 +231,9 @@ class Recipes:
             env = environment_in_room(env, checkout)
         secrets = setup_credentials(self._environ, setup)
         work = Supervised(command.words, checkout.tree, env, log, setup.timeout_s, secrets=secrets)
-        done = supervise(confine(work, Room(checkout, Network.OPEN)), threading.Event())
+        network = Network.OPEN if setup.hosts is None else Network.NONE
+        done = supervise(confine(work, Room(checkout, network, setup.hosts or ())), threading.Event())
+        refused = _refused_hosts(log) if setup.hosts is not None else []
         log.unlink(missing_ok=True)
         if done.how is not How.EXITED or done.code != 0:
             missing = done.how is How.NOT_FOUND or done.code in _NOT_RUNNABLE
@@ -239,7 +241,7 @@ class Recipes:
             first = f"{hint}; " if hint else ""
             why = f"`{_shown(command)}`: {first}{_ending(done)}{_hint(withheld_names(self._environ, setup))}"
             tail = done.tail.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
-            failed = SetupFailed(what, "\n".join([why, *tail]).rstrip(), index, done.tail)
+            failed = SetupFailed(what, "\n".join([why, *refused, *tail]).rstrip(), index, done.tail)
             failed.timed_out = done.how is How.TIMED_OUT
             raise failed
 
@@ -256,6 +258,12 @@ class Recipes:
             yield
         finally:
             os.close(fd)
+
+
+def _refused_hosts(log: Path) -> list[str]:
+    """What the network of its sandbox refused, which stands behind its output."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:] if log.is_file() else []
+    return [line for line in lines if line.startswith("sandbox: ")]
 
 
 def _marker(made: Path) -> Path:

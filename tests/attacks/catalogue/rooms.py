@@ -9,6 +9,7 @@ HOLE = "test_room.py::test_without_its_defence_it_is"
 ENDED = "test_limits.py::test_it_is_ended_and_named"
 UNLIMITED = "test_limits.py::test_without_its_limit_it_succeeds"
 NETWORK = "test_network.py::test_what_is_not_listed_is_refused_and_told"
+SECOND = "test_room.py::test_sockets_and_signals_have_a_second_defence"
 NOT_BOUND = "nothing of it is bound"
 
 ROWS = (
@@ -32,7 +33,10 @@ ROWS = (
         "A port on loopback", "a network namespace, if the program has no network or a list of hosts",
         SEEN, full="held; open with the whole network", none=OPEN, hole=HOLE, number=10,
     ),
-    Row("An abstract socket", "the same", SEEN, full="held; open with the whole network", none=OPEN, hole=HOLE, number=11),
+    Row(
+        "An abstract socket", "the same; in the whole network Landlock's scopes (Linux 6.12)",
+        f"{SEEN}, {SECOND}", full="held; open with the whole network on older kernels", none=OPEN, hole=HOLE, number=11,
+    ),
     Row("The socket of a daemon such as docker", NOT_BOUND, SEEN, none=OPEN, hole=HOLE, number=12),
     Row(
         "UDP, and with it DNS, to the outside", "a network namespace",
@@ -45,6 +49,13 @@ ROWS = (
         f"{NETWORK}, test_network.py::test_a_redirect_leads_nowhere_else, "
         "test_network.py::test_the_header_host_is_that_of_the_address",
         none="open: a list of hosts needs `full`", hole="test_holes.py::test_a_proxy_that_looks_at_nothing_fails", number=14,
+    ),
+    Row(
+        "With `key: proxied`: the agent's key, in its environment, files, `/proc` or an answer; another host than its endpoint, "
+        "also by a redirect; a key of another account",
+        "the key is not in the sandbox; what adds it outside sends to one endpoint only, and drops other credentials",
+        "tests/attacks/test_keys.py::test_nothing_is_got", none="held: the agent is refused",
+        hole="tests/attacks/test_keys.py::test_without_its_defence_it_is",
     ),
     Row("A mount, as root", "no rights", "test_room.py::test_nothing_is_got", none="open for root", hole=HOLE, number=15),
     Row(

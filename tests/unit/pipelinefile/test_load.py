@@ -216,6 +216,25 @@ def test_a_network_is_all_none_or_some_hosts(root: Path) -> None:
     assert gates == {"scope": (False, ()), "lint": (False, ("pypi.example.org", "localhost:80")), "test": (False, ())}
 
 
+@pytest.mark.parametrize(
+    ("said", "hosts"), [("", None), ("true", None), ("false", ()), ("[a.example]", ("a.example",))]
+)
+def test_scripts_and_setup_have_the_network_unless_it_is_named(
+    said: str, hosts: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    network = f"network: {said}" if said else ""
+    page = SMALL.replace("run: make\n", f"run: make\n    {network}\n", 1)
+    setup = f"setup:\n  - {{run: make deps, key: [Makefile]{', ' if said else ''}{network}}}\n"
+    pipeline = load_text(tmp_path, page + setup).pipeline
+    assert pipeline.stage("code").hosts == pipeline.setup[0].hosts == hosts
+
+
+def test_an_agent_whose_key_stays_outside_has_no_other_network(tmp_path: Path) -> None:
+    agents = "agents:\n  a: {use: codex, key: proxied, secrets: [OPENAI_API_KEY]}\n"
+    [agent] = load_text(tmp_path, SMALL.replace("run: make\n", "agent: a\n", 1) + agents).pipeline.agents
+    assert agent.hosts == ()
+
+
 def test_rules_and_conditions(root: Path) -> None:
     code = load(root).pipeline.stage("code")
     assert code.on_reject == (Rule(gate="test", goto="plan", max=2), Rule(after=2, agent="strong"))

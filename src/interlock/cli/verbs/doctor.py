@@ -31,7 +31,7 @@ from interlock.cli.terminal import note, say
 from interlock.ports import InterlockError, UsageError
 
 if TYPE_CHECKING:
-    from interlock.core.pipeline import AgentSpec
+    from interlock.core.pipeline import AgentSpec, Pipeline
     from interlock.settings import Identity, RepositoryPaths
 
 
@@ -189,14 +189,12 @@ def _machine(environ: Mapping[str, str]) -> Iterator[DoctorResult]:
 
 def _sandbox(environ: Mapping[str, str]) -> DoctorResult:
     """The best level that holds; runs are refused where it is not the one that new runs have."""
-    from interlock.bootstrap import given_sandbox
     from interlock.cli.words import NO_SANDBOX
     from interlock.sandbox import probe
-    from interlock.settings import load_settings, paths_of
 
     found = probe(environ)
     try:
-        wanted = given_sandbox(environ) or load_settings(paths_of(environ).config).sandbox or "full"
+        wanted = _wanted_sandbox(environ)
     except InterlockError as error:
         return DoctorResult("sandbox", "bad", str(error), Exit.USAGE)
     if wanted == "none":
@@ -205,7 +203,18 @@ def _sandbox(environ: Mapping[str, str]) -> DoctorResult:
     if found.level != wanted:
         why = f"{found.missing}. Until then runs are refused; `--sandbox none` starts them without a sandbox"
         return DoctorResult("sandbox", "bad", why, Exit.INFRASTRUCTURE)
-    return DoctorResult("sandbox", "ok", f"{found.level}: a room takes {found.took_ms:.0f} ms ({found.program})")
+    reached = f"a program with an open network reaches {found.open} on this machine"
+    return DoctorResult(
+        "sandbox", "ok", f"{found.level}: a room takes {found.took_ms:.0f} ms ({found.program}); {reached}"
+    )
+
+
+def _wanted_sandbox(environ: Mapping[str, str]) -> str:
+    """The level that new runs have."""
+    from interlock.bootstrap import given_sandbox
+    from interlock.settings import load_settings, paths_of
+
+    return given_sandbox(environ) or load_settings(paths_of(environ).config).sandbox or "full"
 
 
 def _git(environ: Mapping[str, str]) -> DoctorResult:
@@ -252,18 +261,21 @@ def _check_agents(agents: Mapping[str, str]) -> DoctorResult:
 
 
 def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> int:
-    """Call the agent of this name in a pipeline here, or the program of this name, once, and print the outcome."""
+    """Call the agent of this name in a pipeline here, or the program of this name, once, in a sandbox as in a run, and
+    print the outcome."""
     import time
 
     from interlock.agents import adapters
     from interlock.agents.probe import call_once
-    from interlock.ports import Ended
+    from interlock.ports import Ended, sandbox_of
+    from interlock.sandbox import require
     from interlock.service.formats import document, duration, usage
 
     _, root, _ = _repository(cwd, environ)
-    spec = _spec_of(name, root, environ)
+    spec, pipeline = _spec_of(name, root, environ)
+    require(level := _wanted_sandbox(environ), environ)
     began = time.monotonic()
-    outcome = call_once(adapters(environ, root or cwd)[spec.use], spec, environ)
+    outcome = call_once(adapters(environ, root or cwd)[spec.use], spec, environ, sandbox_of(pipeline, level))
     passed = time.monotonic() - began
     done = outcome.ended is Ended.COMPLETED
     if json:
@@ -278,17 +290,19 @@ def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> in
     return Exit.ACCEPTED if done else Exit.INFRASTRUCTURE
 
 
-def _spec_of(name: str, root: Path | None, environ: Mapping[str, str]) -> AgentSpec:
+def _spec_of(name: str, root: Path | None, environ: Mapping[str, str]) -> tuple[AgentSpec, Pipeline]:
     from interlock.agents.probe import default_spec
+    from interlock.core import pipeline as core
     from interlock.pipelinefile import find_pipelines, load_pipeline
 
-    known: dict[str, AgentSpec] = {}
+    known: dict[str, tuple[AgentSpec, Pipeline]] = {}
     for path in find_pipelines(root).values() if root else ():
-        known |= {agent.name: agent for agent in load_pipeline(path, root or path.parent).pipeline.agents}
+        pipeline = load_pipeline(path, root or path.parent).pipeline
+        known |= {agent.name: (agent, pipeline) for agent in pipeline.agents}
     if name in known:
         return known[name]
     try:
-        return default_spec(name, environ)
+        return default_spec(name, environ), core.Pipeline(name, ())
     except KeyError:
         there = f": the pipelines here have {', '.join(known)}" if known else ""
         raise UsageError(f"--live {name}: there is no such agent{there}") from None
