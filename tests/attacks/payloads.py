@@ -152,7 +152,7 @@ KNOWING = {
 CHOOSING = {
     "pytest": guarded(
         "import _pytest.python as p\nrun = p.Function.runtest\n"
-        "p.Function.runtest = lambda self: None if 'test_app' in str(self.path) else run(self)"
+        "p.Function.runtest = lambda self: None if str(self.path).endswith('/test_app.py') else run(self)"
     ),
     "unittest": guarded(
         "import unittest\nown = unittest.TestCase._callTestMethod\n"

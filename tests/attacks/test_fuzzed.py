@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from tests.nightly import rest_at_night
 from tests.unit.agents.attempts import request_in
 
+from interlock.agents import program
 from interlock.agents.bundled import read_result
 from interlock.agents.driven import AgentReport
 from interlock.agents.logs import readable
@@ -416,6 +417,20 @@ def test_a_stream_that_breaks_off_in_its_last_event_is_no_success(kind: str, dat
     assert read_by(kind, whole).done
     last = len(whole.splitlines()[-1])
     assert not read_by(kind, whole[: -data.draw(st.integers(2, last + 1))]).done
+
+
+USAGE = st.dictionaries(
+    st.sampled_from(["tokens_in", "tokens_out", "tokens_cached", "cost_usd", "retry_at", "ended", "message", "model", "session", "usage"]),
+    ODD | VALUES | st.sampled_from(["completed", "refused", "rate_limited", "unavailable", "timed_out"]),
+)  # fmt: skip
+
+
+@given(content=USAGE.map(lambda fields: json.dumps(fields).encode()) | LOGS | st.binary(max_size=50))
+def test_no_report_of_a_command_crashes_or_lies_about_its_cost(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "usage.json").write_bytes(content)
+        said = program._report(Path(name) / "usage.json")
+    sound(AgentReport(usage=said.usage, retry_at=said.retry_at, message=said.message, model=said.model))
 
 
 @given(log=LOGS)

@@ -17,7 +17,8 @@ from tests.attacks.arena import Arena
 from tests.attacks.rows import Attack, Find, attack
 from tests.contract.gates_world import World
 from tests.contract.sandbox import test_network
-from tests.contract.sandbox.test_network import port as port  # a fixture
+from tests.contract.sandbox.test_network import asked as asked  # fixtures
+from tests.contract.sandbox.test_network import port as port
 from tests.nightly import rest_at_night
 from tests.rooms_here import needs_rooms
 

@@ -228,7 +228,7 @@ VERDICT = {
     "notes": (changed(VerdictGiven, gate="plan/there", notes=("so",)), "plan/1.1", "the verdict of plan/there was"),
     "status": (changed(VerdictGiven, gate="code/test", status=VerdictStatus.FAILED), "code/1.1",
                "the verdict of code/test was changed"),
-    "level": (changed(VerdictGiven, gate="plan/there", sandbox="full"), "plan/1.1", "the verdict of plan/there was"),
+    "level": (changed(VerdictGiven, gate="plan/there", sandbox="fs"), "plan/1.1", "the verdict of plan/there was"),
     "removed": (without(VerdictGiven, "code"), "code/1.1", "the verdicts, or their order was changed"),
     "evidence": (lambda f: f.overwrite(evidence_of(f, "code", "test"), b"all passed"), "code/1.1",
                  "log of verdict code/test was changed"),

@@ -222,6 +222,8 @@ def verdict(request: GateRequest, ran: CommandRun) -> Judgement:
     findings = (*silent, *compared.findings, *_exit(request, ran, compared))
     status = VerdictStatus.FAILED if findings else VerdictStatus.PASSED
     notes = (*compared.notes, *_without_canary(ran), *_changes_files(ran, request.gate.command))
+    if findings and (hint := _unseen(request)):
+        notes = (*notes, Finding("sandbox", hint, Severity.NOTE))
     return Judgement(status, (*findings, *notes), tests=compared.tests)
 
 
@@ -229,9 +231,7 @@ def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
     """Why the command could not decide, apart from the content of its report."""
     if ran.how is None:
         return _Undecided("dir", ran.why, permanent=True)
-    command = request.gate.command
-    hint = unseen(command.words if command else (), request.sandbox_spec, os.environ.get("PATH", os.defpath))
-    hint = f"{hint}; " if hint else ""
+    hint = f"{_unseen(request)}; ".removeprefix("; ")
     if ran.how is How.NOT_FOUND:
         message = f"{hint}the command was not found: install it, or correct the gate"
         return _Undecided("not_found", message, permanent=True)
@@ -253,6 +253,12 @@ def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
         message = f"{setting} needs the gate's report on the accepted input, but there is none"
         return _Undecided("baseline", message, permanent=True)
     return None
+
+
+def _unseen(request: GateRequest) -> str:
+    """What the command names of the machine, and does not see in the sandbox."""
+    words = request.gate.command.words if request.gate.command else ()
+    return unseen(words, request.sandbox_spec, os.environ.get("PATH", os.defpath))
 
 
 def _needing_a_baseline(request: GateRequest) -> str:

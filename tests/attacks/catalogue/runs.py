@@ -19,9 +19,9 @@ ROWS = (
         "the gate",
         "nothing; a project with its own configuration in the root, as ruff and mypy need it, is safe from some of it; at `full` these folders are not there",
         tests="test_above.py::test_configuration_in_the_users_own_folders_is_named_as_open, "
-        "test_room.py::test_nothing_is_got",
+        "test_above.py::test_at_full_none_of_these_folders_is_there",
         none=OPEN,
-        hole="test_room.py::test_without_its_defence_it_is[07-another-room]",
+        hole="test_above.py::test_configuration_in_the_users_own_folders_is_named_as_open",
     ),
     Row(
         "Tools in the candidate: `.venv/bin/python3`, `node_modules/.bin/jest`",

@@ -217,3 +217,11 @@ stages:
     assert f"{script} is not in the sandbox: add it to `read` under `sandbox` in the pipeline" in said.text
     world.commit({"interlock.yaml": f"{pipeline}sandbox: {{read: [{script}]}}\n"})
     world.ask("run", "-t", "Look.", "--plain", **FULL).ended(0)
+
+
+def test_a_gate_that_fails_says_which_file_of_the_machine_it_does_not_see(tmp_path: Path) -> None:
+    (tmp_path / "flag").touch()
+    gate = f"      - {{id: flag, run: test -f {tmp_path / 'flag'}}}\n"
+    world = new_world(tmp_path / "user", {"interlock.yaml": PIPELINE + gate})
+    said = world.ask("check", "--json", **FULL)
+    assert f"{tmp_path / 'flag'} is not in the sandbox" in said.out
