@@ -5,8 +5,11 @@ that we do not trust (agents, scripts, gates), `detach` for an owner of a run th
 """
 
 from interlock.process.controller import prepare, supervise
+from interlock.process.fence import behind
 from interlock.process.identity import alive, end_supervised, identity, kill_tree
+from interlock.process.landlock import abi as landlock_abi
 from interlock.process.limits import Limits
+from interlock.process.listening import Gateway
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
 from interlock.process.programs import (
     Captured,
@@ -19,7 +22,7 @@ from interlock.process.programs import (
     scrubbed,
 )
 from interlock.process.room import BLOCK_FD, FILTER_FD, STATUS_FD
-from interlock.process.spawner import Confined, Finished, How, Supervised
+from interlock.process.spawner import Confined, Fence, Finished, How, Supervised
 
 __all__ = [
     "BLOCK_FD",
@@ -27,18 +30,22 @@ __all__ = [
     "STATUS_FD",
     "Captured",
     "Confined",
+    "Fence",
     "Finished",
+    "Gateway",
     "How",
     "Limits",
     "MaskedBlobs",
     "Supervised",
     "alive",
+    "behind",
     "capture",
     "checkout_environment",
     "detach",
     "end_supervised",
     "identity",
     "kill_tree",
+    "landlock_abi",
     "masked",
     "masked_finding",
     "masked_text",
