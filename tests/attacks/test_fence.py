@@ -113,7 +113,10 @@ EBPF = (
 )
 KEYRING = "import ctypes; print('GOT' if ctypes.CDLL(None).syscall(250, 0, -3, 1) > 0 else 'no')"
 LIMITS = "import resource; resource.prlimit(@victim@, resource.RLIMIT_CORE, (0, 0)); print('GOT')"
-SHARED_MEMORY = "import ctypes; print('GOT' if ctypes.CDLL(None).shmget(0x494c, 8, 0o1600) >= 0 else 'no')"
+SHARED_MEMORY = (
+    "import ctypes; libc = ctypes.CDLL(None); made = libc.shmget(0, 8, 0o1600); libc.shmctl(made, 0, None); "
+    "print('GOT' if made >= 0 else 'no')"
+)
 CHMOD = "import os; os.chmod('/proc/self/cwd/mine', 0o4755); print('GOT')"
 
 ATTACKS = (

@@ -153,6 +153,7 @@ class Kind:
     checks: bool = False  # it gets `check` as an MCP server
     quiet_s: int = 0  # it may print nothing for this long, even if the stage's idle timeout is shorter
     label: str = ""  # its name in messages, if `program` means nothing to people
+    terminals: bool = False  # it gives its commands terminals, which the level `fs` has not
     leftovers: str = ""  # a glob of files that it writes into the checkout for itself: they are removed
 
     @property
@@ -176,6 +177,11 @@ class Driven:
             return Outcome(Ended.UNAVAILABLE, message, permanent=True)
         if missing := missing_keys(_access(self._kind, request)):
             return Outcome(Ended.UNAVAILABLE, f"{self._kind.name}: {missing}, then `interlock resume`", permanent=True)
+        if self._kind.terminals and checkout.sandbox.level == "fs":
+            message = (
+                f"{self._kind.name}: its commands need terminals, which the sandbox `fs` has not: use another agent"
+            )
+            return Outcome(Ended.UNAVAILABLE, message, permanent=True)
         make_artifacts(brief.env.get("ARTIFACTS", ""), checkout)
         if self._kind.checks:
             request = replace(request, check=offer_check(brief, checkout))
