@@ -1,5 +1,5 @@
-"""The real programs at the level `fs`: they reach only the model server, and their commands write only their folders and
-read nothing of the user's."""
+"""The real programs at the level `fs`: they reach only the model server, and their commands write only their folders
+and read nothing of the user's."""
 
 from __future__ import annotations
 
