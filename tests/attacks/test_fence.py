@@ -134,7 +134,7 @@ ATTACKS = (
     Attack("06-journal-cut-off", "import os; os.truncate('@journal@', 9); print('GOT')", writes("@journal@")),
     Attack("06-journal-removed", "rm @journal@ && echo GOT", writes("@folder@")),
     Attack("07-another-room", ": > @other@/evil && echo GOT", writes("@other@")),
-    Attack("07-own-log", "ls ../output && echo GOT", reads("@folder@/one/output")),
+    Attack("07-own-log", "cat ../output/notes && echo GOT", reads("@folder@/one/output")),
     Attack("07-beside-its-tree", ": > ../evil && echo GOT", writes("@folder@/one")),
     Attack("08-signal", "kill -0 @victim@ && echo GOT", no_fence),
     Attack("08-signal-to-its-supervisor", "kill -0 $PPID && echo GOT", no_fence),
@@ -264,6 +264,7 @@ def test_23_an_open_file_would_be_read(hole: bool, there: Outside) -> None:
 
 def _behind_fence(script: str, there: Outside, network: Network = Network.NONE) -> Supervised:
     made = _checkout(there.folder / "one")
+    (made.root / "output/notes").write_text("about the supervisor")
     script = there.fill(script)
     words = (sys.executable, "-c", script) if script.startswith("import ") else ("/bin/sh", "-c", script)
     return confine(Supervised(words, made.tree, _env(made), made.root / "output/log", 20), Room(made, network))

@@ -19,6 +19,7 @@ from interlock.process import landlock
 # Paths and what is allowed below each, ports of TCP that may be connected to (None: all), and a filter of system calls.
 Wire = tuple[tuple[tuple[bytes, int], ...], tuple[int, ...] | None, bytes]
 
+MAY_LIST = landlock.READ_DIR
 MAY_READ = landlock.EXECUTE | landlock.READ_FILE | landlock.READ_DIR
 MAY_WRITE = landlock.EVERY_ACCESS & ~(landlock.MAKE_CHAR | landlock.MAKE_BLOCK | landlock.IOCTL_DEV)
 MAY_USE = landlock.READ_FILE | landlock.WRITE_FILE | landlock.IOCTL_DEV  # a device

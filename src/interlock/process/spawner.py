@@ -51,9 +51,10 @@ class Confined:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """What a program may do without a room: read and write below these paths, use these devices, connect to these
-    ports by TCP (None: to any). `filter` refuses system calls (BPF)."""
+    """What a program may do without a room: list names, read, and write below these paths, use these devices, connect
+    to these ports by TCP (None: to any). `filter` refuses system calls (BPF)."""
 
+    lists: tuple[Path, ...]
     reads: tuple[Path, ...]
     writes: tuple[Path, ...]
     devices: tuple[Path, ...]
@@ -62,7 +63,10 @@ class Fence:
 
     @property
     def wire(self) -> fence.Wire:
-        kinds = ((self.reads, fence.MAY_READ), (self.writes, fence.MAY_WRITE), (self.devices, fence.MAY_USE))
+        kinds = (
+            (self.lists, fence.MAY_LIST), (self.reads, fence.MAY_READ), (self.writes, fence.MAY_WRITE),
+            (self.devices, fence.MAY_USE),
+        )  # fmt: skip
         return tuple((os.fsencode(path), access) for paths, access in kinds for path in paths), self.ports, self.filter
 
 

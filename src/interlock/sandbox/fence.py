@@ -34,6 +34,7 @@ def fenced(work: Supervised, room: Room) -> Supervised:
     hosts = () if room.is_open else room.hosts
     ports = tuple(host.port for host in map(host_of, hosts) if host.port and is_loopback(host.name))
     around = Fence(
+        (room.checkout.root,),  # runners of tests list the folders above what they are given
         _reads(work, room),
         (room.checkout.tree, room.checkout.home, room.checkout.tmp, *room.writes),
         tuple(map(Path, (*_DEVICES, *(_terminals() if room.terminal else ())))),
