@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pytest
 from tests.attacks.outside import Outside, outside
-from tests.rooms_here import needs_fences
+from tests.rooms_here import needs_fences, needs_rooms
 
+from interlock.core.pipeline import RoomLimits
 from interlock.ports import Checkout, Sandbox
-from interlock.process import Fence, Supervised, behind, checkout_environment, supervise
+from interlock.process import Fence, How, Supervised, behind, checkout_environment, supervise
 from interlock.sandbox import Network, Room, confine
 from interlock.sandbox.seccomp import fence_filter, refusing_filter
 
@@ -159,11 +160,16 @@ ATTACKS = (
     Attack("24-ebpf", EBPF, no_fence, root=True),
     Attack("24-keyring", KEYRING, no_fence),
     Attack("24-log-of-the-kernel", "dmesg -S | grep -q . && echo GOT", no_fence, True, "/usr/bin/dmesg"),
-    Attack("25-shared-memory", SHARED_MEMORY, calls_of_a_room),
-    Attack("25-shared-memory-by-path", ": > /dev/shm/interlock-attack && rm /dev/shm/interlock-attack && echo GOT",
+    Attack("shared-memory", SHARED_MEMORY, calls_of_a_room),
+    Attack("shared-memory-by-path", ": > /dev/shm/interlock-attack && rm /dev/shm/interlock-attack && echo GOT",
            writes("/dev/shm"), needs="/dev/shm"),
     Attack("29-setuid-file", f"import os; open('mine', 'w').close(); {CHMOD}", calls_of_a_room),
 )  # fmt: skip
+
+
+# Those that no other file tries in a room.
+_OWN = ("08-limits", "10-fast-open", "10-another-protocol", "12-datagram")
+OWN = tuple(row for row in ATTACKS if row.id.startswith(_OWN))
 
 
 @pytest.fixture
@@ -203,6 +209,13 @@ def test_what_a_fence_does_not_hold(row: Attack, there: Outside) -> None:
     if row.id == "slowing-down" and ROOT:
         pytest.skip("processes of root have more rights than one behind a fence, so that they are out of its reach")
     assert _got(there, _behind_fence(row.script, there))
+
+
+@needs_rooms
+@pytest.mark.parametrize("row", [*OWN, *OPEN], ids=lambda row: row.id)
+def test_in_a_room_nothing_of_it_is_got(row: Attack, there: Outside) -> None:
+    work = _bare(row.script, there)
+    assert not _got(there, confine(work, Room(_checkout(there.folder / "one", "full"))))
 
 
 def test_with_an_open_network_the_machines_own_ports_are_reached(there: Outside) -> None:
@@ -263,19 +276,23 @@ def test_23_an_open_file_would_be_read(hole: bool, there: Outside) -> None:
 
 
 def _behind_fence(script: str, there: Outside, network: Network = Network.NONE) -> Supervised:
+    return confine(_bare(script, there), Room(_checkout(there.folder / "one"), network))
+
+
+def _bare(script: str, there: Outside) -> Supervised:
     made = _checkout(there.folder / "one")
     (made.root / "output/notes").write_text("about the supervisor")
     script = there.fill(script)
     words = (sys.executable, "-c", script) if script.startswith("import ") else ("/bin/sh", "-c", script)
-    return confine(Supervised(words, made.tree, _env(made), made.root / "output/log", 20), Room(made, network))
+    return Supervised(words, made.tree, _env(made), made.root / "output/log", 20)
 
 
 def _env(made: Checkout) -> dict[str, str]:
     return checkout_environment(os.environ, made)
 
 
-def _checkout(folder: Path) -> Checkout:
-    made = Checkout(folder, folder / "tree", folder / "home", folder / "tmp", sandbox=Sandbox("fs"))
+def _checkout(folder: Path, level: str = "fs") -> Checkout:
+    made = Checkout(folder, folder / "tree", folder / "home", folder / "tmp", sandbox=Sandbox(level))
     for one in (made.tree, made.home, made.tmp, folder / "output"):
         one.mkdir(parents=True, exist_ok=True)
     return made
@@ -293,3 +310,19 @@ def _got(there: Outside, work: Supervised) -> bool:
         except BlockingIOError:
             return False
     return "GOT" in said
+
+
+LIMITS = RoomLimits(file_bytes=400_000_000, disk_bytes=30_000_000, files=1_000)
+WRITERS = {
+    "disk": "for n in 1 2 3 4 5 6 7 8; do head -c 10000000 /dev/zero > f$n; done; sleep 60",
+    "files": "seq 5000 | xargs touch; sleep 60",
+    "file_size": "truncate -s 500M f",
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_27_what_it_writes_is_limited(name: str, tmp_path: Path) -> None:
+    made = replace(_checkout(tmp_path), sandbox=Sandbox("fs", limits=LIMITS))
+    work = Supervised(("/bin/sh", "-c", WRITERS[name]), made.tree, _env(made), tmp_path / "output/log", 60)
+    done = supervise(confine(work, Room(made)), threading.Event())
+    assert (done.how, done.over.partition(":")[0]) == (How.OVER_LIMIT, name)

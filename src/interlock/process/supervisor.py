@@ -38,9 +38,14 @@ _LOOK_S = 1.0  # how often descendants are noted if there is no reaper
 _PR_SET_PDEATHSIG = 1
 _EXEC_FAILED = 127
 
-# argv, cwd, env, timeout_s; if it makes a room: the filter, and the ports to listen at; its limits; and the fence around it
+# argv, cwd, env, timeout_s; if it makes a room: the filter, and the ports to listen at; its limits; the fence around it
 Request = tuple[
-    list[bytes], bytes, dict[bytes, bytes], float, tuple[bytes, tuple[int, ...]] | None, tuple[object, ...] | None,
+    list[bytes],
+    bytes,
+    dict[bytes, bytes],
+    float,
+    tuple[bytes, tuple[int, ...]] | None,
+    tuple[object, ...] | None,
     fence.Wire | None,
 ]
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.process import Fence, Gateway, Supervised, behind
+from interlock.sandbox.limits import limits_of
 from interlock.sandbox.network import proxy_for, variables
 from interlock.sandbox.reads import ETC, ETC_OF_NETWORK, SYSTEM, named_paths, programs_of
 from interlock.sandbox.seccomp import fence_filter
@@ -44,7 +45,8 @@ def fenced(work: Supervised, room: Room) -> Supervised:
     work = replace(work, env={**work.env, **_NO_SYSTEM_FILES})
     if room.terminal:
         return replace(work, argv=behind(around.wire, work.argv))
-    return replace(work, fence=around, gateway=_gateway(hosts) if hosts else None)
+    limits = limits_of(room.checkout, room.writes)
+    return replace(work, fence=around, gateway=_gateway(hosts) if hosts else None, limits=limits)
 
 
 def _reads(work: Supervised, room: Room) -> tuple[Path, ...]:
