@@ -79,15 +79,13 @@ def require(level: str, environ: Mapping[str, str]) -> None:
     if holds(level, environ):
         return
     found = probe_fence(environ) if level == "fs" else probe(environ)
-    raise UsageError(
-        f"sandbox {level} is not in force on this machine: {found.missing}. {instead(level, environ)}",
-    )
+    raise UsageError(f"sandbox {level} is not in force on this machine: {found.missing}. {instead(level, environ)}")
 
 
 def instead(level: str, environ: Mapping[str, str]) -> str:
     """The levels that hold where this one does not, with what each of them is worth."""
-    lower = f"`--sandbox fs`, which holds here: {FS_WORDS}; or " if level == "full" and holds("fs", environ) else ""
-    return f"Or start it with {lower}`--sandbox none`: agents and gates then have your user's rights"
+    lower = f"With `--sandbox fs`, which holds here, {FS_WORDS}. " if level == "full" and holds("fs", environ) else ""
+    return f"{lower}With `--sandbox none` agents and gates have your user's rights"
 
 
 @cache

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tests.contract.cli_world import World, new_world, stage_of, verdicts_of
 from tests.contract.sandbox.test_levels import levels, too_old
 from tests.rooms_here import needs_fences
+
+from interlock.process import behind
+from interlock.process.landlock import EVERY_ACCESS
+from interlock.sandbox.seccomp import fence_filter
 
 __all__ = ["too_old"]
 
@@ -82,13 +88,27 @@ def test_agents_gates_and_setup_are_behind_a_fence_where_somebody_says_so(
 def test_it_is_offered_where_rooms_cannot_be_made_and_never_taken_by_itself(
     world: World, too_old: dict[str, str]
 ) -> None:
-    offer = ("`--sandbox fs`, which holds here", "but they see your processes", "or `--sandbox none`")
+    offer = ("With `--sandbox fs`, which holds here", "but they see your processes", "With `--sandbox none`")
     world.ask("run", "-t", "Look.", **too_old).ended(2, "sandbox full is not in force", "is too old", *offer)
     world.ask("show", **too_old).ended(2, "no runs")
     world.ask("doctor", **too_old).ended(5, "Until then runs are refused", *offer)
     world.ask("doctor", **{**too_old, **FS}).ended(0, "sandbox: fs: a fence takes", "bubblewrap 0.8.0 is too old")
     world.ask("doctor", **{**too_old, "INTERLOCK_SANDBOX": "none"}).ended(0, "fs holds here")
     world.ask("run", "-t", "Look.", "--plain", "--sandbox=fs", **too_old).ended(0)
+    assert levels(world) == ["fs"]
+
+
+def test_it_holds_where_namespaces_are_forbidden(world: World) -> None:
+    """As in a container: a filter of system calls is in force already."""
+    forbidden = (((b"/", EVERY_ACCESS),), None, fence_filter(all_sockets=True, nested=False))
+    said = []
+    for words in (["doctor"], ["run", "-t", "Look.", "--plain", "--sandbox=fs"]):
+        argv = behind(forbidden, (sys.executable, "-m", "interlock", *words))
+        env = {**world.environment(), **NOTHING}
+        said.append(subprocess.run(argv, cwd=world.repository, env=env, capture_output=True, text=True))
+    assert "no sandbox could be made for it: bwrap: " in said[0].stdout
+    assert "With `--sandbox fs`, which holds here" in said[0].stdout
+    assert said[1].returncode == 0, said[1]
     assert levels(world) == ["fs"]
 
 
