@@ -91,6 +91,13 @@ PTRACE = "import ctypes; print('GOT' if ctypes.CDLL(None).ptrace(16, @victim@, 0
 TCP = "import socket; socket.create_connection(('127.0.0.1', @tcp@), 2); print('GOT')"
 FAST_OPEN = "import socket; socket.socket().sendto(b'x', 0x20000000, ('127.0.0.1', @tcp@)); print('GOT')"
 FAST_OPEN_MESSAGE = "import socket; socket.socket().sendmsg([b'x'], [], 0x20000000, ('127.0.0.1', @tcp@)); print('GOT')"
+LISTENS = "import socket; socket.socket().listen(1); print('GOT')"
+CONVERTS = (
+    "import socket\n"
+    "try: socket.socket().setsockopt(6, 31, b'smc')\n"
+    "except PermissionError: print('no')\n"
+    "except OSError: print('GOT')  # as far as this machine has other protocols"
+)
 MPTCP = "import socket; socket.socket(2, 1, 262).connect(('127.0.0.1', @tcp@)); print('GOT')"
 ABSTRACT = "import socket; socket.socket(socket.AF_UNIX).connect('\\0@abstract@'); print('GOT')"
 SOCKET = (
@@ -145,6 +152,8 @@ ATTACKS = (
     Attack("10-fast-open", FAST_OPEN, calls_of_a_room),
     Attack("10-fast-open-in-a-message", FAST_OPEN_MESSAGE, calls_of_a_room),
     Attack("10-another-protocol", MPTCP, calls_of_a_room, needs="/proc/sys/net/mptcp/enabled"),
+    Attack("10-a-port-that-nobody-bound", LISTENS, calls_of_a_room),
+    Attack("10-a-socket-that-changes", CONVERTS, calls_of_a_room),
     Attack("11-abstract-socket", ABSTRACT, no_fence),
     Attack("12-socket-of-a-daemon", SOCKET, calls_of_a_room),
     Attack("12-datagram-to-a-daemon", PAIR, calls_of_a_room),

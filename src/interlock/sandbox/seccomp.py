@@ -51,17 +51,19 @@ _IN_FENCES = {
 }  # fmt: skip
 _LOOKED_AT = {
     "x86_64": {
-        "socket": 41, "socketpair": 53, "sendto": 44, "sendmsg": 46, "sendmmsg": 307, "clone": 56, "clone3": 435,
+        "socket": 41, "socketpair": 53, "listen": 50, "setsockopt": 54, "sendto": 44, "sendmsg": 46, "sendmmsg": 307,
+        "clone": 56, "clone3": 435,
         "unshare": 272, "prlimit64": 302, "chmod": 90, "fchmod": 91, "fchmodat": 268, "fchmodat2": 452,
     },
     "aarch64": {
-        "socket": 198, "socketpair": 199, "sendto": 206, "sendmsg": 211, "sendmmsg": 269, "clone": 220, "clone3": 435,
+        "socket": 198, "socketpair": 199, "listen": 201, "setsockopt": 208, "sendto": 206, "sendmsg": 211,
+        "sendmmsg": 269, "clone": 220, "clone3": 435,
         "unshare": 97, "prlimit64": 261, "fchmod": 52, "fchmodat": 53, "fchmodat2": 452,
     },
 }  # fmt: skip
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _STREAM, _SEQPACKET, _TYPE = 1, 5, 0xF
-_TCP = 6
+_TCP, _CONVERT = 6, 31
 _FAST_OPEN, _NEW_USER, _SET_ID = 0x20000000, 0x10000000, 0o6000
 
 # A line is what the processor of filters does: code, where to jump if so and if not, and a value.
@@ -87,7 +89,7 @@ def fence_filter(*, all_sockets: bool, nested: bool, machine: str = "") -> bytes
         "socketpair": _pairs(),
         "prlimit64": [(_LOAD, 0, 0, _argument(0)), (_EQUAL, 0, 1, 0), _allow(), _refuse()],
         **{name: _refuse_bits(at, _SET_ID) for name, at in _CHMOD.items()},
-        **({} if all_sockets else {name: _refuse_bits(at, _FAST_OPEN) for name, at in _SENDS.items()}),
+        **({} if all_sockets else _around_landlock()),
         **({} if nested else _NO_NAMESPACES),
     }
     looks = [(numbers[name], lines) for name, lines in wanted.items() if name in numbers]
@@ -116,6 +118,8 @@ def _sockets(*, all_sockets: bool) -> Sequence[_Line]:
 def _pairs() -> Sequence[_Line]:
     """One of a pair of datagram sockets could send to any path."""
     return [
+        (_LOAD, 0, 0, _argument(0)),
+        (_EQUAL, 0, 5, _UNIX),
         (_LOAD, 0, 0, _argument(1)),
         (_AND, 0, 0, _TYPE),
         (_EQUAL, 1, 0, _STREAM),
@@ -123,6 +127,21 @@ def _pairs() -> Sequence[_Line]:
         _allow(),
         _refuse(),
     ]
+
+
+def _around_landlock() -> dict[str, Sequence[_Line]]:
+    """Calls by which TCP goes on without a look of Landlock: the first data makes a connection (TCP Fast Open), a
+    socket that was never bound listens, and one of TCP becomes one of another protocol (TCP_ULP)."""
+    convert = [
+        (_LOAD, 0, 0, _argument(1)),
+        (_EQUAL, 0, 3, _TCP),
+        (_LOAD, 0, 0, _argument(2)),
+        (_EQUAL, 0, 1, _CONVERT),
+        _refuse(),
+        _allow(),
+    ]
+    sends = {name: _refuse_bits(at, _FAST_OPEN) for name, at in _SENDS.items()}
+    return {**sends, "listen": [_refuse()], "setsockopt": convert}
 
 
 def _refuse_bits(argument: int, bits: int) -> Sequence[_Line]:
@@ -142,8 +161,7 @@ def _refuse() -> _Line:
     return (_RETURN, 0, 0, _REFUSE)
 
 
-# Which argument holds the bits. A connection can be made by the first data that is sent (TCP Fast Open), which Landlock
-# does not look at.
+# Which argument holds the bits.
 _CHMOD = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2}
 _SENDS = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
 # The arguments of clone3 are in memory, out of a filter's reach: without it, programs use clone.
