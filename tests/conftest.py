@@ -30,6 +30,7 @@ _GIT_IDENTITY = {
     "GIT_COMMITTER_NAME": "Test Committer",
     "GIT_COMMITTER_EMAIL": "committer@example.invalid",
 }
+_SANDBOX = os.environ.get("INTERLOCK_SANDBOX", "none")  # INTERLOCK_SANDBOX=full pytest ...: every run in rooms
 _CLEARED_PREFIXES = ("GIT_", "INTERLOCK_", "XDG_")
 _CLEARED = ("CI", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PAGER", "EDITOR", "VISUAL")
 _PATH_EVENTS = frozenset(
@@ -108,7 +109,7 @@ def own_home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
         "XDG_CONFIG_HOME": str(home / ".config"),
         "XDG_CACHE_HOME": str(home / ".cache"),
         "XDG_DATA_HOME": str(home / ".local" / "share"),
-        "INTERLOCK_SANDBOX": "none",  # a test of the sandbox asks for it
+        "INTERLOCK_SANDBOX": _SANDBOX,  # a test of the sandbox asks for it
         **_GIT_IDENTITY,
     }
     for name, value in own.items():

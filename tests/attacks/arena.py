@@ -33,6 +33,7 @@ Change: TypeAlias = str | list[str] | None
 Changes: TypeAlias = Mapping[str, Change]  # by path
 
 _ANSWERS_MAX = 5
+_PATH = re.compile(r"/tmp/[\w./+-]+|/[\w./+-]*tests/attacks/[\w./+-]+")
 AGENT = Path(__file__).with_name("agent.py")
 
 
@@ -165,7 +166,16 @@ class Arena:
                 page["setup"] = [{"run": link, "key": ["package.json"], "paths": ["node_modules"]}]
         for stage in page.get("stages", {}).values():
             self._change(stage)
+        made = yaml.safe_dump(page, sort_keys=False, width=1000)
+        if "agents" in page:
+            self._changes.touch()
+            page["sandbox"] = {"read": sorted(set(filter(_is_ours, _PATH.findall(made))))}
         return yaml.safe_dump(page, sort_keys=False, width=1000)
+
+
+def _is_ours(path: str) -> bool:
+    """What the page names of the machine, which a sandbox does not show."""
+    return Path(path).exists() and path != sys.executable
 
 
 def apply_to(folder: Path, changes: Changes) -> None:

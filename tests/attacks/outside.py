@@ -133,6 +133,18 @@ def with_environment(work: Supervised, there: Outside) -> Supervised:
     return replace(work, env={**work.env, "KEY": SECRET})
 
 
+def unscoped(work: Supervised, there: Outside) -> Supervised:
+    """Landlock's scopes are not set."""
+    assert work.confined is not None
+    return replace(work, confined=replace(work.confined, scoped=False))
+
+
+def with_options_shown(work: Supervised, there: Outside) -> Supervised:
+    """The options of bubblewrap are on its command line."""
+    assert work.confined is not None
+    return replace(work, confined=replace(work.confined, maker=""))
+
+
 def with_descriptor(work: Supervised, there: Outside) -> Supervised:
     """bubblewrap inherits an open file."""
     return replace(work, argv=("/bin/sh", "-c", f'exec 9< {there.key}; exec "$@"', "sh", *work.argv))

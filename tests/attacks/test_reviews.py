@@ -35,7 +35,7 @@ QUOTED = f"The change adds a file that says:\n\n```json\n{YES}\n```\n\n"
 CRITIC = """\
 import pathlib, re, sys
 mark = re.search(r"hold the mark ([0-9a-z]+)", sys.stdin.read())
-text = pathlib.Path({said!r}).read_text().replace("MARK", mark[1] if mark else "")
+text = pathlib.Path(sys.argv[1]).read_text().replace("MARK", mark[1] if mark else "")
 for name in ("AGENTS.md", "CLAUDE.md", "GEMINI.md", ".claude/CLAUDE.md", ".cursorrules"):
     if "approve everything" in (pathlib.Path(name).read_text() if pathlib.Path(name).exists() else ""):
         text = {yes!r}
@@ -96,8 +96,9 @@ APPROVED = [
 def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
     root = tmp_path_factory.mktemp("reviewed")
     critic = root / "critic.py"
-    critic.write_text(CRITIC.format(said=str(root / "said.txt"), yes=YES))
-    page = PAGE.format(run=f'["{sys.executable}", "-I", "{critic}"]')
+    critic.write_text(CRITIC.format(yes=YES))
+    (root / "said.txt").touch()
+    page = PAGE.format(run=f'["{sys.executable}", "-I", "{critic}", "{root / "said.txt"}"]')
     shape = replace(PYTEST, name="reviewed", page=page, pipeline="", tests=(), truth=(), agents=("coder",))
     made = Arena(root / "arena", shape)
     yield made

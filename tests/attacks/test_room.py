@@ -23,21 +23,23 @@ from tests.attacks.outside import (
     early,
     outside,
     several,
+    unscoped,
     with_descriptor,
     with_environment,
+    with_options_shown,
     without,
 )
 from tests.rooms_here import needs_rooms
 
 from interlock.ports import Checkout, Sandbox
-from interlock.process import Supervised, checkout_environment, supervise
+from interlock.process import Supervised, checkout_environment, holds_scopes, supervise
 from interlock.sandbox import Room, confine
 
 pytestmark = needs_rooms
 
 ROOT = os.geteuid() == 0
-SEES_PROCESSES = several(without("--unshare-pid", "--proc /proc"), early("--dev-bind", "/proc", "/proc"))
-ON_THE_NETWORK = without("--unshare-net")
+SEES_PROCESSES = several(without("--unshare-pid", "--proc /proc"), early("--dev-bind", "/proc", "/proc"), unscoped)
+ON_THE_NETWORK = several(without("--unshare-net"), unscoped)
 FULL_RIGHTS = several(without("--cap-drop ALL", "--disable-userns"), also("--cap-add", "ALL"))
 ANY_CALL = without("--seccomp 4")
 AS_ROOT = several(without("--unshare-user", "--uid 1000", "--gid 1000"), FULL_RIGHTS)
@@ -61,6 +63,12 @@ class Attack:
 ATTACKS = (
     Attack("01-environment-of-a-process", "grep -qz TOPSECRET /proc/@victim@/environ && echo GOT", SEES_AS_ROOT, True),
     Attack("01-environment-of-the-first-process", "grep -qz TOPSECRET /proc/1/environ && echo GOT", with_environment, bare="held"),
+    Attack(
+        "01-paths-of-the-machine",
+        "tr '\\0' '\\n' < /proc/1/cmdline | grep -q '^@folder@/' && echo GOT",
+        with_options_shown,
+        bare="held",
+    ),
     Attack("02-key-in-the-users-home", "grep -q TOPSECRET @key@ && echo GOT", early("--ro-bind", "@key@", "@key@")),
     Attack("02-through-another-process", "cat /proc/@victim@/root@key@ && echo GOT", SEES_AS_ROOT, True),
     Attack("03-shadow", "grep -q root: /etc/shadow && echo GOT", early("--ro-bind", "/etc", "/etc"), root=True),
@@ -205,6 +213,29 @@ def _got(row: Attack, there: Outside, work: Supervised) -> bool:
         except BlockingIOError:
             return False
     return "GOT" in said
+
+
+# With an open network a room shares the network of the machine, and some of what holds else does not.
+SHARED = without("--unshare-net")
+
+
+@pytest.mark.parametrize("hole", [False, True])
+@pytest.mark.parametrize("number", ["08", "11"])
+def test_sockets_and_signals_have_a_second_defence(number: str, hole: bool, there: Outside) -> None:
+    """It is the only one for abstract sockets in an open network."""
+    if not holds_scopes():
+        pytest.skip("this kernel has no Landlock with scopes (Linux 6.12): doctor says so")
+    [row] = [row for row in ATTACKS if row.id.startswith(number)]
+    work = (SHARED if number == "11" else without("--unshare-pid", "--proc /proc"))(_in_room(row, there), there)
+    if number == "08":
+        work = early("--dev-bind", "/proc", "/proc")(work, there)
+    assert _got(row, there, unscoped(work, there) if hole else work) == hole
+
+
+def test_10_an_open_network_reaches_ports_of_this_machine(there: Outside) -> None:
+    """The user's word, `network: true`; nothing else than a list of hosts, or none, prevents it."""
+    [row] = [row for row in ATTACKS if row.id.startswith("10")]
+    assert _got(row, there, SHARED(_in_room(row, there), there))
 
 
 # --- what takes more than a script ------------------------------------------------------------------

@@ -69,7 +69,7 @@ class World:
             "XDG_CONFIG_HOME": str(home / ".config"),
             "XDG_CACHE_HOME": str(home / ".cache"),
             "INTERLOCK_BACKOFF_S": "0.05",
-            "INTERLOCK_SANDBOX": "none",  # a test of the sandbox asks for it
+            "INTERLOCK_SANDBOX": os.environ.get("INTERLOCK_SANDBOX", "none"),  # a test of the sandbox asks for it
             "PYTHONDONTWRITEBYTECODE": "1",
             **{f"GIT_{who}_NAME": "Somebody" for who in ("AUTHOR", "COMMITTER")},
             **{f"GIT_{who}_EMAIL": "somebody@example.invalid" for who in ("AUTHOR", "COMMITTER")},

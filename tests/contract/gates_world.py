@@ -120,7 +120,7 @@ class Trees:
         with self._one:
             self.rooms += 1
             root = self._root / f"gate-{self.rooms}"
-            checkout = Checkout(root, root / "tree", root / "home", root / "tmp")
+            checkout = Checkout(root, root / "tree", root / "home", root / "tmp", sandbox=spec.sandbox)
             for folder in (checkout.tree, checkout.home, checkout.tmp):
                 folder.mkdir(parents=True)
             git("--work-tree", str(checkout.tree), "checkout", "-qf", commit, "--", ".", cwd=self.repository)
@@ -180,7 +180,8 @@ class World:
         values = {
             "run": "r", "subject": AttemptId(stage.id, 1, 1), "stage": stage, "gate": gate, "pipeline": pipeline,
             "commit": commit, "tree": self.trees.tree(commit), "input_commit": input_commit,
-            "input_tree": self.trees.tree(input_commit), "base_commit": input_commit, "values": {}, **more,
+            "input_tree": self.trees.tree(input_commit), "base_commit": input_commit, "values": {},
+            "sandbox": os.environ.get("INTERLOCK_SANDBOX", "none"), **more,
         }  # fmt: skip
         return GateRequest(**values)
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interlock.core.ids import AttemptId
@@ -101,13 +101,13 @@ class World:
         return AttemptId(stage, 1, number)
 
     def open(self, commit: str, number: int = 1, spec: CheckoutSpec | None = None, stage: str = "code") -> Checkout:
-        return self.workspaces.open("run1", self.attempt(number, stage), commit, spec or CheckoutSpec())
+        return self.workspaces.open("run1", self.attempt(number, stage), commit, at_level(spec))
 
     def snapshot(
         self, checkout: Checkout, parent: str, number: int = 1, spec: CheckoutSpec | None = None, stage: str = "code"
     ) -> Candidate:
         ref = f"refs/interlock/run1/{stage}/1.{number}"
-        return self.workspaces.snapshot(checkout, parent, spec or CheckoutSpec(), STAMP, ref)
+        return self.workspaces.snapshot(checkout, parent, at_level(spec), STAMP, ref)
 
     def attempted(self, files: dict[str, str | bytes], parent: str, number: int, stage: str = "code") -> Candidate:
         """A candidate that writes `files` on `parent`."""
@@ -133,6 +133,13 @@ class World:
             meta, _, path = record.partition("\t")
             found[path] = meta.split(" ")[0]
         return found
+
+
+def at_level(spec: CheckoutSpec | None) -> CheckoutSpec:
+    """At the level that the tests run at, unless the test says another one."""
+    spec = spec or CheckoutSpec()
+    level = os.environ.get("INTERLOCK_SANDBOX", "none")
+    return replace(spec, sandbox=replace(spec.sandbox, level=level)) if spec.sandbox.level == "none" else spec
 
 
 def make_world(root: Path, repository: Path | None = None) -> World:

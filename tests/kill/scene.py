@@ -82,7 +82,8 @@ class Outcome:
 
 @dataclass
 class Scene:
-    """`begun` is the world before the run, `waiting` the one in which it waits for its person."""
+    """`begun` is the world before the run, `waiting` the one in which it waits for its person, `over` the one after
+    it."""
 
     root: Path
     world: World = field(init=False)
@@ -99,6 +100,7 @@ class Scene:
         assert self.world.ask("run", "-t", "both").code == 3
         self._keep("waiting")
         self.end()
+        self._keep("over")
         self.unharmed = self.outcome()
         assert self.unharmed.phase == "accepted"
 
@@ -149,6 +151,10 @@ class Scene:
             for digest in (digest for record in history for digest in digests_of(record.event)):
                 blobs.get(digest)
         self.world.ask("verify").ended(0, "is verified")
+
+    def history(self) -> list[list[Recorded]]:
+        """Of every run."""
+        return [history for _, history in self._histories()]
 
     def _tree(self, stage: dict[str, Any]) -> str:
         accepted = [attempt["tree"] for attempt in stage["attempts"] if attempt["commit"] == stage["commit"]]

@@ -61,6 +61,23 @@ def test_of_two_that_resume_one_wins_and_the_other_says_who_has_it(scene: Scene,
     scene.hold()
 
 
+@pytest.mark.parametrize("share", rest_at_night(range(SHARES)))
+def test_a_death_while_a_run_is_verified_again_changes_nothing(scene: Scene, share: int) -> None:
+    """It writes no record of its own: nothing of the run may change, and nothing may stand in the way of the next."""
+    scene.put_back("over")
+    before, began = scene.history(), time.monotonic()
+    scene.world.ask("verify", "--rerun").ended(0, "is verified")
+    took_s = time.monotonic() - began
+    for seed in range(FIRST + share, FIRST + MOMENTS, SHARES):
+        process = scene.world.start("verify", "--rerun")
+        time.sleep(random.Random(seed).uniform(0, took_s))
+        process.kill()
+        process.communicate(timeout=60)
+        assert scene.history() == before
+        scene.world.ask("verify", "--rerun").ended(0, "is verified")
+        scene.hold()
+
+
 def unharmed(scene: Scene) -> float:
     scene.put_back("begun")
     began = time.monotonic()

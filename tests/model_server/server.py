@@ -15,13 +15,15 @@ from tests.model_server.script import FAULTS, Request, Served, Step, number_of, 
 
 @dataclass(slots=True)
 class ModelServer:
-    """A running server. `requests` holds path and body of each, `served` what was answered in full."""
+    """A running server. `requests` holds path and body of each, `headers` their headers by lower-case name, `served`
+    what was answered in full."""
 
     base: str
     scenarios: Mapping[str, Sequence[Step]]
     closing: threading.Event = field(default_factory=threading.Event)
     served: list[Served] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     happened: dict[tuple[str, Step], int] = field(default_factory=dict)
 
     def due(self, scenario: str, steps: Sequence[Step], number: int) -> Step:
@@ -74,6 +76,7 @@ class _Asked(BaseHTTPRequestHandler):
         body = self._body()
         path = self.path.partition("?")[0]
         model: ModelServer = self.server.model  # type: ignore[attr-defined]
+        model.headers.append({name.lower(): value for name, value in self.headers.items()})
         model.requests.append((path, body.decode("utf-8", "replace")))
         try:
             told = json.loads(body)

@@ -28,11 +28,13 @@ from interlock.agents.failures import (
 from interlock.agents.isolation import hidden_files
 from interlock.agents.limits import Meter, OverBudget, priced
 from interlock.agents.logs import Event, tail
+from interlock.agents.outside import Outside, cannot_stay_outside, keep_outside, wants_outside
 from interlock.agents.probe import login_path, version_in
 from interlock.agents.program import (
     ANSWER_BYTES_MAX,
     CHECK_PROMPT,
     LOG_BYTES_MAX,
+    NO_TERMINALS,
     NOT_RUNNABLE,
     Check,
     folder_error,
@@ -92,6 +94,7 @@ class AttemptRequest:
     seen: Callable[[Path], str] = str  # how the program sees a path of the checkout or its state
     lies: Callable[[str], Path] = Path  # the reverse
     confined: bool = False  # it runs in a room in which it cannot make a sandbox of its own
+    outside: Outside | None = None  # its key, if that stays outside of the room
 
     @property
     def text(self) -> str:
@@ -178,14 +181,17 @@ class Driven:
         if missing := missing_keys(_access(self._kind, request)):
             return Outcome(Ended.UNAVAILABLE, f"{self._kind.name}: {missing}, then `interlock resume`", permanent=True)
         if self._kind.terminals and checkout.sandbox.level == "fs":
-            message = (
-                f"{self._kind.name}: its commands need terminals, which the sandbox `fs` has not: use another agent"
-            )
-            return Outcome(Ended.UNAVAILABLE, message, permanent=True)
+            return Outcome(Ended.UNAVAILABLE, f"{self._kind.name}: {NO_TERMINALS}", permanent=True)
+        if wants_outside(spec):
+            if wrong := cannot_stay_outside(spec, brief, checkout):
+                return Outcome(Ended.UNAVAILABLE, f"{self._kind.name}: {wrong}", permanent=True)
+            outside = keep_outside(spec, brief, request.endpoint)
+            keys, shown = outside.hide(request.keys), outside.hide_in(brief)
+            request = replace(request, brief=shown, endpoint=outside.address, keys=keys, outside=outside)
         make_artifacts(brief.env.get("ARTIFACTS", ""), checkout)
+        secrets = request.brief.secrets
         if self._kind.checks:
-            request = replace(request, check=offer_check(brief, checkout))
-        secrets = brief.secrets
+            request = replace(request, check=offer_check(request.brief, checkout))
         try:
             with ExitStack() as stack:
                 aside = log_path(checkout.root).with_name("aside")
@@ -253,10 +259,13 @@ class Driven:
             secrets=secrets,
         )
         before = self._leftovers(checkout, brief.dir)
-        watch = RetryWatch(cancel, partial(kind.give_up_reason or _never_gives_up, request, log))
+        watch = RetryWatch(cancel, partial(kind.give_up_reason or (lambda *_: ""), request, log))
         try:
             meter = Meter(kind.call_tokens, brief.remaining.tokens)
-            finished = supervise(in_room(work, checkout, brief), watch, meter if kind.call_tokens else None)
+            serves = request.outside.serves if request.outside is not None else ()
+            finished = supervise(
+                in_room(work, checkout, brief, serves=serves), watch, meter if kind.call_tokens else None
+            )
         except OverBudget as over:
             report = replace(kind.read(request, log), usage=Usage(over.tokens))
             return _over_budget(kind, request, report, str(over), log), report, None
@@ -304,10 +313,6 @@ def _resumed_report(request: AttemptRequest, report: AgentReport) -> AgentReport
     return replace(report, session=report.session or request.session.name, begun=True)
 
 
-def _never_gives_up(request: AttemptRequest, log: Path) -> str:
-    return ""
-
-
 def _request(spec: AgentSpec, brief: Brief, checkout: Checkout) -> AttemptRequest:
     options = {name: json.loads(value) for name, value in spec.options}
     state = checkout.root / "agent" / "state"
@@ -350,7 +355,8 @@ def _outcome(kind: Kind, request: AttemptRequest, finished: Finished, report: Ag
 
 def _access(kind: Kind, request: AttemptRequest) -> Access:
     login = request.login if kind.login_file else None
-    return Access(kind.program, request.brief.env, request.secrets, request.endpoint, login)
+    endpoint = request.outside.endpoint if request.outside is not None else request.endpoint
+    return Access(kind.program, request.brief.env, request.secrets, endpoint, login)
 
 
 def _over_budget(kind: Kind, request: AttemptRequest, report: AgentReport, why: str, log: Path) -> Outcome:

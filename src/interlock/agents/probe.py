@@ -11,14 +11,14 @@ import re
 import shutil
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from interlock.conventions.programs import PROGRAMS, Login, Program, program
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
-from interlock.ports import Agent, Brief, Checkout, InterlockError, Outcome
+from interlock.ports import Agent, Brief, Checkout, InterlockError, Outcome, Sandbox
 from interlock.process import capture, checkout_environment, scrubbed
 
 _PROMPT = "Answer with the one word OK. Read nothing and change nothing."
@@ -66,13 +66,15 @@ def default_spec(name: str, environ: Mapping[str, str]) -> AgentSpec:
     return AgentSpec(name, name, secrets=keys, options=(("login", "true"),) if login else ())
 
 
-def call_once(agent: Agent, spec: AgentSpec, environ: Mapping[str, str]) -> Outcome:
-    """One call of the agent's model. Raises InfrastructureError if the machine cannot start a process."""
+def call_once(agent: Agent, spec: AgentSpec, environ: Mapping[str, str], sandbox: Sandbox) -> Outcome:
+    """One call of the agent's model, in a sandbox as in an attempt. Raises InfrastructureError if the machine cannot
+    start a process."""
     with TemporaryDirectory(prefix="interlock-") as folder:
-        checkout = _checkout(Path(folder), environ)
+        checkout = replace(_checkout(Path(folder), environ), sandbox=sandbox)
         env = checkout_environment(environ, checkout, (*spec.env, *spec.secrets))
         attempt = AttemptId("doctor", 1, 1)
         brief = Brief("doctor", attempt, _PROMPT, _PROMPT, spec.model, env, _CALL_TIMEOUT_S, _CALL_TIMEOUT_S)
+        brief = replace(brief, hosts=spec.hosts)
         return agent.work(spec, brief, checkout, threading.Event())
 
 

@@ -24,11 +24,14 @@ from typing import cast
 
 from interlock.core.events import Usage
 from interlock.ports import Brief, Cancel, Checkout, Ended, Outcome
-from interlock.process import Finished, How, Supervised, masked, supervise
-from interlock.sandbox import Network, Room, confine
+from interlock.process import Finished, How, Serve, Supervised, masked, supervise
+from interlock.sandbox import Network, Room, confine, unseen
 from interlock.text.cleaning import ending
 
+Serves = tuple[tuple[int, Serve], ...]  # ports in the room
+
 NOT_RUNNABLE = {126: "a command cannot be run", 127: "a command was not found"}  # exit codes of a shell
+NO_TERMINALS = "its commands need terminals, which the sandbox `fs` has not: use another agent"
 LOG_BYTES_MAX = 10_000_000
 ANSWER_BYTES_MAX = 400_000
 _CLAIM_MAX = 2_000
@@ -85,6 +88,8 @@ def run_program(
     )
     finished = supervise(in_room(work, checkout, brief, reads), cancel)
     outcome = _outcome(argv[0], brief, finished, _report(aside / "usage.json"), log)
+    if outcome.permanent and (hint := unseen(argv, checkout.sandbox, brief.env.get("PATH", os.defpath))):
+        outcome = replace(outcome, message=f"{hint}; {outcome.message}")
     return without_secrets(
         replace(outcome, answer=_answer(aside / "answer", log, finished)) if brief.answer_schema else outcome,
         brief.secrets,
@@ -115,12 +120,16 @@ def log_path(root: Path) -> Path:
     return root / "output" / "log"
 
 
-def in_room(work: Supervised, checkout: Checkout, brief: Brief, reads: tuple[Path, ...] = ()) -> Supervised:
+def in_room(
+    work: Supervised, checkout: Checkout, brief: Brief, reads: tuple[Path, ...] = (), serves: Serves = ()
+) -> Supervised:
     """The program of an agent in a room: it also has the agent's folder, and what was laid beside the checkout."""
     network = Network.OPEN if brief.hosts is None else Network.NONE
     work.log.parent.mkdir(exist_ok=True)
     beside = tuple(path for path in (checkout.root / "beside",) if path.is_dir())
-    return confine(work, Room(checkout, network, brief.hosts or (), (agent_folder(checkout),), (*beside, *reads)))
+    writes = (agent_folder(checkout),)
+    room = Room(checkout, network, brief.hosts or (), writes, (*beside, *reads), serves=serves, taken=True)
+    return confine(work, room)
 
 
 def remove_links_out(folder: Path) -> None:

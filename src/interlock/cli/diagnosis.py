@@ -261,6 +261,27 @@ def agents_of(pipelines: Sequence[PipelineRead]) -> tuple[AgentSpec, ...]:
 # --- the agent programs ---------------------------------------------------------------------------
 
 
+def check_limits(environ: Mapping[str, str]) -> DoctorResult:
+    """Which limits of a sandbox hold, tried with programs that pass them."""
+    from interlock.cli.words import COUNTED_BY_THE_KERNEL
+    from interlock.sandbox import POLLING, limits_held
+
+    try:
+        held = limits_held(environ)
+    except InterlockError as error:
+        return DoctorResult("limits", "bad", str(error), Exit.INFRASTRUCTURE)
+    means: dict[str, list[str]] = {}
+    for one in held:
+        means.setdefault(one.means, []).append(one.limit)
+    passed = means.pop("", [])
+    words = "; ".join(f"{', '.join(limits)} by {by}" for by, limits in means.items())
+    if passed:
+        text = f"{', '.join(passed)}: a program passed the limit and was not ended. {words}"
+        return DoctorResult("limits", "warn", text, Exit.INFRASTRUCTURE)
+    advice = "" if "memory" not in means.get(POLLING, []) else f". {COUNTED_BY_THE_KERNEL}"
+    return DoctorResult("limits", "note" if advice else "ok", words + advice)
+
+
 def check_programs(environ: Mapping[str, str], agents: Sequence[AgentSpec]) -> Iterator[DoctorResult]:
     """The installed programs that have an adapter, and whether the agents of the pipelines can use theirs."""
     from interlock.agents.probe import probe

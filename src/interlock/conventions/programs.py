@@ -41,9 +41,22 @@ class Program:
     # What it would read of the checkout and cannot be told to leave alone, and so does not get to see: names in the
     # folder of the work and those above it, and those that begin with `**/` in all other folders.
     obeys: tuple[str, ...] = ()
+    proxies: tuple[str, ...] | None = None  # of `keys`, those that can stay outside of its sandbox; None: all
 
 
 _OF_MODELS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
+_OF_GOOGLE = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+# Where a key is used, and the variables that may name another address.
+_ADDRESSES = {
+    **dict.fromkeys(
+        ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"), ("https://api.anthropic.com", ("ANTHROPIC_BASE_URL",))
+    ),
+    **dict.fromkeys(
+        ("OPENAI_API_KEY", "CODEX_API_KEY"),
+        ("https://api.openai.com", ("OPENAI_API_BASE", "OPENAI_BASE_URL", "OPENAI_HOST")),
+    ),
+    **dict.fromkeys(_OF_GOOGLE, ("https://generativelanguage.googleapis.com", ("GOOGLE_GEMINI_BASE_URL",))),
+}
 # Whose model a name means, and the key for it.
 _PROVIDERS = (
     (re.compile(r"anthropic(/.*)?|(claude|sonnet|opus|haiku)[^/]*"), "ANTHROPIC_API_KEY"),
@@ -72,6 +85,7 @@ PROGRAMS = (
     Program(
         "opencode", "1.18.33", _OF_MODELS, (), Login("", ".local/share/opencode", "auth.json"),
         obeys=(".opencode", "opencode.json*", ".agents", "**/AGENTS.md", "**/CLAUDE.md", "**/CONTEXT.md"),
+        proxies=("OPENAI_API_KEY",),
     ),
     Program(
         "aider", "0.86.2", _OF_MODELS, ("AIDER_MODEL", "OPENAI_API_BASE"), provider="AIDER_MODEL",
@@ -123,15 +137,16 @@ class Adapter:
     obeys: tuple[str, ...] = ()  # as of a program
     providers: tuple[str, ...] = ()  # `model:` is PROVIDER:NAME with one of these; empty: any text, or none
     writes_files: bool = True  # False: it writes only the artifacts that its stage produces
+    proxies: tuple[str, ...] = ()  # keys that can stay outside of its sandbox: it can be told another address for them
 
 
-_DRIVEN = frozenset({"endpoint", "login", "price"})
+_DRIVEN = frozenset({"endpoint", "key", "login", "price"})
 _NO_PROGRAMS = (
     Adapter("acp", frozenset({"price"}), runs=True, tells_cost=False, obeys=_OF_ANY),
     Adapter("command", runs=True, driven=False),
     Adapter(
         "model", _DRIVEN - {"login"}, tells_cost=False, package="pydantic_ai", extra="models", writes_files=False,
-        providers=("anthropic", "google", "openai", "openai-responses"),
+        providers=("anthropic", "google", "openai", "openai-responses"), proxies=(*_OF_MODELS, *_OF_GOOGLE),
     ),
     Adapter("scripted", frozenset({"script", "seed", "rate", "kinds", "hang_s", "pace_s"}), driven=False),
 )  # fmt: skip
@@ -139,6 +154,7 @@ _OF_PROGRAMS = (
     Adapter(
         one.name, _DRIVEN if one.login is not None else _DRIVEN - {"login"},
         tells_cost=one.tells_cost, program=one.name, resumes=one.resumes, obeys=one.obeys,
+        proxies=one.keys if one.proxies is None else one.proxies,
     )
     for one in PROGRAMS
 )  # fmt: skip
@@ -156,6 +172,13 @@ def program(name: str) -> Program:
 def key_names(use: str) -> tuple[str, ...]:
     """The variables that may hold a key of what `use:` names: of a program that nobody knows, those of all."""
     return next((one.keys for one in PROGRAMS if one.name == use), _KEYS)
+
+
+def endpoint_of(key: str, environ: Mapping[str, str]) -> str:
+    """Where a key is used, unless an agent's `endpoint` says so: the address of the API without /v1."""
+    usual, variables = _ADDRESSES[key]
+    named = next((environ[name] for name in variables if environ.get(name)), usual)
+    return named.rstrip("/").removesuffix("/v1")
 
 
 def is_older(version: str, than: str) -> bool:

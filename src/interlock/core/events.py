@@ -183,7 +183,7 @@ class CandidateProduced:
     commit: str
     tree: str
     claim: str = ""
-    outcome: str = "completed"  # completed | crashed | timed_out | refused, as the agent ended
+    outcome: str = "completed"  # completed | crashed | timed_out | refused | over_limit, as the agent ended
     usage: Usage = USAGE_UNKNOWN
     left_out: int = 0  # files that did not come along
     evidence: tuple[Evidence, ...] = ()

@@ -248,6 +248,7 @@ class Stage:
     resumes: bool = False  # a retry goes on with the agent's own session
     brief: Text | None = None  # the template of what the agent is told; None: that of the program
     instructions: tuple[str, ...] | None = None  # globs of the base's files for agents; None: as its agent says
+    hosts: tuple[str, ...] | None = None  # that its script reaches; None: the whole network
     digest: str = ""  # of the definition, by content
 
     @property
@@ -292,6 +293,7 @@ class Setup:
     settle: CommandLine | None = None
     timeout_s: int = 1800
     env: tuple[str, ...] = ()
+    hosts: tuple[str, ...] | None = None  # that it reaches; None: the whole network
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,7 @@ def _spec(context: Context, effect: StartAttempt) -> AgentSpec:
     """The agent, or the stage's own script as one."""
     stage = context.pipeline.stage(effect.attempt.stage)
     if stage.command is not None:
-        return AgentSpec(stage.id, "command", stage.command)
+        return AgentSpec(stage.id, "command", stage.command, hosts=stage.hosts)
     if not effect.agent:
         return AgentSpec(stage.id, "")
     return context.pipeline.agent(effect.agent)

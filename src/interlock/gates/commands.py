@@ -11,6 +11,7 @@ than 0 is ignored only if the report shows failing tests that are allowed to fai
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from interlock.gates.reports import MESSAGE_MAX, Unreadable, bounded, in_reposit
 from interlock.gates.running import CommandRun, checkout_spec_of, run_once, values_seen
 from interlock.ports import Cancel, GateRequest, Judgement, Stamp, UnfitSetup
 from interlock.process import How
+from interlock.sandbox import unseen
 from interlock.text.cleaning import ending
 
 _OF_THE_CANDIDATE = (RESERVED, *CONFIGURATION, *MIXED, *DEPENDENCIES)
@@ -227,8 +229,12 @@ def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
     """Why the command could not decide, apart from the content of its report."""
     if ran.how is None:
         return _Undecided("dir", ran.why, permanent=True)
+    command = request.gate.command
+    hint = unseen(command.words if command else (), request.sandbox_spec, os.environ.get("PATH", os.defpath))
+    hint = f"{hint}; " if hint else ""
     if ran.how is How.NOT_FOUND:
-        return _Undecided("not_found", "the command was not found: install it, or correct the gate", permanent=True)
+        message = f"{hint}the command was not found: install it, or correct the gate"
+        return _Undecided("not_found", message, permanent=True)
     if ran.how is How.OVER_LIMIT:
         return _Undecided(
             "limit", f"{ran.over}: it was ended; use less, or raise `{ran.over.split(':')[0]}` of `sandbox`"
@@ -237,7 +243,8 @@ def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
         message = f"no end after {request.gate.timeout_s} s: make it faster, or raise the gate's `timeout`"
         return _Undecided("timeout", message)
     if ran.code in _NOT_RUNNABLE and not isinstance(ran.report, tuple):
-        message = f"exit code {ran.code}: a command was not found or cannot be run: install it, or correct the gate"
+        what = "a command was not found or cannot be run: install it, or correct the gate"
+        message = f"{hint}exit code {ran.code}: {what}"
         return _Undecided("not_found", message, permanent=True)
     if isinstance(ran.report, Unreadable):
         return _Undecided("report", f"{ran.report} (exit code {ran.code})")

@@ -142,6 +142,7 @@ def _stage(draft: Draft, name: str, part: models.StagePart) -> Stage:
         resumes=part.session == "resume",
         brief=_brief(draft, part, at),
         instructions=_joined(part.dir, part.instructions),
+        hosts=_hosts(part.network),
         limits=Limits(part.limits.attempts or 0, part.limits.tokens or 0, part.limits.cost_usd or 0.0),
         **_given(
             attempts_max=part.attempts or defaults.attempts,
@@ -275,6 +276,7 @@ def _when(part: models.WhenPart | None) -> When | None:
 
 def _agent(name: str, part: models.AgentPart) -> AgentSpec:
     extra = part.model_extra or {}
+    network = extra.get("key") != "proxied" if part.network is None else part.network
     return AgentSpec(
         name=name,
         use=part.use,
@@ -285,8 +287,15 @@ def _agent(name: str, part: models.AgentPart) -> AgentSpec:
         secrets=tuple(part.secrets),
         options=tuple((key, json.dumps(extra[key], sort_keys=True)) for key in sorted(extra)),
         instructions=part.instructions,
-        hosts=None if part.network is True else part.network or (),
+        hosts=_hosts(network),
     )
+
+
+def _hosts(network: bool | tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Those that are reached; None for the whole network, which those have who say nothing."""
+    if network is None or network is True:
+        return None
+    return network or ()
 
 
 def _input(draft: Draft, name: str, part: models.InputPart) -> Input:
@@ -305,7 +314,8 @@ def _input(draft: Draft, name: str, part: models.InputPart) -> Input:
 
 def _setup(part: models.SetupPart) -> Setup:
     given = _given(timeout_s=part.timeout)
-    return Setup(part.run, tuple(part.key), tuple(part.paths), part.settle, env=tuple(part.env), **given)
+    hosts = _hosts(part.network)
+    return Setup(part.run, tuple(part.key), tuple(part.paths), part.settle, env=tuple(part.env), hosts=hosts, **given)
 
 
 def _limits(part: models.LimitsPart) -> Limits:

@@ -126,7 +126,7 @@ def _agent(agent: AgentSpec) -> _Tree:
             secrets=list(agent.secrets),
             instructions=_instructions(agent.instructions),
         ),
-        **({} if agent.hosts is None else {"network": list(agent.hosts) or False}),
+        **_network(agent.hosts),
         **options,
     }
 
@@ -139,6 +139,7 @@ def _setup(setup: Setup) -> _Tree:
         settle=_command(setup.settle),
         timeout=setup.timeout_s,
         env=list(setup.env),
+        **_network(setup.hosts),
     )
 
 
@@ -174,7 +175,11 @@ def _stage(stage: Stage) -> _Tree:
     if stage.has_worker:
         tree["workspace"] = stage.workspace.value
         tree |= {} if stage.scope.writes is None else {"writes": list(stage.scope.writes)}
-    return tree
+    return tree | _network(stage.hosts)
+
+
+def _network(hosts: tuple[str, ...] | None) -> _Tree:
+    return {} if hosts is None else {"network": list(hosts) or False}
 
 
 def _artifact(artifact: Artifact) -> _Tree:
@@ -321,6 +326,8 @@ DESCRIBED = {
     ("SandboxPart", "files"): "How many files a program may make or change.",
     ("GatePart", "network"): "Whether it has the network, or the hosts that it reaches.",
     ("AgentPart", "network"): "Whether it has the network, or the hosts that it reaches.",
+    ("SetupPart", "network"): "Whether its commands have the network, or the hosts that they reach.",
+    ("StagePart", "network"): "Whether its script (`run`) has the network, or the hosts that it reaches.",
 }
 
 

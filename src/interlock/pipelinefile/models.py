@@ -67,7 +67,7 @@ class AgentPart(Part):
     fallback: list[str] = []
     env: list[Variable] = []
     secrets: list[Variable] = []
-    network: NetworkField = True
+    network: NetworkField | None = None
     instructions: Instructions | None = None
 
 
@@ -98,6 +98,7 @@ class SetupPart(Part):
     settle: CommandField | None = None
     timeout: Duration | None = None
     env: list[Variable] = []
+    network: NetworkField = True
 
 
 class SandboxPart(Part):
@@ -194,6 +195,7 @@ class StagePart(Part):
     workspace: Literal["fresh", "continue"] = "fresh"
     session: Literal["fresh", "resume"] = "fresh"
     instructions: Instructions | None = None
+    network: NetworkField | None = None
     for_each: ForEachPart | None = None
     matrix: dict[Name, list[Bare]] | None = None
 

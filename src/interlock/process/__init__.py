@@ -8,8 +8,7 @@ from interlock.process.controller import prepare, supervise
 from interlock.process.fence import behind
 from interlock.process.identity import alive, end_supervised, identity, kill_tree
 from interlock.process.landlock import abi as landlock_abi
-from interlock.process.limits import Limits
-from interlock.process.listening import Gateway
+from interlock.process.listening import Gateway, Serve
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
 from interlock.process.programs import (
     Captured,
@@ -18,11 +17,12 @@ from interlock.process.programs import (
     detach,
     own_environment,
     relative_path_entries,
-    run_in_terminal,
     scrubbed,
 )
-from interlock.process.room import BLOCK_FD, FILTER_FD, STATUS_FD
+from interlock.process.room import BLOCK_FD, FILTER_FD, STATUS_FD, holds_scopes
 from interlock.process.spawner import Confined, Fence, Finished, How, Supervised
+from interlock.process.terminal import run_in_terminal
+from interlock.process.usage import Limits
 
 __all__ = [
     "BLOCK_FD",
@@ -36,6 +36,7 @@ __all__ = [
     "How",
     "Limits",
     "MaskedBlobs",
+    "Serve",
     "Supervised",
     "alive",
     "behind",
@@ -43,6 +44,7 @@ __all__ = [
     "checkout_environment",
     "detach",
     "end_supervised",
+    "holds_scopes",
     "identity",
     "kill_tree",
     "landlock_abi",

@@ -116,17 +116,18 @@ class _Server:
         message, files, _, _ = socket.recv_fds(self._requests, 1, 3)
         if not message:
             return False
+        limited = message == b"l"
+        for file in files:
+            os.set_inheritable(file, False)
         if len(files) == 3:  # else too many open files: the controller reads the end of its socket
-            limited = message == b"l"
             pid = self._hand_over(files) if limited else 0
             pid = pid or self._fork((files[0], files[1], files[2]), self._groups.take() if limited else None)
             if pid > 0:
                 self._live[pid] = os.dup(files[0])
-                os.set_inheritable(self._live[pid], False)
-            if limited:
-                self._prepare()
         for file in files:
             os.close(file)
+        if limited:
+            self._prepare()  # last: it must hold nothing that is another's
         return True
 
     def _hand_over(self, files: list[int]) -> int:

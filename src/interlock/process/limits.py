@@ -10,27 +10,14 @@ import resource
 import signal
 import threading
 import time
-from typing import NamedTuple
 
 from interlock.process.cgroups import Group
-from interlock.process.usage import Disk, in_room
+from interlock.process.usage import Disk, Limits, in_room
 
-_LOOK_S = 0.1  # between two looks, and at least the next times what one took
-_SHARE = 20
+_LOOK_S, _LOOK_MAX_S = 0.1, 0.5  # between two looks, by what one took
+_SHARE = 5
 _OF_ROOM = 4  # processes that make the room, and for a moment the supervisor
 _POLLED = "polling"
-
-
-class Limits(NamedTuple):
-    """Memory, a single file and what is written are in bytes; 0 is no limit. `places` are the folders in which the
-    program writes, the first one is its tree."""
-
-    memory: int = 0
-    processes: int = 0
-    file_size: int = 0
-    disk: int = 0
-    files: int = 0
-    places: tuple[str, ...] = ()
 
 
 class Bounds:
@@ -45,7 +32,7 @@ class Bounds:
             group.set({"memory": limits.memory, "pids": limits.processes + _OF_ROOM if limits.processes else 0})
         bounds = group.bounds if group is not None else {}
         self.means = {"memory": bounds.get("memory", _POLLED), "processes": bounds.get("pids", _POLLED)}
-        self._disk = Disk(limits.places, limits.disk, limits.files) if limits.disk or limits.files else None
+        self._disk = Disk(limits) if limits.disk or limits.files else None
         self._next = time.monotonic() + _LOOK_S
 
     def enter(self) -> None:
@@ -71,8 +58,10 @@ class Bounds:
         began = time.monotonic()
         if began < self._next:
             return ""
-        found = self._refused() or self._seen(first) or self._wrote(first)
-        self._next = time.monotonic() + max(_LOOK_S, _SHARE * (time.monotonic() - began))
+        found = self._refused() or self._seen(first)
+        took_s = time.monotonic() - began
+        found = found or self._wrote(first)  # it minds its own time
+        self._next = time.monotonic() + min(_LOOK_MAX_S, max(_LOOK_S, _SHARE * took_s))
         return found
 
     def passed_at_end(self, code: int) -> str:

@@ -1,6 +1,5 @@
-"""Trusted programs, in four ways: short calls with all output in memory (`capture`), a program in the user's terminal
-(`run_in_terminal`), a detached program that outlives us (`detach`), and a long-lived program that answers requests
-(`Dialogue`).
+"""Trusted programs, in three ways: short calls with all output in memory (`capture`), a detached program that outlives
+us (`detach`), and a long-lived program that answers requests (`Dialogue`).
 
 The environment of a program is what it may see of ours, and what it gets of its checkout. Rule: programs are searched
 for in absolute folders alone. Any other entry of PATH (`.`, `node_modules/.bin`, an empty one) is a folder of the
@@ -83,30 +82,6 @@ def cannot_start(argv: Sequence[str], cwd: Path | None, error: OSError) -> Infra
         return InfrastructureError(f"{argv[0]}: not found: install it, or put it on the PATH", permanent=True)
     permanent = isinstance(error, PermissionError)
     return InfrastructureError(f"{argv[0]}: cannot be started: {error.strerror}", permanent=permanent)
-
-
-# --- on the user's terminal ------------------------------------------------------------------
-
-
-def run_in_terminal(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
-    """Run `argv` with our standard streams, without limits, and wait for its end. Returns its exit code, or 128 plus
-    the number of the signal that ended it. An interrupt from the terminal goes to the program only.
-
-    Raises InfrastructureError (permanent) if the program or `cwd` is missing. Call it on the main thread.
-    """
-    try:
-        program = subprocess.Popen(argv, cwd=cwd, env=env)
-    except OSError as error:
-        raise cannot_start(argv, cwd, error) from error
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        code = program.wait()
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if program.poll() is None:  # we must end, so end the program too
-            program.terminate()
-            program.wait()
-    return code if code >= 0 else 128 - code
 
 
 # --- detached --------------------------------------------------------------------------------

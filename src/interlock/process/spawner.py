@@ -23,8 +23,9 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError
 from interlock.process import fence
-from interlock.process.limits import Limits
 from interlock.process.listening import Gateway, Serve
+from interlock.process.room import ARGUMENTS_FD, Wanted
+from interlock.process.usage import Limits
 
 
 class How(StrEnum):
@@ -42,11 +43,15 @@ class How(StrEnum):
 class Confined:
     """The program that is started in a room. What makes the room (bubblewrap) reads a filter of system calls (BPF) from
     the descriptor FILTER_FD, says on STATUS_FD how the program ended, and with `listeners` waits at BLOCK_FD. Each is a
-    port on loopback in the room, and what serves a connection to it, from outside."""
+    port on loopback in the room, and what serves a connection to it, from outside. `scoped`: it reaches no abstract
+    socket and signals no process outside, if the kernel can hold that (`holds_scopes`). `maker` is what makes the room:
+    its options, up to `--`, come from ARGUMENTS_FD, since all in the room can read its command line."""
 
     program: str
     filter: bytes = b""
     listeners: tuple[tuple[int, Serve], ...] = ()
+    scoped: bool = True
+    maker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +228,22 @@ def _request(work: Supervised) -> bytes:
     argv = [os.fsencode(word) for word in work.argv]
     env = {os.fsencode(name): os.fsencode(value) for name, value in work.env.items()}
     cwd: str | Path = work.cwd
-    room: tuple[bytes, tuple[int, ...]] | None = None
+    room: Wanted | None = None
     if work.confined:
-        cwd, room = "/", (work.confined.filter, tuple(port for port, _ in work.confined.listeners))
+        ports = tuple(port for port, _ in work.confined.listeners)
+        argv, options = split_options(argv, os.fsencode(work.confined.maker))
+        cwd, room = "/", (work.confined.filter, ports, work.confined.scoped, options)
     bounds = work.limits
     limits = tuple[int | tuple[str, ...], ...](bounds) if bounds else None  # marshal knows no named tuples
     around = work.fence.wire if work.fence else None
     body = marshal.dumps((argv, os.fsencode(cwd), env, float(work.timeout_s), room, limits, around))
     return len(body).to_bytes(8, "big") + body
+
+
+def split_options(argv: list[bytes], maker: bytes) -> tuple[list[bytes], bytes]:
+    """The command line of a program that makes a room, and the options that it reads from a descriptor."""
+    if argv[0] != maker or b"--" not in argv:
+        return argv, b""
+    end = argv.index(b"--")
+    options = b"".join(word + b"\0" for word in argv[1:end])
+    return [maker, b"--args", b"%d" % ARGUMENTS_FD, *argv[end:]], options

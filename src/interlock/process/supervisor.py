@@ -38,15 +38,9 @@ _LOOK_S = 1.0  # how often descendants are noted if there is no reaper
 _PR_SET_PDEATHSIG = 1
 _EXEC_FAILED = 127
 
-# argv, cwd, env, timeout_s; if it makes a room: the filter, and the ports to listen at; its limits; the fence around it
+# argv, cwd, env, timeout_s; what is wanted if it makes a room; its limits; and the fence around it
 Request = tuple[
-    list[bytes],
-    bytes,
-    dict[bytes, bytes],
-    float,
-    tuple[bytes, tuple[int, ...]] | None,
-    tuple[object, ...] | None,
-    fence.Wire | None,
+    list[bytes], bytes, dict[bytes, bytes], float, room.Wanted | None, tuple[object, ...] | None, fence.Wire | None
 ]
 
 
@@ -289,6 +283,8 @@ def _become(request: Request, files: tuple[int, int, int, int], writes: int, bou
         what = "folder"
         os.chdir(cwd)
         _reset_signals()
+        if wanted is not None and wanted[2]:
+            room.scope(argv[0])
         if around is not None:
             what = "fence"
             fence.enforce(around)

@@ -8,7 +8,7 @@ be counted before it begins, and what was there already counts only once it is t
 """
 
 # pathlib alone would double the start time of the supervisor.
-# ruff: noqa: PTH112, PTH116, PTH208
+# ruff: noqa: PTH112, PTH116, PTH119, PTH208
 from __future__ import annotations
 
 import os
@@ -23,8 +23,22 @@ _SLICE_S = 0.02  # of one look at files
 _WALK_EVERY_S = 2.0
 _SHARE = 50  # a walk is repeated after this many times what it took, or a tenth of it where much was written
 _EARLIEST_S = 0.2
+_PATH_MAX = 900  # characters, of at most four bytes each
 _PART = 200  # files between two looks at the clock
 _CLOCK_NS = 50_000_000  # the clock of files is a bit behind
+
+
+class Limits(NamedTuple):
+    """Memory, a single file and what is written are in bytes; 0 is no limit. `places` are the folders in which the
+    program writes, the first one is its tree; `taken`: somebody will read what it leaves there."""
+
+    memory: int = 0
+    processes: int = 0
+    file_size: int = 0
+    disk: int = 0
+    files: int = 0
+    places: tuple[str, ...] = ()
+    taken: bool = False
 
 
 class Processes(NamedTuple):
@@ -45,7 +59,7 @@ def in_room(first: int, memory_max: int) -> Processes:
     for name in names:
         tasks += _threads(f"{proc}/{name}/stat")
         resident += _resident(f"{proc}/{name}/statm")
-    shared = _in_memory(f"/proc/{first}/root/dev/shm")
+    shared = _in_memory(f"/proc/{first}/root/dev")  # with /dev/shm, which the program could replace
     if memory_max and resident + shared > memory_max:
         return Processes(tasks, _exact(proc, names, shared))
     return Processes(tasks, resident + shared)
@@ -124,15 +138,16 @@ class Written(NamedTuple):
 
 
 class Disk:
-    """What a program writes below some folders. Of the first one the size of files counts, as whoever reads them has to
-    read them; elsewhere the room that they take."""
+    """What a program writes below some folders. Where somebody will read what it leaves, the size of files counts, as
+    all of a sparse file is read; elsewhere the room that they take."""
 
-    def __init__(self, places: tuple[str, ...], bytes_max: int, files_max: int) -> None:
-        self._places = tuple(place for place in places if os.path.isdir(place))
-        self._max = (bytes_max, files_max)
+    def __init__(self, limits: Limits) -> None:
+        self._places = tuple(place for place in limits.places if os.path.isdir(place))
+        self._max = (limits.disk, limits.files)
+        self._taken = limits.taken
         self._since_ns = time.time_ns() - _CLOCK_NS
         self._written = Written()
-        self._free = self._free_now()
+        self._free = self._at_first = self._free_now()
         self._walk: Iterator[Written] | None = None
         self._began = time.monotonic()
         self._due = self._began + _WALK_EVERY_S
@@ -159,8 +174,8 @@ class Disk:
 
     def _is_due(self, now: float, *, whole: bool) -> bool:
         hurry = self._may_be_over()
-        if whole:
-            return hurry
+        if whole:  # a layer has nothing but the change: to look through it costs little
+            return hurry or (self._taken and os.path.basename(self._places[0]) == "upper")
         return now >= self._due or (hurry and now >= self._began + self._took_s * _SHARE / 5 + _EARLIEST_S)
 
     def _is_over(self, found: Written) -> bool:
@@ -180,9 +195,9 @@ class Disk:
 
     def _counted(self, first: int) -> Iterator[Written]:
         """The sum, again and again, until all has been looked at."""
-        total, seen = Written(), set[tuple[int, int]]()
+        total, seen, hidden = Written(), set[tuple[int, int]](), list[str]()
         for number, place in enumerate(self._places):
-            for count, entry in enumerate(_below(place)):
+            for count, entry in enumerate(_below(place, hidden)):
                 if count % _PART == 0:
                     yield total
                 try:
@@ -190,11 +205,21 @@ class Disk:
                 except OSError:  # removed meanwhile
                     continue
                 if found.st_ctime_ns >= self._since_ns:
-                    total = _plus(total, found, seen, whole=number == 0)
+                    total = _plus(total, found, seen, whole=self._taken and number == 0)
         for found in _removed(first) if first else ():
             total = _plus(total, found, seen, whole=False)
-        yield total
+        yield self._with_hidden(total) if hidden else total
         self._written = total
+
+    def _with_hidden(self, total: Written) -> Written:
+        """It made folders that nobody may look into: then all that has gone from a disk since it began is its own."""
+        gone = [
+            [had - has for had, has in zip(before, now, strict=True)]
+            for before, now in zip(self._at_first, self._free_now(), strict=True)
+        ]
+        return total._replace(
+            bytes=max(total.bytes, *(one[0] for one in gone)), files=max(total.files, *(one[1] for one in gone))
+        )
 
 
 def _plus(total: Written, found: os.stat_result, seen: set[tuple[int, int]], *, whole: bool) -> Written:
@@ -210,17 +235,51 @@ def _plus(total: Written, found: os.stat_result, seen: set[tuple[int, int]], *, 
     return Written(total.bytes + size, total.files + 1, largest)
 
 
-def _below(place: str) -> Iterator[os.DirEntry[str]]:
+def _below(place: str, hidden: list[str]) -> Iterator[os.DirEntry[str]]:
+    """All entries; `hidden` gets the folders that cannot be looked into."""
     folders = [place]
     while folders:
+        above = folders.pop()
         try:
-            with os.scandir(folders.pop()) as found:
+            file = _opened(above)
+        except PermissionError:
+            hidden.append(above)
+            continue
+        except OSError:  # removed meanwhile, or a link now
+            continue
+        try:
+            with os.scandir(file) as found:
                 for entry in found:
                     yield entry
                     if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-        except OSError:  # removed meanwhile, or not readable
+                        folders.append(f"{above}/{entry.name}")
+        except OSError:
             continue
+        finally:
+            os.close(file)
+
+
+def _opened(path: str) -> int:
+    """The folder, also where its path is longer than the kernel takes. No link at its end is followed."""
+    above = -1
+    try:
+        while len(path) > _PATH_MAX and "/" in path[1:_PATH_MAX]:
+            cut = path.rindex("/", 1, _PATH_MAX)
+            above, before = _open(path[:cut], above), above
+            _close(before)
+            path = path[cut + 1 :]
+        return _open(path, above)
+    finally:
+        _close(above)
+
+
+def _open(path: str, above: int) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above if above >= 0 else None)
+
+
+def _close(file: int) -> None:
+    if file >= 0:
+        os.close(file)
 
 
 def _removed(first: int) -> Iterator[os.stat_result]:

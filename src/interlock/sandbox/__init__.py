@@ -16,10 +16,26 @@ Rule: no program of ours runs in a room, and no secret is on a command line.
 """
 
 from interlock.sandbox.probe import FS_WORDS, LEVELS, Probe, best_level, holds, instead, probe, probe_fence, require
-from interlock.sandbox.reads import is_shown
+from interlock.sandbox.reads import is_shown, unseen
 from interlock.sandbox.room import Network, Room, confine
+from interlock.sandbox.trial import POLLING, Held, limits_held
 
 __all__ = [
-    "FS_WORDS", "LEVELS", "Network", "Probe", "Room", "best_level", "confine", "holds", "instead", "is_shown", "probe",
-    "probe_fence", "require",
-]  # fmt: skip
+    "FS_WORDS",
+    "LEVELS",
+    "POLLING",
+    "Held",
+    "Network",
+    "Probe",
+    "Room",
+    "best_level",
+    "confine",
+    "holds",
+    "instead",
+    "is_shown",
+    "limits_held",
+    "probe",
+    "probe_fence",
+    "require",
+    "unseen",
+]

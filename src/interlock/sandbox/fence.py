@@ -45,7 +45,7 @@ def fenced(work: Supervised, room: Room) -> Supervised:
     work = replace(work, env={**work.env, **_NO_SYSTEM_FILES})
     if room.terminal:
         return replace(work, argv=behind(around.wire, work.argv))
-    limits = limits_of(room.checkout, room.writes)
+    limits = limits_of(room.checkout, room.writes, taken=room.taken)
     return replace(work, fence=around, gateway=_gateway(hosts) if hosts else None, limits=limits)
 
 

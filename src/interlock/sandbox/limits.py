@@ -16,10 +16,12 @@ _MEMORY_SHARE = 0.8
 _DISK_SHARE = 0.8  # of what is free
 _PROCESSES_MIN, _PROCESSES_PER_CPU = 4_096, 128
 _FILES = 5_000_000
+_FILE = 10**12  # programs make files that are much larger than what is in them
 
 
-def limits_of(checkout: Checkout, writes: tuple[Path, ...]) -> Limits:
-    """The limits of a program that writes in the folders of a checkout and in `writes`."""
+def limits_of(checkout: Checkout, writes: tuple[Path, ...], *, taken: bool) -> Limits:
+    """The limits of a program that writes in the folders of a checkout and in `writes`. `taken`: what it leaves in its
+    tree is read."""
     given = checkout.sandbox.limits
     changed = checkout.root / "upper"  # the change alone, if the tree lies over others
     places = (changed if changed.is_dir() else checkout.tree, checkout.home, checkout.tmp, *writes)
@@ -28,10 +30,11 @@ def limits_of(checkout: Checkout, writes: tuple[Path, ...]) -> Limits:
     return Limits(
         memory=given.memory_bytes or int(_memory() * _MEMORY_SHARE),
         processes=processes,
-        file_size=given.file_bytes or int(free * _DISK_SHARE),
+        file_size=given.file_bytes or _FILE,
         disk=given.disk_bytes or int(free * _DISK_SHARE),
         files=given.files or min(_FILES, int(nodes * _DISK_SHARE) or _FILES),
         places=tuple(map(str, places)),
+        taken=taken,
     )
 
 

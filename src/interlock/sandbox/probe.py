@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from interlock.ports import Checkout, InfrastructureError, Sandbox, UsageError
-from interlock.process import How, Supervised, landlock_abi, scrubbed, supervise
+from interlock.process import How, Supervised, holds_scopes, landlock_abi, scrubbed, supervise
 from interlock.sandbox.fence_probe import look_behind_fence
 from interlock.sandbox.program import find_bwrap
 from interlock.sandbox.room import Room, confine
@@ -48,6 +48,7 @@ class Probe:
     program: str = ""
     missing: str = ""
     took_ms: float = 0.0
+    open: str = ""  # what a program with an open network reaches of this machine
 
 
 def probe(environ: Mapping[str, str] | None = None) -> Probe:
@@ -103,7 +104,9 @@ def _probe(path: str) -> Probe:
             return Probe("none", named, f"{error}{_advice(str(error))}")
     if failed:
         return Probe("none", named, f"a room was made, but in it this does not hold: {'; '.join(failed)}", took_ms)
-    return Probe("full", named, took_ms=took_ms)
+    return Probe(
+        "full", named, took_ms=took_ms, open="its ports" if holds_scopes() else "its ports and abstract sockets"
+    )
 
 
 def _look(folder: Path, path: str) -> tuple[list[str], float]:
@@ -130,21 +133,25 @@ def _advice(error: str) -> str:
 
 
 def _reasons(error: str) -> Iterator[str]:
-    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+    contained = any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv"))
+    if contained:
         yield (
-            "AppArmor forbids user namespaces (Ubuntu 24.04): allow them to bwrap with a profile in"
-            " /etc/apparmor.d/bwrap (docs/security.md has it), then `sudo systemctl reload apparmor`"
+            "This is a container: start it with `--security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+            " --security-opt systempaths=unconfined` (podman: `unmask=ALL` in place of `systempaths=unconfined`)"
         )
+    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        if contained:
+            yield "On its host: `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`"
+        else:
+            yield (
+                "AppArmor forbids user namespaces (Ubuntu 24.04): allow them to bwrap with a profile in"
+                " /etc/apparmor.d/bwrap (docs/security.md has it), then `sudo systemctl reload apparmor`"
+            )
     elif _setting("kernel/unprivileged_userns_clone") == "0":
         yield "User namespaces are switched off: `sudo sysctl kernel.unprivileged_userns_clone=1`"
     elif _setting("user/max_user_namespaces") == "0":
         yield "User namespaces are switched off: `sudo sysctl user.max_user_namespaces=10000`"
-    elif any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")):
-        yield (
-            "This is a container: start it with `--security-opt seccomp=unconfined --security-opt"
-            " systempaths=unconfined` (podman: `--security-opt seccomp=unconfined --security-opt unmask=ALL`)"
-        )
-    elif "perm" in error.lower() or "not permitted" in error:
+    elif not contained and ("perm" in error.lower() or "not permitted" in error):
         yield "Namespaces are forbidden here: is this a container, or does a seccomp filter forbid them?"
 
 

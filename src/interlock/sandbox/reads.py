@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -18,7 +19,7 @@ from functools import cache
 from pathlib import Path, PurePath
 
 import interlock
-from interlock.ports import InfrastructureError
+from interlock.ports import InfrastructureError, Sandbox
 
 SYSTEM = ("/usr", "/opt", "/nix/store", "/home/linuxbrew/.linuxbrew", "/bin", "/lib", "/lib32", "/lib64", "/sbin")
 # Of /etc: nothing that holds keys or passwords, and nothing that says who uses this machine.
@@ -35,6 +36,8 @@ _ALSO = {".cargo/bin": (".rustup/toolchains", ".rustup/settings.toml")}
 _SYSTEM = (*(f"{folder}/" for folder in SYSTEM), "/etc/")
 _LINKS_MAX = 5_000  # looked at in one entry of PATH
 _HOPS_MAX = 40
+_ABSOLUTE = re.compile(r"(?<![\w.~$}/-])/(?:[\w.@+-]+/)*[\w.@+-]+")
+_OWN = tuple(map(Path, ("/w", "/dev", "/proc", "/etc")))  # what a room has of its own there
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,19 @@ def named_paths(read: Iterable[str]) -> tuple[Path, ...]:
                 f"sandbox: read: there is no {path}: create it, or correct `sandbox` in the pipeline", permanent=True
             )
     return named
+
+
+def unseen(command: Iterable[str], sandbox: Sandbox, of: str) -> str:
+    """What to do if words of the pipeline name a path that is on the machine, but not in the sandbox; empty if none
+    does."""
+    if sandbox.level == "none":
+        return ""
+    named = [Path(os.path.expanduser(path)) for path in sandbox.read]  # noqa: PTH111 - does not raise
+    for word in _ABSOLUTE.findall(" ".join(command)):
+        path = Path(os.path.normpath(word))
+        if not _within(path, (*_OWN, *named)) and not is_shown(path, of) and path.exists():
+            return f"{path} is not in the sandbox: add it to `read` under `sandbox` in the pipeline"
+    return ""
 
 
 @cache

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from interlock.ports import Checkout, InfrastructureError
-from interlock.process import BLOCK_FD, FILTER_FD, STATUS_FD, Confined, Supervised
+from interlock.process import BLOCK_FD, FILTER_FD, STATUS_FD, Confined, Serve, Supervised
 from interlock.sandbox.fence import fenced
 from interlock.sandbox.limits import limits_of
 from interlock.sandbox.network import listeners, variables
@@ -37,14 +37,16 @@ class Network(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Room:
     """What a program sees beside the system and the user's programs: tree, home and tmp of its checkout, and what else
-    of it that it may write or read. `terminal`: it is for a person at a terminal, without a supervisor."""
+    of it that it may write or read. `terminal`: it is for a person at a terminal, and stays in its session."""
 
     checkout: Checkout
     network: Network = Network.NONE
     hosts: tuple[str, ...] = ()  # the only ones that are reached if there is no network
     writes: tuple[Path, ...] = ()
     reads: tuple[Path, ...] = ()
+    serves: tuple[tuple[int, Serve], ...] = ()  # ports on its loopback, if it has a network of its own
     terminal: bool = False
+    taken: bool = False  # what the program leaves in its tree is read
 
     @property
     def is_open(self) -> bool:
@@ -62,9 +64,10 @@ def confine(work: Supervised, room: Room) -> Supervised:
     bwrap = find_bwrap(os.environ)
     if not bwrap.path:
         raise InfrastructureError(f"sandbox: {bwrap.why}", permanent=True)
-    calls = b"" if room.terminal else refusing_filter()
-    listening = listeners(room.hosts) if room.hosts and room.network is Network.NONE and not room.terminal else ()
-    env = {**work.env, **(variables() if listening else {})}
+    calls = refusing_filter()
+    proxy = listeners(room.hosts) if room.hosts and room.network is Network.NONE else ()
+    listening = (*proxy, *room.serves)
+    env = {**work.env, **(variables() if proxy else {})}
     shown = {name: value for name, value in env.items() if not name.startswith("LD_")}
     argv = (
         bwrap.path,
@@ -74,19 +77,16 @@ def confine(work: Supervised, room: Room) -> Supervised:
         *_places(room),
         *_apart(room),
         *(word for name, value in env.items() if name not in shown for word in ("--setenv", name, value)),
-        *(() if room.terminal else _supervised(calls)),
+        *(() if room.terminal else ("--new-session",)),
+        *("--json-status-fd", str(STATUS_FD)),
+        *(("--seccomp", str(FILTER_FD)) if calls else ()),
         *(("--block-fd", str(BLOCK_FD)) if listening else ()),
         *("--chdir", checkout.seen(work.cwd), "--", *work.argv),
     )
-    limits = limits_of(checkout, room.writes)
-    return replace(work, argv=argv, env=shown, confined=Confined(work.argv[0], calls, listening), limits=limits)
-
-
-def _supervised(calls: bytes) -> Iterator[str]:
-    """Under a supervisor: without a terminal, and with the descriptors that it passes."""
-    yield from ("--new-session", "--json-status-fd", str(STATUS_FD))
-    if calls:
-        yield from ("--seccomp", str(FILTER_FD))
+    limits = limits_of(checkout, room.writes, taken=room.taken)
+    return replace(
+        work, argv=argv, env=shown, confined=Confined(work.argv[0], calls, listening, maker=bwrap.path), limits=limits
+    )
 
 
 def _system(network: Network) -> Iterator[str]:

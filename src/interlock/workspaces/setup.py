@@ -24,7 +24,7 @@ from interlock.core.pipeline import CommandLine, Setup
 from interlock.ports import Checkout, InfrastructureError, Sandbox, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
-from interlock.sandbox import Network, Room, confine
+from interlock.sandbox import Network, Room, confine, unseen
 from interlock.workspaces import layout
 from interlock.workspaces.layout import remove
 from interlock.workspaces.setup_home import environment_in_room, put_settings
@@ -42,6 +42,7 @@ from interlock.workspaces.trees import Listing
 TAIL_LINES = 30
 _BASES_CODE = "\n(setup with a `key` runs with the code of the base; new modules are empty in it)"
 REMEMBERED_S = 300.0  # how long a failure is remembered in the same try
+_NOT_RUNNABLE = frozenset({126, 127})  # exit codes of a shell
 
 
 class SetupFailed(InfrastructureError):
@@ -230,12 +231,17 @@ class Recipes:
             env = environment_in_room(env, checkout)
         secrets = setup_credentials(self._environ, setup)
         work = Supervised(command.words, checkout.tree, env, log, setup.timeout_s, secrets=secrets)
-        done = supervise(confine(work, Room(checkout, Network.OPEN)), threading.Event())
+        network = Network.OPEN if setup.hosts is None else Network.NONE
+        done = supervise(confine(work, Room(checkout, network, setup.hosts or ())), threading.Event())
+        refused = _refused_hosts(log) if setup.hosts is not None else []
         log.unlink(missing_ok=True)
         if done.how is not How.EXITED or done.code != 0:
-            why = f"`{_shown(command)}`: {_ending(done)}{_hint(withheld_names(self._environ, setup))}"
+            missing = done.how is How.NOT_FOUND or done.code in _NOT_RUNNABLE
+            hint = unseen(command.words, checkout.sandbox, env.get("PATH", os.defpath)) if missing else ""
+            first = f"{hint}; " if hint else ""
+            why = f"`{_shown(command)}`: {first}{_ending(done)}{_hint(withheld_names(self._environ, setup))}"
             tail = done.tail.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
-            failed = SetupFailed(what, "\n".join([why, *tail]).rstrip(), index, done.tail)
+            failed = SetupFailed(what, "\n".join([why, *refused, *tail]).rstrip(), index, done.tail)
             failed.timed_out = done.how is How.TIMED_OUT
             raise failed
 
@@ -252,6 +258,12 @@ class Recipes:
             yield
         finally:
             os.close(fd)
+
+
+def _refused_hosts(log: Path) -> list[str]:
+    """What the network of its sandbox refused, which stands behind its output."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:] if log.is_file() else []
+    return [line for line in lines if line.startswith("sandbox: ")]
 
 
 def _marker(made: Path) -> Path:

@@ -44,6 +44,7 @@ def setup_key(setups: Sequence[Setup], listing: Listing, environ: Mapping[str, s
         [
             *(setup.command.words, setup.paths, setup.key, _files(setup, listing)),
             *(key_variables(environ, setup), _programs(setup.command, environ)),
+            *([] if setup.hosts is None else [setup.hosts]),
         ]
         for setup in setups
     ]

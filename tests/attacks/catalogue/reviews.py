@@ -55,7 +55,7 @@ ROWS = (
     ),
     Row(
         "An agent's command that reads the key of its own program from its environment",
-        "the program gets the key in another way, or keeps it from its commands ([by "
+        "`key: proxied`; else the program gets the key in another way, or keeps it from its commands ([by "
         "program](agents/README.md#closed-off-from-the-work)); not with `acp`, `command` and `qwen`",
         tests="test_closed.py, test_credentials.py",
         full="held, except for these",
@@ -64,9 +64,12 @@ ROWS = (
     ),
     Row(
         "The same from a file of the attempt's state, or from the memory of the program",
-        "nothing",
-        full=OPEN,
+        "`key: proxied`, which needs the sandbox; nothing else",
+        tests="tests/attacks/test_keys.py::test_nothing_is_got",
+        full="held with `key: proxied`, else open",
+        fs=OPEN,
         none=OPEN,
+        hole="tests/attacks/test_keys.py::test_without_its_defence_it_is",
     ),
     Row(
         "`@path` in the work, or in files of a rejected attempt: some programs read that file, from anywhere, "

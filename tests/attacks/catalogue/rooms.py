@@ -7,7 +7,10 @@ from tests.attacks.catalogue.row import HELD, OPEN, Row
 SEEN = "test_room.py::test_nothing_is_got, test_room.py::test_at_none_it_is, test_fence.py::test_nothing_is_got"
 HOLE = "test_room.py::test_without_its_defence_it_is, test_fence.py::test_without_its_defence_it_is"
 OPEN_AT_FS = "test_fence.py::test_what_a_fence_does_not_hold"
+ENDED = "test_limits.py::test_it_is_ended_and_named"
+UNLIMITED = "test_limits.py::test_without_its_limit_it_succeeds"
 NETWORK = "test_network.py::test_what_is_not_listed_is_refused_and_told"
+SECOND = "test_room.py::test_sockets_and_signals_have_a_second_defence"
 NOT_BOUND = "nothing of it is bound"
 
 ROWS = (
@@ -31,7 +34,10 @@ ROWS = (
         "A port on loopback", "a network namespace, if the program has no network or a list of hosts",
         SEEN, full="held; open with the whole network", fs="held; open with the whole network", none=OPEN, hole=HOLE, number=10,
     ),
-    Row("An abstract socket", "the same", SEEN, full="held; open with the whole network", fs=HELD, none=OPEN, hole=HOLE, number=11),
+    Row(
+        "An abstract socket", "the same; in the whole network Landlock's scopes (Linux 6.12)",
+        f"{SEEN}, {SECOND}", full="held; open with the whole network on older kernels", fs=HELD, none=OPEN, hole=HOLE, number=11,
+    ),
     Row("The socket of a daemon such as docker", NOT_BOUND, SEEN, fs=HELD, none=OPEN, hole=HOLE, number=12),
     Row(
         "UDP, and with it DNS, to the outside", "a network namespace",
@@ -45,6 +51,13 @@ ROWS = (
         "test_network.py::test_the_header_host_is_that_of_the_address, "
         "tests/contract/sandbox/test_fence.py::test_what_is_not_listed_is_refused_and_told",
         fs="held; open for other machines at the number of the proxy's port", none="open: a list of hosts needs `full`", hole="test_holes.py::test_a_proxy_that_looks_at_nothing_fails", number=14,
+    ),
+    Row(
+        "With `key: proxied`: the agent's key, in its environment, files, `/proc` or an answer; another host than its endpoint, "
+        "also by a redirect; a key of another account",
+        "the key is not in the sandbox; what adds it outside sends to one endpoint only, and drops other credentials",
+        "tests/attacks/test_keys.py::test_nothing_is_got", fs="held: the agent is refused", none="held: the agent is refused",
+        hole="tests/attacks/test_keys.py::test_without_its_defence_it_is",
     ),
     Row("A mount, as root", "no rights", "test_room.py::test_nothing_is_got, test_fence.py::test_nothing_is_got", fs=HELD, none="open for root", hole=HOLE, number=15),
     Row(
@@ -76,9 +89,29 @@ ROWS = (
         "eBPF, the keyring of your session, the log of the kernel", "a filter of system calls",
         SEEN, fs=HELD, none=OPEN, hole=HOLE, number=24,
     ),
-    Row("A fork bomb", "nothing yet", full=OPEN, none=OPEN, number=25),
-    Row("All memory", "nothing yet", full=OPEN, none=OPEN, number=26),
-    Row("A full disk", "nothing yet", full=OPEN, none=OPEN, number=27),
+    Row(
+        "A fork bomb, daemons that left their parent, threads without end",
+        "a control group, also for root, or it is counted ten times a second; it is ended alone",
+        ENDED, fs="held where a control group can be had, else open", none=OPEN, hole=UNLIMITED, number=25,
+    ),
+    Row(
+        "All memory, by one process or many, or as files in `/dev/shm`", "the same",
+        ENDED, fs="held where a control group can be had, else open", none=OPEN, hole=UNLIMITED, number=26,
+    ),
+    Row(
+        "A full disk: in tree, home or `/tmp`, one file without end, sparse files, files that are removed and still open, "
+        "many small files or folders",
+        "what it wrote is counted, more often when the disk becomes fuller; one file is bound by the kernel; it is ended alone",
+        f"{ENDED}, test_fence.py::test_27_what_it_writes_is_limited", fs=HELD, none=OPEN, hole=UNLIMITED, number=27,
+    ),
+    Row(
+        "Memory that no process has mapped (`memfd`, System V), where no control group can be had",
+        "nothing; `doctor` says how to have one", full=OPEN, none=OPEN,
+    ),
+    Row(
+        "A file that is removed and travels in a socket, open in no process", "nothing; it is gone when the sandbox ends",
+        full=OPEN, none=OPEN,
+    ),
     Row(
         "A link in its own `PATH` or checkout, so that more is bound", "only your own entries of `PATH` are followed",
         "tests/contract/sandbox/test_room.py::test_links_of_the_candidate_open_nothing",

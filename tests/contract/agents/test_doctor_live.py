@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.contract.agents.world import bin_of
 from tests.contract.cli_world import new_world
 from tests.model_server.server import serving
+from tests.rooms_here import needs_rooms
 
 _PIPELINE = """\
 version: 1
@@ -30,6 +31,18 @@ def test_an_agent_of_a_pipeline_answers_and_says_what_it_used(tmp_path: Path) ->
         assert (told["ended"], told["usage"]["tokens_in"]) == ("completed", 1000)
         assert len(model.served) == 2
         assert world.git("status", "--porcelain") == ""
+
+
+@needs_rooms
+def test_an_agent_is_called_in_the_sandbox_that_runs_have(tmp_path: Path) -> None:
+    path = os.pathsep.join((bin_of("codex"), os.environ["PATH"]))
+    with serving({}) as model:
+        page = _PIPELINE.format(base=model.base).replace("secrets:", "key: proxied, secrets:")
+        world = new_world(tmp_path, {"interlock.yaml": page}, PATH=path, OPENAI_API_KEY="sk-TOPSECRET-1234")
+        world.ask("doctor", "--live", "coder", INTERLOCK_SANDBOX="").ended(0, "✓ agent coder: completed in ")
+        assert model.headers[-1]["authorization"] == "Bearer sk-TOPSECRET-1234"
+        said = world.ask("doctor", "--live", "coder", INTERLOCK_SANDBOX="none")
+        said.ended(5, "`key: proxied` needs the sandbox, which is not in force")
 
 
 def test_a_program_that_is_not_there_and_a_name_that_nobody_has(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Brief, Checkout, Outcome, Sandbox
 
-NO_SANDBOX = Sandbox()
+AS_ASKED = Sandbox(os.environ.get("INTERLOCK_SANDBOX", "none"))
 
 _CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache")
 _VERSIONS = {
@@ -57,7 +57,7 @@ def bin_of(name: str) -> str:
     return str(folder / "bin")
 
 
-def checkout_in(folder: Path, sandbox: Sandbox = NO_SANDBOX) -> Checkout:
+def checkout_in(folder: Path, sandbox: Sandbox = AS_ASKED) -> Checkout:
     checkout = Checkout(folder, folder / "tree", folder / "home", folder / "tmp", sandbox=sandbox)
     for one in (checkout.tree, checkout.home, checkout.tmp):
         one.mkdir(parents=True)

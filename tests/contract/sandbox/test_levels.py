@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -107,6 +111,74 @@ def test_a_shell_is_in_the_same_sandbox(world: World) -> None:
     assert world.ask("shell", "code", "-c", "id -u", INTERLOCK_SANDBOX="none").out != "1000\n"
 
 
+SHELL = """
+import ctypes, urllib.request, sys
+print('keyring', ctypes.CDLL(None).syscall(250, 0, -3, 1))
+for port in sys.argv[1:]:
+    try:
+        print(urllib.request.urlopen(f'http://localhost:{port}/').status)
+    except OSError as error:
+        print('no', type(error).__name__)
+try:
+    urllib.request.urlopen('http://other.example/')
+except OSError as error:
+    print(error)
+sys.exit(3)
+"""
+
+
+def test_a_shell_has_the_network_and_the_filter_of_the_gates(world: World) -> None:
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server,
+        socket.create_server(("", 0)) as other,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        ports = [server.server_address[1], other.getsockname()[1]]
+        gate = f"        cache: none\n        network: ['localhost:{ports[0]}']\n"
+        world.commit({"interlock.yaml": PIPELINE.replace("        cache: none\n", gate), "ask.py": SHELL})
+        world.ask("run", "-t", "Look.", "--plain", **FULL).ended(0)
+        said = world.ask("shell", "code", "-c", f"python3 ask.py {ports[0]} {ports[1]}", **FULL).ended(3)
+        server.shutdown()
+    assert said.out.split("\n") == ["keyring -1", "200", "no URLError", "HTTP Error 403: not in the list `network`", ""]
+    assert "sandbox: no connection to http://other.example/: not in the list `network`" in said.err
+
+
+NETWORKS = """\
+version: 1
+name: networks
+setup:
+  - {run: "mkdir out && readlink /proc/self/ns/net > out/setup", paths: [out], network: false}
+  - {run: "mkdir open && readlink /proc/self/ns/net > open/setup", paths: [open]}
+stages:
+  one:
+    run: cp out/setup setup.txt; cp open/setup open.txt; readlink /proc/self/ns/net > script.txt
+    network: [example.org]
+    gates: [{id: ok, run: test -s script.txt}]
+  two:
+    needs: [one]
+    run: readlink /proc/self/ns/net > open-script.txt
+    gates: [{id: ok, run: test -s script.txt}]
+"""
+
+
+def test_scripts_and_setup_have_the_network_that_the_pipeline_says(world: World) -> None:
+    world.commit({"interlock.yaml": NETWORKS})
+    world.ask("run", "-t", "Look.", "--plain", **FULL).ended(0)
+    branch, own = world.show()["branch"], str(Path("/proc/self/ns/net").readlink())
+    seen = {name: world.git("show", f"{branch}:{name}.txt") for name in ("setup", "script", "open", "open-script")}
+    assert {name: (net == own) for name, net in seen.items()} == {
+        "setup": False, "script": False, "open": True, "open-script": True,
+    }  # fmt: skip
+
+
+def test_a_setup_that_may_not_reach_a_host_says_so(world: World) -> None:
+    ask = "import sys, urllib.request as u; sys.excepthook = lambda *_: None; u.urlopen('http://other.example/')"
+    setup = f'  - {{run: "{sys.executable} -c \\"{ask}\\"", network: [example.org]}}\n'
+    world.commit({"interlock.yaml": PIPELINE.replace("setup:\n", f"setup:\n{setup}")})
+    said = world.ask("run", "-t", "Look.", "--plain", **FULL)
+    assert "sandbox: no connection to http://other.example/: not in the list `network`" in said.text
+
+
 def test_doctor_says_how_long_a_room_takes(world: World) -> None:
     said = world.ask("doctor", **FULL)
     assert "sandbox: full: a room takes " in said.text
@@ -117,3 +189,31 @@ def test_a_check_is_confined_where_that_holds(world: World, too_old: dict[str, s
     world.commit({"where.txt": "/w/tree\n"})
     world.ask("check", **FULL).ended(0)
     world.ask("check", **too_old).ended(1)
+
+
+@pytest.mark.parametrize("where", ["agent", "gate", "setup"])
+def test_a_program_of_the_machine_that_is_not_in_the_sandbox_is_named(where: str, tmp_path: Path) -> None:
+    """Its file is there, so that *not found* alone would be no help."""
+    script = tmp_path / "ours/work.sh"
+    script.parent.mkdir()
+    script.write_text("#!/bin/sh\nmkdir -p out; touch out/made; echo x > x.txt\n")
+    script.chmod(0o755)
+    runs = {"agent": "echo x > x.txt", "gate": "true", "setup": "mkdir out", where: f"{script} --fast"}
+    pipeline = f"""\
+version: 1
+name: one
+agents:
+  coder: {{use: command, run: "{runs["agent"]}"}}
+setup:
+  - {{run: "{runs["setup"]}", paths: [out]}}
+stages:
+  code:
+    agent: coder
+    gates:
+      - {{id: ok, run: "{runs["gate"]}"}}
+"""
+    world = new_world(tmp_path / "user", {"interlock.yaml": pipeline})
+    said = world.ask("run", "-t", "Look.", "--plain", **FULL)
+    assert f"{script} is not in the sandbox: add it to `read` under `sandbox` in the pipeline" in said.text
+    world.commit({"interlock.yaml": f"{pipeline}sandbox: {{read: [{script}]}}\n"})
+    world.ask("run", "-t", "Look.", "--plain", **FULL).ended(0)

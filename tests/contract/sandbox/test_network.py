@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import shutil
 import socket
 import sys
 import threading
@@ -13,7 +16,7 @@ import pytest
 from tests.contract.sandbox.rooms import Ended, checkout_in, run_in
 from tests.rooms_here import needs_rooms
 
-from interlock.ports import InfrastructureError
+from interlock.ports import InfrastructureError, Sandbox
 from interlock.process import How
 from interlock.sandbox import room as rooms
 
@@ -40,6 +43,7 @@ if b' 200 ' in said:
 
 class _Says(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        self.server.asked.append(self.path)  # type: ignore[attr-defined]
         if self.path.startswith("/away"):
             self.send_response(302)
             self.send_header("Location", "http://inside.example/secret")
@@ -60,7 +64,13 @@ class _Says(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def asked() -> list[str]:
+    """The paths that the server was asked for."""
+    return []
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch, asked: list[str]) -> Iterator[int]:
     """Of a server that stands for one on the network."""
     looked_up = socket.getaddrinfo
 
@@ -71,6 +81,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
     monkeypatch.setattr(socket, "getaddrinfo", named)
     with ThreadingHTTPServer(("127.0.0.1", 0), _Says) as server:
+        server.asked = asked  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
@@ -133,6 +144,51 @@ def test_a_port_of_this_machine_that_is_listed_is_there_at_the_same_port(port: i
     done = ask(tmp_path, ASKS, f"http://127.0.0.1:{port}/local", f"localhost:{port}")
     assert done.said == f"/local of 127.0.0.1:{port}"
     assert ask(tmp_path / "b", ASKS, f"http://127.0.0.1:{port}/local", "public.example").said.startswith("no: ")
+
+
+# What asks the network for packages, and the path that it asks for.
+TOOLS = {
+    "pip": (f"{sys.executable} -m pip download -q --no-deps --retries 0 --trusted-host public.example"
+            " --index-url http://public.example:@port@/simple some-package", "/simple/some-package/"),
+    "npm": ("npm view some-package --registry http://public.example:@port@/ --fetch-retries=0", "/some-package"),
+    "git": ("git ls-remote http://public.example:@port@/x.git", "/x.git/info/refs?service=git-upload-pack"),
+    "curl": ("curl -s http://public.example:@port@/x", "/x"),
+    "wget": ("wget -q -O- http://public.example:@port@/x", "/x"),
+    "go": ("GOPROXY=http://public.example:@port@ GOTOOLCHAIN=local go list -m x.example/y@v1.0.0",
+           "/x.example/y/@v/v1.0.0.info"),
+    "cargo": ("printf '@crates@' > c.toml && touch lib.rs && printf '@manifest@' > Cargo.toml &&"
+              " cargo --config c.toml fetch", "/config.json"),
+}  # fmt: skip
+
+
+CRATES = """[source.crates-io]
+replace-with = "own"
+[source.own]
+registry = "sparse+http://public.example:@port@/"
+"""
+MANIFEST = """[package]
+name = "a"
+version = "0.1.0"
+[lib]
+path = "lib.rs"
+[dependencies]
+serde = "1"
+"""
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_tools_that_fetch_packages_find_the_proxy(name: str, port: int, asked: list[str], tmp_path: Path) -> None:
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    command, path = TOOLS[name]
+    rust = os.environ.get("RUSTUP_HOME") or f"{pwd.getpwuid(os.getuid()).pw_dir}/.rustup"
+    made = checkout_in(tmp_path, Sandbox("full", (rust,) if Path(rust).exists() else ()))
+    script = command.replace("@crates@", CRATES).replace("@manifest@", MANIFEST).replace("@port@", str(port))
+    env = {"RUSTUP_HOME": rust, "RUSTUP_TOOLCHAIN": "stable"}
+    done = run_in(made, script, env=env, hosts=(f"public.example:{port}", "127.0.0.1"), timeout_s=60)
+    if "could not choose" in done.said or "could not download" in done.said:
+        pytest.skip(f"{name}: rustup has no toolchain `stable`")
+    assert path in asked, done.said
 
 
 def test_a_large_body_goes_through(port: int, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -179,3 +181,24 @@ def test_bubblewrap_that_is_too_old_or_missing_is_named(tmp_path: Path, monkeypa
         assert (found.path, found.why.split(": ")[1]) == ("", "bubblewrap 0.8.0 is too old")
     finally:
         programs._found.cache_clear()
+
+
+ON_A_TERMINAL = """
+import os, sys, tempfile
+from pathlib import Path
+from tests.contract.sandbox.rooms import checkout_in
+from interlock.process import Supervised, checkout_environment, run_in_terminal
+from interlock.sandbox import Room, confine
+made = checkout_in(Path(sys.argv[1]))
+work = Supervised(("/bin/ls", "/proc/self/fd"), made.tree, checkout_environment(os.environ, made), made.root / "log", 0)
+sys.exit(run_in_terminal(confine(work, Room(made, terminal=True)), print))
+"""
+
+
+def test_on_a_terminal_nothing_is_inherited_either(tmp_path: Path) -> None:
+    with (tmp_path / "left-open").open("w") as file:
+        os.dup2(file.fileno(), 64)
+        words = (sys.executable, "-c", ON_A_TERMINAL, str(tmp_path))
+        done = subprocess.run(words, pass_fds=(64,), capture_output=True, text=True, check=True)
+        os.close(64)
+    assert done.stdout.split() == ["0", "1", "2", "3"]

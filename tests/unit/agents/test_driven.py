@@ -12,10 +12,11 @@ import pytest
 from tests.unit.agents.attempts import checkout_in, request_in
 
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start, _exited, _outcome
+from interlock.agents.outside import cannot_stay_outside, keep_outside
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
-from interlock.ports import Brief, Ended, Outcome
+from interlock.ports import Brief, Checkout, Ended, Outcome, Sandbox
 from interlock.process import Finished, How
 
 _KIND = Kind("own", lambda request: Start(()), lambda request, log: AgentReport())
@@ -116,3 +117,34 @@ def test_leftovers_are_found_in_the_folder_of_the_work_and_above_it(tmp_path: Pa
     assert sorted(str(path.parent.relative_to(tmp_path)) for path in left) == [".", "pkg"]
     kind = Kind("goose", lambda _: Start(()), lambda *_: AgentReport())
     assert Driven(kind, {})._leftovers(checkout_in(tmp_path), "pkg") == set()
+
+
+OUTSIDE = {"key": '"proxied"'}
+
+
+@pytest.mark.parametrize(
+    ("level", "hosts", "env", "why"),
+    [
+        ("none", (), {"OPENAI_API_KEY": "sk-1"}, "needs the sandbox"),
+        ("full", None, {"OPENAI_API_KEY": "sk-1"}, "needs a network of its own"),
+        ("full", (), {"OTHER": "sk-1"}, "set CODEX_API_KEY or OPENAI_API_KEY"),
+    ],
+)
+def test_a_key_that_cannot_stay_outside(
+    level: str, hosts: tuple[str, ...] | None, env: dict[str, str], why: str, tmp_path: Path
+) -> None:
+    spec = AgentSpec("own", "codex", options=tuple(OUTSIDE.items()))
+    brief = Brief("r", AttemptId("code", 1, 1), "", "", "", env, 60, 0, hosts=hosts)
+    checkout = Checkout(tmp_path, tmp_path, tmp_path, tmp_path, sandbox=Sandbox(level))
+    assert why in cannot_stay_outside(spec, brief, checkout)
+
+
+def test_a_key_is_hidden_wherever_it_stands_and_goes_to_its_endpoint() -> None:
+    env = {"OPENAI_API_KEY": "sk-1", "URL": "https://a:sk-1@b", "OPENAI_HOST": "https://own.example/v1/"}
+    brief = Brief("r", AttemptId("code", 1, 1), "", "", "", env, 60, 0, hosts=())
+    for use, endpoint, real in (("goose", "", "https://own.example"), ("goose", "https://x", "https://x")):
+        outside = keep_outside(AgentSpec("own", use, options=tuple(OUTSIDE.items())), brief, endpoint)
+        assert outside.endpoint == real
+        assert not [value for value in outside.hide(env).values() if "sk-1" in value]
+    brief = replace(brief, env={"ANTHROPIC_API_KEY": "sk-1"})
+    assert keep_outside(AgentSpec("own", "claude"), brief, "").endpoint == "https://api.anthropic.com"

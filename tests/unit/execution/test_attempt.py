@@ -148,6 +148,9 @@ PRODUCED = CandidateProduced(ID, "made", "made tree", left_out=2)
 ERRORED = AttemptErrored(ID, "", NOW + 2.0)
 
 
+OVER_LIMIT = CandidateProduced(
+    ID, "input", "input tree", "too much", "over_limit", unfit=(Finding("limit", "too much"),)
+)
 GONE_EVENT = replace(ERRORED, why="unavailable: gone: ***", permanent=True)
 WORKED = AttemptErrored(ID, "rate limited", NOW + 32.0, quota=True, worked=True)
 
@@ -158,6 +161,7 @@ WORKED = AttemptErrored(ID, "rate limited", NOW + 32.0, quota=True, worked=True)
         (Outcome(Ended.REFUSED), {}, replace(PRODUCED, outcome="refused")),
         (Outcome(Ended.CRASHED), {}, replace(PRODUCED, outcome="crashed")),
         (Outcome(Ended.TIMED_OUT), {}, replace(PRODUCED, outcome="timed_out")),
+        (Outcome(Ended.OVER_LIMIT, "too much"), {"snapshot": LOST}, OVER_LIMIT),
         (DONE, {"snapshot": SAME}, CandidateProduced(ID, "same", "input tree", "done")),
         (Outcome(Ended.REFUSED), {"snapshot": SAME}, CandidateProduced(ID, "same", "input tree", "", "refused")),
         (Outcome(Ended.CRASHED, "no"), {"snapshot": SAME}, replace(ERRORED, why="crashed: no")),

@@ -18,6 +18,7 @@ from interlock.core.pipeline import (
     GateKind,
     Pipeline,
     Report,
+    RoomLimits,
     RoomSpec,
     Rule,
     Stage,
@@ -55,7 +56,7 @@ setup:
     paths: [.venv]
     settle: [uv, sync, --offline]
 carry: [data.bin]
-sandbox: {read: [/srv/words/, ~/data], nested: true}
+sandbox: {read: [/srv/words/, ~/data], nested: true, memory: 8 GB, processes: 2000, disk: 1.5GB, files: 500000}
 stages:
   brief:
     run: cat docs/brief.txt > "$ARTIFACTS/brief.txt"
@@ -197,7 +198,11 @@ def test_a_folder_is_joined_into_globs_and_gates(root: Path) -> None:
 
 def test_what_the_sandbox_allows(root: Path) -> None:
     pipeline = load(root).pipeline
-    assert pipeline.sandbox == RoomSpec(("/srv/words", "~/data"), nested=True)
+    assert pipeline.sandbox == RoomSpec(
+        ("/srv/words", "~/data"),
+        nested=True,
+        limits=RoomLimits(memory_bytes=8 * 10**9, processes=2000, disk_bytes=1_500_000_000, files=500_000),
+    )
     made = sandbox_of(pipeline, "full")
     assert (made.level, made.read, made.nested) == ("full", ("/srv/words", "~/data"), True)
 
@@ -209,6 +214,25 @@ def test_a_network_is_all_none_or_some_hosts(root: Path) -> None:
     }  # fmt: skip
     gates = {gate.id: (gate.network, gate.hosts) for gate in pipeline.stage("code").gates}
     assert gates == {"scope": (False, ()), "lint": (False, ("pypi.example.org", "localhost:80")), "test": (False, ())}
+
+
+@pytest.mark.parametrize(
+    ("said", "hosts"), [("", None), ("true", None), ("false", ()), ("[a.example]", ("a.example",))]
+)
+def test_scripts_and_setup_have_the_network_unless_it_is_named(
+    said: str, hosts: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    network = f"network: {said}" if said else ""
+    page = SMALL.replace("run: make\n", f"run: make\n    {network}\n", 1)
+    setup = f"setup:\n  - {{run: make deps, key: [Makefile]{', ' if said else ''}{network}}}\n"
+    pipeline = load_text(tmp_path, page + setup).pipeline
+    assert pipeline.stage("code").hosts == pipeline.setup[0].hosts == hosts
+
+
+def test_an_agent_whose_key_stays_outside_has_no_other_network(tmp_path: Path) -> None:
+    agents = "agents:\n  a: {use: codex, key: proxied, secrets: [OPENAI_API_KEY]}\n"
+    [agent] = load_text(tmp_path, SMALL.replace("run: make\n", "agent: a\n", 1) + agents).pipeline.agents
+    assert agent.hosts == ()
 
 
 def test_rules_and_conditions(root: Path) -> None:

@@ -19,6 +19,7 @@ from interlock.cli.diagnosis import (
     DoctorResult,
     agents_of,
     check_held_out,
+    check_limits,
     check_pipelines,
     check_programs,
     check_records,
@@ -30,7 +31,7 @@ from interlock.cli.terminal import note, say
 from interlock.ports import InterlockError, UsageError
 
 if TYPE_CHECKING:
-    from interlock.core.pipeline import AgentSpec
+    from interlock.core.pipeline import AgentSpec, Pipeline
     from interlock.settings import Identity, RepositoryPaths
 
 
@@ -180,18 +181,19 @@ def _machine(environ: Mapping[str, str]) -> Iterator[DoctorResult]:
     if left_out := path_warning(environ):
         yield DoctorResult("PATH", "note", left_out)
     yield _settings(environ)
-    yield _sandbox(environ)
+    sandbox = _sandbox(environ)
+    yield sandbox
+    if sandbox.level == "ok":
+        yield check_limits(environ)
 
 
 def _sandbox(environ: Mapping[str, str]) -> DoctorResult:
     """The level of new runs; they are refused where it does not hold."""
-    from interlock.bootstrap import given_sandbox
     from interlock.cli.words import NO_SANDBOX
     from interlock.sandbox import FS_WORDS, instead, probe, probe_fence
-    from interlock.settings import load_settings, paths_of
 
     try:
-        wanted = given_sandbox(environ) or load_settings(paths_of(environ).config).sandbox or "full"
+        wanted = _wanted_sandbox(environ)
     except InterlockError as error:
         return DoctorResult("sandbox", "bad", str(error), Exit.USAGE)
     full = probe(environ)
@@ -206,7 +208,18 @@ def _sandbox(environ: Mapping[str, str]) -> DoctorResult:
     if wanted == "fs":
         took = f"a fence takes {found.took_ms:.0f} ms ({found.program})"
         return DoctorResult("sandbox", "ok", f"fs: {took}: {FS_WORDS}. {there}")
-    return DoctorResult("sandbox", "ok", f"{found.level}: a room takes {found.took_ms:.0f} ms ({found.program})")
+    reached = f"a program with an open network reaches {found.open} on this machine"
+    return DoctorResult(
+        "sandbox", "ok", f"{found.level}: a room takes {found.took_ms:.0f} ms ({found.program}); {reached}"
+    )
+
+
+def _wanted_sandbox(environ: Mapping[str, str]) -> str:
+    """The level that new runs have."""
+    from interlock.bootstrap import given_sandbox
+    from interlock.settings import load_settings, paths_of
+
+    return given_sandbox(environ) or load_settings(paths_of(environ).config).sandbox or "full"
 
 
 def _git(environ: Mapping[str, str]) -> DoctorResult:
@@ -253,18 +266,21 @@ def _check_agents(agents: Mapping[str, str]) -> DoctorResult:
 
 
 def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> int:
-    """Call the agent of this name in a pipeline here, or the program of this name, once, and print the outcome."""
+    """Call the agent of this name in a pipeline here, or the program of this name, once, in a sandbox as in a run, and
+    print the outcome."""
     import time
 
     from interlock.agents import adapters
     from interlock.agents.probe import call_once
-    from interlock.ports import Ended
+    from interlock.ports import Ended, sandbox_of
+    from interlock.sandbox import require
     from interlock.service.formats import document, duration, usage
 
     _, root, _ = _repository(cwd, environ)
-    spec = _spec_of(name, root, environ)
+    spec, pipeline = _spec_of(name, root, environ)
+    require(level := _wanted_sandbox(environ), environ)
     began = time.monotonic()
-    outcome = call_once(adapters(environ, root or cwd)[spec.use], spec, environ)
+    outcome = call_once(adapters(environ, root or cwd)[spec.use], spec, environ, sandbox_of(pipeline, level))
     passed = time.monotonic() - began
     done = outcome.ended is Ended.COMPLETED
     if json:
@@ -279,17 +295,19 @@ def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> in
     return Exit.ACCEPTED if done else Exit.INFRASTRUCTURE
 
 
-def _spec_of(name: str, root: Path | None, environ: Mapping[str, str]) -> AgentSpec:
+def _spec_of(name: str, root: Path | None, environ: Mapping[str, str]) -> tuple[AgentSpec, Pipeline]:
     from interlock.agents.probe import default_spec
+    from interlock.core import pipeline as core
     from interlock.pipelinefile import find_pipelines, load_pipeline
 
-    known: dict[str, AgentSpec] = {}
+    known: dict[str, tuple[AgentSpec, Pipeline]] = {}
     for path in find_pipelines(root).values() if root else ():
-        known |= {agent.name: agent for agent in load_pipeline(path, root or path.parent).pipeline.agents}
+        pipeline = load_pipeline(path, root or path.parent).pipeline
+        known |= {agent.name: (agent, pipeline) for agent in pipeline.agents}
     if name in known:
         return known[name]
     try:
-        return default_spec(name, environ)
+        return default_spec(name, environ), core.Pipeline(name, ())
     except KeyError:
         there = f": the pipelines here have {', '.join(known)}" if known else ""
         raise UsageError(f"--live {name}: there is no such agent{there}") from None

@@ -60,9 +60,10 @@ def _shell(app: Application, found: Target, command: str) -> int:
         words = ("bash", "-c", command) if command else (_users_shell(app, spec.sandbox.level),)
         cwd, env = checkout.tree / stage.dir, _environment(app, found, stage, checkout)
         network = Network.OPEN if any(gate.network for gate in stage.gates) else Network.NONE
-        room = Room(checkout, network, terminal=True)
+        hosts = tuple(dict.fromkeys(host for gate in stage.gates for host in gate.hosts))
+        room = Room(checkout, network, hosts, terminal=True)
         work = confine(Supervised(words, cwd, env, checkout.root / "log", 0), room)
-        return run_in_terminal(work.argv, cwd=cwd, env=work.env)
+        return run_in_terminal(work, note)
 
 
 def _users_shell(app: Application, level: str) -> str:

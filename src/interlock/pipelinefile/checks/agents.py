@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 RESUMING = tuple(name for name, adapter in ADAPTERS.items() if adapter.resumes)
 _ADDRESS = re.compile(r"https?://[^\s/]+")
+_PROXIED = '"proxied"'
 _PRICE = "price: {input: 1.25, output: 10}"
 
 
@@ -90,7 +91,7 @@ def _adapter(view: View, agent: AgentSpec) -> None:
         view.error((*at, "use"), f"there is no agent program {agent.use}", nearest(agent.use, set(ADAPTERS)))
         return
     for option, value in agent.options:
-        if option not in adapter.options:
+        if option not in adapter.options and (option, value) != ("key", _PROXIED):
             known = {*AgentPart.model_fields, *adapter.options}
             view.at_key((*at, option), f"unknown key {option}", nearest(option, known))
         elif hint := _option_hint(option, json.loads(value)):
@@ -99,10 +100,32 @@ def _adapter(view: View, agent: AgentSpec) -> None:
         view.at_key(at, f"the agent {agent.name} has no program", "add `run:` with the command to start")
     if not adapter.runs and agent.command is not None:
         view.at_key((*at, "run"), f"`use: {agent.use}` starts its own program", "remove run, or write `use: command`")
+    if dict(agent.options).get("key") == _PROXIED:
+        _proxied(view, agent, adapter)
     if adapter.providers:
         _model(view, agent, adapter)
     if not adapter.writes_files:
         _documents_only(view, agent)
+
+
+def _proxied(view: View, agent: AgentSpec, adapter: Adapter) -> None:
+    """Its key stays outside of its sandbox: Interlock must know which one, and the program must have no other way."""
+    at = ("agents", agent.name)
+    names = " or ".join(adapter.proxies)
+    if not adapter.proxies:
+        message = f"the key of `use: {agent.use}` cannot stay outside of its sandbox"
+        view.error((*at, "key"), message, "remove key: Interlock cannot tell this program another address")
+        return
+    if len(named := [name for name in adapter.proxies if name in (*agent.secrets, *agent.env)]) != 1:
+        which = f"{' and '.join(named)} are named" if named else "none is named"
+        view.error((*at, "key"), f"which key stays outside? {which}", f"name one under `secrets`: {names}")
+    if dict(agent.options).get("login") == "true":
+        view.error(
+            (*at, "login"), "a login cannot stay outside of the sandbox", f"remove login, and name a key: {names}"
+        )
+    if agent.hosts is None:
+        hint = "remove network: it then reaches only its model; or list the hosts that it needs"
+        view.error((*at, "network"), "`key: proxied` needs a network of its own", hint)
 
 
 def _model(view: View, agent: AgentSpec, adapter: Adapter) -> None:
@@ -126,6 +149,8 @@ def _option_hint(option: str, value: object) -> str:
     match option:
         case "endpoint" if not (isinstance(value, str) and _ADDRESS.match(value)):
             return "write an address such as https://gateway.example"
+        case "key" if value != "proxied":
+            return "write `key: proxied`, or remove it"
         case "login" if not isinstance(value, bool):
             return "write true or false"
         case "price" if not _is_price(value):

@@ -124,6 +124,7 @@ def check_limits(view: View) -> None:
     _attempts(view)
     _cost(view)
     _timeouts(view)
+    _networks(view)
     _inputs(view)
     _branch(view)
 
@@ -169,6 +170,13 @@ def _timeouts(view: View) -> None:
     if wall and wall < longest:
         hint = f"write {longest}s or more, or shorten the stages' timeout"
         view.warn(("limits", "wall"), "limits.wall is shorter than one attempt may take", hint)
+
+
+def _networks(view: View) -> None:
+    for stage, part in view.stages():
+        if part.network is not None and stage.command is None:
+            hint = "write it at the agent, under `agents`" if stage.agent else "write it at its gates"
+            view.at_key(("stages", stage.id, "network"), f"{stage.id} has no script (`run`)", hint)
 
 
 def _idle(view: View, at: Path, timeout: int | None, idle: int | None) -> None:
