@@ -73,7 +73,7 @@ def environment(scene: Scene) -> dict[str, str]:
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
         "INTERLOCK_BACKOFF_S": "0.2",
-        "INTERLOCK_SANDBOX": best_level(os.environ),  # where there is none, it shows that too
+        "INTERLOCK_SANDBOX": os.environ.get("INTERLOCK_SANDBOX") or best_level(os.environ),  # where none holds: none
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # half of the time that pytest takes
     }

@@ -6,7 +6,9 @@ import os
 
 import pytest
 
-from interlock.sandbox import best_level, probe
+from interlock.sandbox import best_level, probe, probe_fence
 
 LEVEL = best_level(os.environ)
+FENCES = probe_fence(os.environ)
 needs_rooms = pytest.mark.skipif(LEVEL != "full", reason=f"no sandbox here: {probe(os.environ).missing}")
+needs_fences = pytest.mark.skipif(bool(FENCES.missing), reason=f"no fences here: {FENCES.missing}")

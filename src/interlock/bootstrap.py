@@ -21,7 +21,7 @@ from interlock.journal import FileBlobs, SetAsideRuns, SqliteJournal
 from interlock.ports import Brief, Cancel, RecordStore, UsageError, World
 from interlock.process import capture, detach
 from interlock.readmodel.run import RunView
-from interlock.sandbox import LEVELS, best_level, require
+from interlock.sandbox import LEVELS, holds, require
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
 from interlock.settings import (
@@ -145,7 +145,7 @@ class Application:
 
     def sandbox_for_checks(self) -> str:
         """The level of new runs where it holds, else `none`: a check judges what its user has made."""
-        return self.sandbox if self.sandbox == "none" else best_level(self.environ)
+        return self.sandbox if holds(self.sandbox, self.environ) else "none"
 
     def drive_in_background(self, run: str, *, take_over: bool = False) -> Path:
         """Start another process that drives the run and outlives this one. Returns its log file."""
@@ -411,7 +411,9 @@ def given_sandbox(environ: Mapping[str, str]) -> str:
     UsageError."""
     level = environ.get(SANDBOX, "")
     if level and level not in LEVELS:
-        raise UsageError(f"{SANDBOX}={level}: there is no such level: expected {' or '.join(LEVELS)}")
+        raise UsageError(
+            f"{SANDBOX}={level}: there is no such level: expected {', '.join(LEVELS[:-1])} or {LEVELS[-1]}"
+        )
     return level
 
 

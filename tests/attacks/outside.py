@@ -72,6 +72,8 @@ def outside(folder: Path) -> Iterator[Outside]:
         named.bind("docker.sock")
         for one in (tcp, abstract, named):
             one.listen(8)
+        log = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        log.bind("log")  # as that of a daemon
         yield Outside(
             folder, folder / "ann/key", folder / "store.git", folder / "journal.db", folder / "setup/made",
             folder / "places/other/tree", folder / "docker.sock", victim.pid, tcp, udp, name,

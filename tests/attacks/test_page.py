@@ -35,10 +35,13 @@ def test_every_file_of_tests_is_named() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.attack[:60])
 def test_each_row_says_what_comes_of_it_and_where_that_is_shown(row: Row) -> None:
     assert row.full.startswith(BORDERS)
+    assert row.at_fs.startswith(BORDERS), "what comes of it at `fs`?"
     assert row.none.startswith(BORDERS)
     if not (row.full.startswith("open") and row.none.startswith("open")):
         assert row.tests, "no test shows it"
         assert row.hole, "no test takes the defence away, and nothing says why none is needed"
+    if row.at_fs.startswith("open"):
+        assert row.none.startswith("open"), "what fs does not hold, none does not"
     if row.full.startswith("open"):
         assert row.none.startswith("open"), "what full does not hold, none does not"
 

@@ -34,6 +34,7 @@ from interlock.agents.program import (
     ANSWER_BYTES_MAX,
     CHECK_PROMPT,
     LOG_BYTES_MAX,
+    NO_TERMINALS,
     NOT_RUNNABLE,
     Check,
     folder_error,
@@ -155,6 +156,7 @@ class Kind:
     checks: bool = False  # it gets `check` as an MCP server
     quiet_s: int = 0  # it may print nothing for this long, even if the stage's idle timeout is shorter
     label: str = ""  # its name in messages, if `program` means nothing to people
+    terminals: bool = False  # it gives its commands terminals, which the level `fs` has not
     leftovers: str = ""  # a glob of files that it writes into the checkout for itself: they are removed
 
     @property
@@ -178,6 +180,8 @@ class Driven:
             return Outcome(Ended.UNAVAILABLE, message, permanent=True)
         if missing := missing_keys(_access(self._kind, request)):
             return Outcome(Ended.UNAVAILABLE, f"{self._kind.name}: {missing}, then `interlock resume`", permanent=True)
+        if self._kind.terminals and checkout.sandbox.level == "fs":
+            return Outcome(Ended.UNAVAILABLE, f"{self._kind.name}: {NO_TERMINALS}", permanent=True)
         if wants_outside(spec):
             if wrong := cannot_stay_outside(spec, brief, checkout):
                 return Outcome(Ended.UNAVAILABLE, f"{self._kind.name}: {wrong}", permanent=True)

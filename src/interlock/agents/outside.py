@@ -41,6 +41,8 @@ def cannot_stay_outside(spec: AgentSpec, brief: Brief, checkout: Checkout) -> st
     """Why the key cannot be kept from the program; empty if it can."""
     if checkout.sandbox.level == "none":
         return "`key: proxied` needs the sandbox, which is not in force: with `none` it can read every key of yours"
+    if checkout.sandbox.level == "fs":
+        return "`key: proxied` needs a network of its own, which the sandbox `fs` has not"
     if brief.hosts is None:
         return "`key: proxied` needs a network of its own: remove `network: true`"
     if not _name(spec, brief):

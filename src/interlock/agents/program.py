@@ -31,6 +31,7 @@ from interlock.text.cleaning import ending
 Serves = tuple[tuple[int, Serve], ...]  # ports in the room
 
 NOT_RUNNABLE = {126: "a command cannot be run", 127: "a command was not found"}  # exit codes of a shell
+NO_TERMINALS = "its commands need terminals, which the sandbox `fs` has not: use another agent"
 LOG_BYTES_MAX = 10_000_000
 ANSWER_BYTES_MAX = 400_000
 _CLAIM_MAX = 2_000

@@ -119,13 +119,18 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """How the programs in a checkout are confined: the level in force (`full` or `none`), what they may read of the
-    machine beside the system, whether they may make sandboxes of their own, and what each may use."""
+    """How the programs in a checkout are confined: the level in force (`full`, `fs` or `none`), what they may read of
+    the machine beside the system, whether they may make sandboxes of their own, and what each may use."""
 
     level: str = "none"
     read: tuple[str, ...] = ()
     nested: bool = False
     limits: RoomLimits = RoomLimits()
+
+    @property
+    def moves(self) -> bool:
+        """Whether programs see their checkout at another place than where it lies."""
+        return self.level == "full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ class Checkout:
     def seen(self, path: Path) -> str:
         """How a program sees a path in this checkout: in a room, every checkout lies at the same place. Any other path
         is seen as it is."""
-        if self.sandbox.level == "none":
+        if not self.sandbox.moves:
             return str(path)
         if path.is_relative_to(self.tmp):
             return str(Path("/tmp") / path.relative_to(self.tmp))
@@ -152,7 +157,7 @@ class Checkout:
     def lies(self, seen: str) -> Path:
         """Where a path lies that programs see: the reverse of `seen`."""
         path = Path(seen)
-        if self.sandbox.level == "none":
+        if not self.sandbox.moves:
             return path
         if path.is_relative_to("/tmp"):
             return self.tmp / path.relative_to("/tmp")

@@ -5,8 +5,10 @@ that we do not trust (agents, scripts, gates), `detach` for an owner of a run th
 """
 
 from interlock.process.controller import prepare, supervise
+from interlock.process.fence import behind
 from interlock.process.identity import alive, end_supervised, identity, kill_tree
-from interlock.process.listening import Serve
+from interlock.process.landlock import abi as landlock_abi
+from interlock.process.listening import Gateway, Serve
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
 from interlock.process.programs import (
     Captured,
@@ -18,7 +20,7 @@ from interlock.process.programs import (
     scrubbed,
 )
 from interlock.process.room import BLOCK_FD, FILTER_FD, STATUS_FD, holds_scopes
-from interlock.process.spawner import Confined, Finished, How, Supervised
+from interlock.process.spawner import Confined, Fence, Finished, How, Supervised
 from interlock.process.terminal import run_in_terminal
 from interlock.process.usage import Limits
 
@@ -28,13 +30,16 @@ __all__ = [
     "STATUS_FD",
     "Captured",
     "Confined",
+    "Fence",
     "Finished",
+    "Gateway",
     "How",
     "Limits",
     "MaskedBlobs",
     "Serve",
     "Supervised",
     "alive",
+    "behind",
     "capture",
     "checkout_environment",
     "detach",
@@ -42,6 +47,7 @@ __all__ = [
     "holds_scopes",
     "identity",
     "kill_tree",
+    "landlock_abi",
     "masked",
     "masked_finding",
     "masked_text",

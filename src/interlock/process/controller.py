@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import IO
 
 from interlock.ports import Cancel, InfrastructureError
 from interlock.process.identity import note_supervisor
@@ -44,9 +45,14 @@ def supervise(
     cannot be written, or some processes cannot be ended.
     """
     _check(work)
-    with BoundedLog(work.log, work.log_bytes_max) as log, _stdin(work.stdin) as stdin, _pipe() as (reads, writes):
+    work = _with_gateway(work)
+    with BoundedLog(work.log, work.log_bytes_max) as log, _stdin(work) as stdin, _pipe() as (reads, writes):
         try:
             control = (by or spawner()).spawn(work, stdin, writes)
+        except BaseException:
+            if work.gateway:
+                work.gateway.listening.end()
+            raise
         finally:
             os.close(writes)
         with control:
@@ -68,17 +74,32 @@ def _check(work: Supervised) -> None:
         raise InfrastructureError(f"{work.name}: an argument or variable holds a NUL character", permanent=True)
 
 
+def _with_gateway(work: Supervised) -> Supervised:
+    """Its gateway is open, and known to it."""
+    if work.gateway is None or work.fence is None or work.fence.ports is None:
+        return work
+    port, variables = work.gateway.open()
+    return replace(work, env={**work.env, **variables}, fence=replace(work.fence, ports=(*work.fence.ports, port)))
+
+
 @contextmanager
-def _stdin(content: bytes) -> Iterator[int]:
-    """The input in a file, not a pipe: it can neither fill up nor break."""
-    if not content:
+def _stdin(work: Supervised) -> Iterator[int]:
+    """The input in a file, not a pipe: it can neither fill up nor break. Behind a fence the file has no path, so that
+    the program may open it again (/dev/stdin)."""
+    if not work.stdin:
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123
             yield nothing.fileno()
         return
-    with tempfile.TemporaryFile(buffering=0) as file:
-        file.write(content)
+    with _file_without_path() if work.fence is not None else tempfile.TemporaryFile(buffering=0) as file:
+        file.write(work.stdin)
         file.seek(0)
         yield file.fileno()
+
+
+def _file_without_path() -> IO[bytes]:
+    if sys.platform != "linux":
+        raise InfrastructureError("a fence is made by Linux alone", permanent=True)
+    return os.fdopen(os.memfd_create("stdin"), "w+b", buffering=0)
 
 
 @contextmanager
@@ -116,7 +137,8 @@ class _Program:
         self._received = b""
         self._is_over = False
         confined = work.confined
-        self._listening = Listening([serve for _, serve in confined.listeners]) if confined else Listening(())
+        room = Listening([serve for _, serve in confined.listeners] if confined else ())
+        self._listening = work.gateway.listening if work.gateway else room
 
     def run(self, cancel: Cancel) -> Finished:
         poll = select.poll()
@@ -228,6 +250,8 @@ class _Program:
             raise InfrastructureError(f"{name}: cannot work in {self._work.cwd}: {why}", permanent=True)
         if what == "network":
             raise InfrastructureError(f"{name}: nothing can listen in its sandbox's network: {why}", permanent=True)
+        if what == "fence":
+            raise InfrastructureError(f"{name}: no sandbox could be made for it: {why}", permanent=True)
         if what != "program":
             raise InfrastructureError(f"{name}: cannot be started: {why}; is there room for more processes?")
         self._log.add(os.fsencode(_refusal(self._work, number)))

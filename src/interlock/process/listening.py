@@ -1,11 +1,12 @@
-"""Connections that come out of a room: each is served on a thread, from outside, until the room has ended."""
+"""Connections that come out of a room or a fence: each is served on a thread, from outside, until the program has
+ended."""
 
 from __future__ import annotations
 
 import queue
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 Note = Callable[[str], None]
@@ -65,3 +66,19 @@ class Listening:
     def _note(self, text: str) -> None:
         with suppress(queue.Full):
             self._notes.put_nowait(text)
+
+
+class Gateway:
+    """A port on the machine's loopback that is served from here, and that a program behind a fence may connect to."""
+
+    def __init__(self, serve: Serve, variables: Callable[[int], Mapping[str, str]]) -> None:
+        """`variables` tell the program the port."""
+        self.listening = Listening([serve])
+        self._variables = variables
+
+    def open(self) -> tuple[int, Mapping[str, str]]:
+        """The port, and the variables. Whoever calls it ends `listening`."""
+        listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        port = int(listener.getsockname()[1])
+        self.listening.begin([listener.detach()])
+        return port, self._variables(port)

@@ -22,7 +22,8 @@ from functools import cache
 from pathlib import Path
 
 from interlock.ports import InfrastructureError
-from interlock.process.listening import Serve
+from interlock.process import fence
+from interlock.process.listening import Gateway, Serve
 from interlock.process.room import ARGUMENTS_FD, Wanted
 from interlock.process.usage import Limits
 
@@ -54,13 +55,35 @@ class Confined:
 
 
 @dataclass(frozen=True, slots=True)
+class Fence:
+    """What a program may do without a room: list names, read, and write below these paths, use these devices, connect
+    to these ports by TCP (None: to any). `filter` refuses system calls (BPF)."""
+
+    lists: tuple[Path, ...]
+    reads: tuple[Path, ...]
+    writes: tuple[Path, ...]
+    devices: tuple[Path, ...]
+    ports: tuple[int, ...] | None
+    filter: bytes
+
+    @property
+    def wire(self) -> fence.Wire:
+        kinds = (
+            (self.lists, fence.MAY_LIST), (self.reads, fence.MAY_READ), (self.writes, fence.MAY_WRITE),
+            (self.devices, fence.MAY_USE),
+        )  # fmt: skip
+        return tuple((os.fsencode(path), access) for paths, access in kinds for path in paths), self.ports, self.filter
+
+
+@dataclass(frozen=True, slots=True)
 class Supervised:
     """An untrusted program and its limits.
 
     `env` is complete: only PWD is added. `log` receives stdout and stderr merged, at most about `log_bytes_max` bytes
     (the first and the last part). File changes below `watch` count as activity; an `idle_timeout_s` of 0 means no
     timeout. `secrets` are masked in the log and everywhere else. `confined`: `argv` makes a room and starts a
-    program in it; `limits` are those of the room.
+    program in it. `fence`: what is put around the program before it starts; `gateway`: its way out. `limits` are those
+    of the room or the fence.
     """
 
     argv: tuple[str, ...]
@@ -75,6 +98,8 @@ class Supervised:
     secrets: tuple[str, ...] = ()
     confined: Confined | None = None
     limits: Limits | None = None
+    fence: Fence | None = None
+    gateway: Gateway | None = None
 
     @property
     def name(self) -> str:
@@ -210,7 +235,8 @@ def _request(work: Supervised) -> bytes:
         cwd, room = "/", (work.confined.filter, ports, work.confined.scoped, options)
     bounds = work.limits
     limits = tuple[int | tuple[str, ...], ...](bounds) if bounds else None  # marshal knows no named tuples
-    body = marshal.dumps((argv, os.fsencode(cwd), env, float(work.timeout_s), room, limits))
+    around = work.fence.wire if work.fence else None
+    body = marshal.dumps((argv, os.fsencode(cwd), env, float(work.timeout_s), room, limits, around))
     return len(body).to_bytes(8, "big") + body
 
 

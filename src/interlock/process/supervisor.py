@@ -26,7 +26,7 @@ import sys
 import time
 from contextlib import suppress
 
-from interlock.process import room
+from interlock.process import fence, room
 from interlock.process.cgroups import Group
 from interlock.process.limits import Bounds, bounds_of
 from interlock.process.reaping import become_reaper, drain, make_bell, reap
@@ -38,8 +38,10 @@ _LOOK_S = 1.0  # how often descendants are noted if there is no reaper
 _PR_SET_PDEATHSIG = 1
 _EXEC_FAILED = 127
 
-# argv, cwd, env, timeout_s; what is wanted if it makes a room; and its limits
-Request = tuple[list[bytes], bytes, dict[bytes, bytes], float, room.Wanted | None, tuple[object, ...] | None]
+# argv, cwd, env, timeout_s; what is wanted if it makes a room; its limits; and the fence around it
+Request = tuple[
+    list[bytes], bytes, dict[bytes, bytes], float, room.Wanted | None, tuple[object, ...] | None, fence.Wire | None
+]
 
 
 def supervise(  # noqa: PLR0913 - what the fork server hands over
@@ -267,7 +269,7 @@ def _become(request: Request, files: tuple[int, int, int, int], writes: int, bou
     """Turn this process, a new fork, into the program. Does not return."""
     what = "start"
     try:
-        argv, cwd, env, _, wanted, _ = request
+        argv, cwd, env, _, wanted, _, around = request
         os.setsid()
         _die_with_parent()
         if bounds is not None:
@@ -280,10 +282,13 @@ def _become(request: Request, files: tuple[int, int, int, int], writes: int, bou
             os.dup2(file, target)
         what = "folder"
         os.chdir(cwd)
-        what = "program"
         _reset_signals()
         if wanted is not None and wanted[2]:
             room.scope(argv[0])
+        if around is not None:
+            what = "fence"
+            fence.enforce(around)
+        what = "program"
         os.execvpe(argv[0], argv, env)
     except OSError as error:
         os.write(writes, b"failed %s %d" % (what.encode(), error.errno or 0))

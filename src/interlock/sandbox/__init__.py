@@ -1,23 +1,27 @@
-"""The sandbox: what an untrusted program sees of the machine. A *room* holds one program and all that it starts.
+"""The sandbox: what an untrusted program sees of the machine. A *room*, or a
+*fence*, holds one program and all that it starts.
 
 Levels:
 
 - `full` (Linux, by bubblewrap): the program sees the system read-only, its checkout, a home and a /tmp of its own, and
   nothing else of the machine: no other file, process, socket or network. Nothing of it outlives it.
+- `fs` (Linux 6.12 or newer, by Landlock): where namespaces are forbidden. The program writes only the folders of its
+  checkout, and reads these, the system and programs on the PATH. It sees processes, has the user's id and no limits.
 - `none`: the program has the rights of the user. Accidents are kept apart, malice is not.
 
-A level between them, for macOS and for machines that forbid namespaces, does not exist yet.
+There is none for macOS yet.
 
 Rule: a level is in force only where a room was made and looked at (`probe`), never because it was asked for.
 Rule: no program of ours runs in a room, and no secret is on a command line.
 """
 
-from interlock.sandbox.probe import LEVELS, Probe, best_level, probe, require
+from interlock.sandbox.probe import FS_WORDS, LEVELS, Probe, best_level, holds, instead, probe, probe_fence, require
 from interlock.sandbox.reads import is_shown, unseen
 from interlock.sandbox.room import Network, Room, confine
 from interlock.sandbox.trial import POLLING, Held, limits_held
 
 __all__ = [
+    "FS_WORDS",
     "LEVELS",
     "POLLING",
     "Held",
@@ -26,9 +30,12 @@ __all__ = [
     "Room",
     "best_level",
     "confine",
+    "holds",
+    "instead",
     "is_shown",
     "limits_held",
     "probe",
+    "probe_fence",
     "require",
     "unseen",
 ]

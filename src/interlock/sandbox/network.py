@@ -7,9 +7,11 @@ Rule: every refusal is told.
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import select
 import socket
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -17,6 +19,7 @@ from urllib.parse import urlsplit
 from interlock.text.hosts import Host, host_of, is_loopback
 
 PORT = 3128  # in the room
+_USER = "interlock"
 _PORTS = (80, 443)  # of a host that is listed without one
 _HEAD_MAX = 65_536
 _TIMEOUT_S = 30.0
@@ -35,9 +38,14 @@ def listeners(listed: Sequence[str]) -> tuple[tuple[int, Serve], ...]:
     return ((PORT, _Proxy(hosts).serve), *own)
 
 
-def variables() -> dict[str, str]:
+def proxy_for(listed: Sequence[str], password: str) -> Serve:
+    """A proxy on the machine's own loopback, which serves only who knows the password."""
+    return _Proxy(tuple(map(host_of, listed)), password).serve
+
+
+def variables(port: int = PORT, password: str = "") -> dict[str, str]:
     """With which programs find the proxy."""
-    proxy = f"http://127.0.0.1:{PORT}"
+    proxy = f"http://{_USER}:{password}@127.0.0.1:{port}" if password else f"http://127.0.0.1:{port}"
     names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
     local = {"NO_PROXY": "localhost,127.0.0.1,::1", "NODE_USE_ENV_PROXY": "1"}
     both = {**dict.fromkeys(names, proxy), **local}
@@ -49,7 +57,8 @@ class _RefusedHost(Exception):
 
 
 class _Proxy:
-    def __init__(self, hosts: Sequence[Host]) -> None:
+    def __init__(self, hosts: Sequence[Host], password: str = "") -> None:
+        self._login = b"Basic " + b64encode(f"{_USER}:{password}".encode()) if password else b""
         self._hosts = frozenset((host.name, port) for host in hosts for port in ([host.port] if host.port else _PORTS))
         self._names = frozenset(host.name for host in hosts)
 
@@ -57,6 +66,9 @@ class _Proxy:
         """One connection that came out of the room."""
         client.settimeout(_TIMEOUT_S)
         head, rest = _read_head(client)
+        if self._login and not hmac.compare_digest(_login_in(head), self._login):
+            client.sendall(b"HTTP/1.1 407 login\r\nProxy-Authenticate: Basic realm=interlock\r\n" + _NO_BODY)
+            return
         method, target = (*head.split(b"\r\n", 1)[0].decode("latin-1").split(" "), "", "")[:2]
         try:
             name, port, first = _destination(method, target, head)
@@ -88,6 +100,11 @@ class _Proxy:
     def _may_reach(self, name: str, address: str) -> bool:
         public = ipaddress.ip_address(address.partition("%")[0]).is_global
         return public or address in self._names or (name == "localhost" and is_loopback(address))
+
+
+def _login_in(head: bytes) -> bytes:
+    lines = (line.partition(b":") for line in head.split(b"\r\n")[1:])
+    return next((value.strip() for name, _, value in lines if name.strip().lower() == b"proxy-authorization"), b"")
 
 
 def _destination(method: str, target: str, head: bytes) -> tuple[str, int, bytes]:

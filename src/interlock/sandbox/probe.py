@@ -16,11 +16,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from interlock.ports import Checkout, InfrastructureError, Sandbox, UsageError
-from interlock.process import How, Supervised, holds_scopes, scrubbed, supervise
+from interlock.process import How, Supervised, holds_scopes, landlock_abi, scrubbed, supervise
+from interlock.sandbox.fence_probe import look_behind_fence
 from interlock.sandbox.program import find_bwrap
 from interlock.sandbox.room import Room, confine
 
-LEVELS = ("full", "none")
+LEVELS = ("full", "fs", "none")
+FS_WORDS = (
+    "agents and gates write only in their checkout, and read of your home only the programs on your PATH; but they see"
+    " your processes and have your user's id"
+)
 _TIMEOUT_S = 20.0
 # What must hold in a room, and a shell command that succeeds if it does.
 _HOLDS = {
@@ -57,13 +62,31 @@ def best_level(environ: Mapping[str, str]) -> str:
     return probe(environ).level
 
 
+def probe_fence(environ: Mapping[str, str] | None = None) -> Probe:
+    """As `probe`, for the level `fs`."""
+    environ = os.environ if environ is None else environ
+    missing, took_ms = look_behind_fence(environ.get("PATH", os.defpath))
+    return Probe("none" if missing else "fs", f"Landlock {landlock_abi()}", missing, took_ms)
+
+
+def holds(level: str, environ: Mapping[str, str]) -> bool:
+    """Whether the level holds here."""
+    found = probe_fence(environ) if level == "fs" else probe(environ)
+    return level in ("none", found.level)
+
+
 def require(level: str, environ: Mapping[str, str]) -> None:
     """Raises UsageError if the level does not hold here, with what to do."""
-    if level != "none" and (found := probe(environ)).level != level:
-        raise UsageError(
-            f"sandbox {level} is not in force on this machine: {found.missing}. Or start it with `--sandbox none`:"
-            " agents and gates then have your user's rights"
-        )
+    if holds(level, environ):
+        return
+    found = probe_fence(environ) if level == "fs" else probe(environ)
+    raise UsageError(f"sandbox {level} is not in force on this machine: {found.missing}. {instead(level, environ)}")
+
+
+def instead(level: str, environ: Mapping[str, str]) -> str:
+    """The levels that hold where this one does not, with what each of them is worth."""
+    lower = f"With `--sandbox fs`, which holds here, {FS_WORDS}. " if level == "full" and holds("fs", environ) else ""
+    return f"{lower}With `--sandbox none` agents and gates have your user's rights"
 
 
 @cache

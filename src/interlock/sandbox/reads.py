@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path, PurePath
 
 import interlock
-from interlock.ports import Sandbox
+from interlock.ports import InfrastructureError, Sandbox
 
 SYSTEM = ("/usr", "/opt", "/nix/store", "/home/linuxbrew/.linuxbrew", "/bin", "/lib", "/lib32", "/lib64", "/sbin")
 # Of /etc: nothing that holds keys or passwords, and nothing that says who uses this machine.
@@ -58,6 +58,17 @@ def programs_of(path: str, outside: Path) -> Reads:
 def is_shown(path: Path, of: str) -> bool:
     """Whether a room shows this path of the machine to a program with the PATH `of`."""
     return _within(path, (*map(Path, SYSTEM), *programs_of(of, Path("/w")).paths))
+
+
+def named_paths(read: Iterable[str]) -> tuple[Path, ...]:
+    """What the pipeline names (`sandbox: {read}`). Raises InfrastructureError."""
+    named = tuple(Path(os.path.expanduser(path)) for path in read)  # noqa: PTH111 - does not raise
+    for path in named:
+        if not path.exists():
+            raise InfrastructureError(
+                f"sandbox: read: there is no {path}: create it, or correct `sandbox` in the pipeline", permanent=True
+            )
+    return named
 
 
 def unseen(command: Iterable[str], sandbox: Sandbox, of: str) -> str:

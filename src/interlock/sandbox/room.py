@@ -17,10 +17,11 @@ from pathlib import Path
 
 from interlock.ports import Checkout, InfrastructureError
 from interlock.process import BLOCK_FD, FILTER_FD, STATUS_FD, Confined, Serve, Supervised
+from interlock.sandbox.fence import fenced
 from interlock.sandbox.limits import limits_of
 from interlock.sandbox.network import listeners, variables
 from interlock.sandbox.program import find_bwrap
-from interlock.sandbox.reads import ETC, ETC_OF_NETWORK, SYSTEM, programs_of
+from interlock.sandbox.reads import ETC, ETC_OF_NETWORK, SYSTEM, named_paths, programs_of
 from interlock.sandbox.seccomp import refusing_filter
 
 _ETC = Path(__file__).parent / "etc"
@@ -47,6 +48,10 @@ class Room:
     terminal: bool = False
     taken: bool = False  # what the program leaves in its tree is read
 
+    @property
+    def is_open(self) -> bool:
+        return self.network is Network.OPEN
+
 
 def confine(work: Supervised, room: Room) -> Supervised:
     """`work` as a program that does the same in a room, if the level of its checkout says so. Words and variables of
@@ -54,6 +59,8 @@ def confine(work: Supervised, room: Room) -> Supervised:
     checkout = room.checkout
     if checkout.sandbox.level == "none":
         return work
+    if checkout.sandbox.level == "fs":
+        return fenced(work, room)
     bwrap = find_bwrap(os.environ)
     if not bwrap.path:
         raise InfrastructureError(f"sandbox: {bwrap.why}", permanent=True)
@@ -112,13 +119,7 @@ def _kernel_settings() -> tuple[str, ...]:
 
 def _programs(work: Supervised, checkout: Checkout) -> Iterator[str]:
     found = programs_of(work.env.get("PATH", os.defpath), checkout.root)
-    named = tuple(Path(os.path.expanduser(path)) for path in checkout.sandbox.read)  # noqa: PTH111 - does not raise
-    for path in named:
-        if not path.exists():
-            raise InfrastructureError(
-                f"sandbox: read: there is no {path}: create it, or correct `sandbox` in the pipeline", permanent=True
-            )
-    for path in (*found.paths, *named):
+    for path in (*found.paths, *named_paths(checkout.sandbox.read)):
         yield from ("--ro-bind", str(path), str(path))
     for link, target in found.links:
         yield from ("--symlink", target, str(link))

@@ -1,7 +1,8 @@
-"""The filter of system calls in a room, as the kernel takes it (classic BPF).
+"""The filters of system calls, as the kernel takes them (classic BPF).
 
 Namespaces do not divide everything: a keyring comes along from the session, and the kernel has one log. The calls that
-reach what is shared are refused, and those of which most holes in kernels were made.
+reach what is shared are refused, and those of which most holes in kernels were made. A fence has no namespaces, and
+rules of Landlock do not hold for every call: what gets around them is refused too.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import errno
 import platform
 import struct
+from collections.abc import Iterable, Sequence
 
-_LOAD, _EQUAL, _GREATER_EQUAL, _RETURN = 0x20, 0x15, 0x35, 0x06
-_ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EPERM
-_AT_NUMBER, _AT_MACHINE = 0, 4
+_LOAD, _EQUAL, _GREATER_EQUAL, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
+_ALLOW, _REFUSE, _NOT_THERE = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
+_AT_NUMBER, _AT_MACHINE, _AT_ARGUMENTS = 0, 4, 16
 _X32 = 0x40000000  # numbers of another ABI of x86-64, which would be other names for the same calls
 
 # By machine: what the kernel calls it, and the numbers of the calls.
@@ -36,22 +38,150 @@ _MACHINES = {
         },
     ),
 }  # fmt: skip
+# What is shared between processes of a user, and what looks at the arguments of a call: for fences.
+_IN_FENCES = {
+    "x86_64": {
+        "shmget": 29, "shmat": 30, "shmctl": 31, "semget": 64, "semop": 65, "semctl": 66, "semtimedop": 220,
+        "msgget": 68, "msgsnd": 69, "msgrcv": 70, "msgctl": 71, "mq_open": 240, "mq_unlink": 241,
+    },
+    "aarch64": {
+        "shmget": 194, "shmat": 196, "shmctl": 195, "semget": 190, "semop": 193, "semctl": 191, "semtimedop": 192,
+        "msgget": 186, "msgsnd": 189, "msgrcv": 188, "msgctl": 187, "mq_open": 180, "mq_unlink": 181,
+    },
+}  # fmt: skip
+_LOOKED_AT = {
+    "x86_64": {
+        "socket": 41, "socketpair": 53, "listen": 50, "setsockopt": 54, "sendto": 44, "sendmsg": 46, "sendmmsg": 307,
+        "clone": 56, "clone3": 435,
+        "unshare": 272, "prlimit64": 302, "chmod": 90, "fchmod": 91, "fchmodat": 268, "fchmodat2": 452,
+    },
+    "aarch64": {
+        "socket": 198, "socketpair": 199, "listen": 201, "setsockopt": 208, "sendto": 206, "sendmsg": 211,
+        "sendmmsg": 269, "clone": 220, "clone3": 435,
+        "unshare": 97, "prlimit64": 261, "fchmod": 52, "fchmodat": 53, "fchmodat2": 452,
+    },
+}  # fmt: skip
+_UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
+_STREAM, _SEQPACKET, _TYPE = 1, 5, 0xF
+_TCP, _CONVERT = 6, 31
+_FAST_OPEN, _NEW_USER, _SET_ID = 0x20000000, 0x10000000, 0o6000
+
+# A line is what the processor of filters does: code, where to jump if so and if not, and a value.
+_Line = tuple[int, int, int, int]
 
 
 def refusing_filter(machine: str = "") -> bytes:
     """It refuses the calls above with EPERM, and every call of another ABI. Empty for a machine that is not known."""
-    if (machine or platform.machine()) not in _MACHINES:
+    machine = machine or platform.machine()
+    return _filter(machine, _MACHINES[machine][1].values(), []) if machine in _MACHINES else b""
+
+
+def fence_filter(*, all_sockets: bool, nested: bool, machine: str = "") -> bytes:
+    """As `refusing_filter`, and it refuses what gets around the rules of a fence: sockets with a path, which lead to
+    daemons of the user, what processes of a user share, limits of other processes, setuid files, and user namespaces
+    unless `nested`. Without `all_sockets` there is only TCP, which Landlock looks at."""
+    machine = machine or platform.machine()
+    if machine not in _MACHINES:
         return b""
-    known, calls = _MACHINES[machine or platform.machine()]
-    numbers = sorted(calls.values())
-    checks = [(_GREATER_EQUAL, len(numbers), 0, _X32)]  # where to jump, counted from the next line, if so and if not
-    checks += [(_EQUAL, len(numbers) - at, 0, number) for at, number in enumerate(numbers, 1)]
-    program = [
-        (_LOAD, 0, 0, _AT_MACHINE),
-        (_EQUAL, 0, len(checks) + 2, known),
-        (_LOAD, 0, 0, _AT_NUMBER),
-        *((code, where + 1, other, value) for code, where, other, value in checks),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _REFUSE),
+    numbers = _LOOKED_AT[machine]
+    wanted: dict[str, Sequence[_Line]] = {
+        "socket": _sockets(all_sockets=all_sockets),
+        "socketpair": _pairs(),
+        "prlimit64": [(_LOAD, 0, 0, _argument(0)), (_EQUAL, 0, 1, 0), _allow(), _refuse()],
+        **{name: _refuse_bits(at, _SET_ID) for name, at in _CHMOD.items()},
+        **({} if all_sockets else _around_landlock()),
+        **({} if nested else _NO_NAMESPACES),
+    }
+    looks = [(numbers[name], lines) for name, lines in wanted.items() if name in numbers]
+    return _filter(machine, (*_MACHINES[machine][1].values(), *_IN_FENCES[machine].values()), looks)
+
+
+def _sockets(*, all_sockets: bool) -> Sequence[_Line]:
+    if all_sockets:
+        return [(_LOAD, 0, 0, _argument(0)), (_EQUAL, 0, 1, _UNIX), _refuse(), _allow()]
+    return [
+        (_LOAD, 0, 0, _argument(0)),
+        (_EQUAL, 8, 0, _NETLINK),  # it lists addresses of the machine, and without rights changes nothing
+        (_EQUAL, 1, 0, _INET),
+        (_EQUAL, 0, 7, _INET6),
+        (_LOAD, 0, 0, _argument(1)),
+        (_AND, 0, 0, _TYPE),
+        (_EQUAL, 0, 4, _STREAM),
+        (_LOAD, 0, 0, _argument(2)),  # other protocols of streams, such as MPTCP, are not looked at by Landlock
+        (_EQUAL, 1, 0, 0),
+        (_EQUAL, 0, 1, _TCP),
+        _allow(),
+        _refuse(),
     ]
+
+
+def _pairs() -> Sequence[_Line]:
+    """One of a pair of datagram sockets could send to any path."""
+    return [
+        (_LOAD, 0, 0, _argument(0)),
+        (_EQUAL, 0, 5, _UNIX),
+        (_LOAD, 0, 0, _argument(1)),
+        (_AND, 0, 0, _TYPE),
+        (_EQUAL, 1, 0, _STREAM),
+        (_EQUAL, 0, 1, _SEQPACKET),
+        _allow(),
+        _refuse(),
+    ]
+
+
+def _around_landlock() -> dict[str, Sequence[_Line]]:
+    """Calls by which TCP goes on without a look of Landlock: the first data makes a connection (TCP Fast Open), a
+    socket that was never bound listens, and one of TCP becomes one of another protocol (TCP_ULP)."""
+    convert = [
+        (_LOAD, 0, 0, _argument(1)),
+        (_EQUAL, 0, 3, _TCP),
+        (_LOAD, 0, 0, _argument(2)),
+        (_EQUAL, 0, 1, _CONVERT),
+        _refuse(),
+        _allow(),
+    ]
+    sends = {name: _refuse_bits(at, _FAST_OPEN) for name, at in _SENDS.items()}
+    return {**sends, "listen": [_refuse()], "setsockopt": convert}
+
+
+def _refuse_bits(argument: int, bits: int) -> Sequence[_Line]:
+    return [(_LOAD, 0, 0, _argument(argument)), (_ANY_BIT, 0, 1, bits), _refuse(), _allow()]
+
+
+def _argument(number: int) -> int:
+    """Where the lower half of an argument is; these machines are all little-endian."""
+    return _AT_ARGUMENTS + 8 * number
+
+
+def _allow() -> _Line:
+    return (_RETURN, 0, 0, _ALLOW)
+
+
+def _refuse() -> _Line:
+    return (_RETURN, 0, 0, _REFUSE)
+
+
+# Which argument holds the bits.
+_CHMOD = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2}
+_SENDS = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
+# The arguments of clone3 are in memory, out of a filter's reach: without it, programs use clone.
+_NO_NAMESPACES: dict[str, Sequence[_Line]] = {
+    "clone": _refuse_bits(0, _NEW_USER),
+    "unshare": _refuse_bits(0, _NEW_USER),
+    "clone3": [(_RETURN, 0, 0, _NOT_THERE)],
+}
+
+
+def _filter(machine: str, refused: Iterable[int], looks: Iterable[tuple[int, Sequence[_Line]]]) -> bytes:
+    program: list[_Line] = [
+        (_LOAD, 0, 0, _AT_MACHINE),
+        (_EQUAL, 1, 0, _MACHINES[machine][0]),
+        _refuse(),
+        (_LOAD, 0, 0, _AT_NUMBER),
+        (_GREATER_EQUAL, 0, 1, _X32),
+        _refuse(),
+    ]
+    for number, lines in [*((number, [_refuse()]) for number in sorted(refused)), *looks]:
+        program += [(_EQUAL, 0, len(lines), number), *lines]
+    program.append(_allow())
     return b"".join(struct.pack("=HBBI", *line) for line in program)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from interlock.ports import UsageError, machine_trouble
 from interlock.text.names import is_name
 
-SANDBOX_LEVELS = ("full", "none")
+SANDBOX_LEVELS = ("full", "fs", "none")
 NOTIFY_EVENTS = ("waiting", "accepted", "failed")
 _COUNT_MAX = 256
 

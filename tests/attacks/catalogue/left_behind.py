@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.attacks.catalogue.row import Row
+from tests.attacks.catalogue.row import HELD, Row
 
 REFUSED = "test_left_behind.py::test_it_is_refused"
 HOLE = "test_left_behind.py::test_without_its_defence_it_is_taken"
@@ -27,9 +27,10 @@ ROWS = (
         hole="test_left_behind.py::test_31_a_file_swapped_for_a_link_while_it_is_read_is_not_followed", number=31,
     ),
     Row(
-        "A hard link to a file outside", "at `full` none can be made; else it is read as a copy, and never written to",
-        "test_left_behind.py::test_32_a_hard_link_is_a_copy_and_full_makes_none_to_the_outside",
-        none="held: it is a copy of what the program can read anyway",
+        "A hard link to a file outside", "at `full` and `fs` none can be made; else it is read as a copy, and never written to",
+        "test_left_behind.py::test_32_a_hard_link_is_a_copy_and_full_makes_none_to_the_outside, "
+        "test_fence.py::test_nothing_is_got",
+        fs=HELD, none="held: it is a copy of what the program can read anyway",
         hole="test_left_behind.py::test_32_a_hard_link_is_a_copy_and_full_makes_none_to_the_outside[none]", number=32,
     ),
     Row(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.attacks.catalogue.row import OPEN, Row
+from tests.attacks.catalogue.row import HELD, OPEN, Row
 
 ROWS = (
     Row(
@@ -52,7 +52,8 @@ ROWS = (
     Row(
         "A program that uses the key, or adds one of its own to the key folder, as your user",
         "the sandbox keeps programs away from it; `verify --key` on another machine trusts only the key that you gave it",
-        tests="test_room.py::test_nothing_is_got",
+        tests="test_room.py::test_nothing_is_got, test_fence.py::test_nothing_is_got",
+        fs=HELD,
         none=OPEN,
         hole="test_room.py::test_without_its_defence_it_is[06-journal]",
     ),

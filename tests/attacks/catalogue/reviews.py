@@ -67,6 +67,7 @@ ROWS = (
         "`key: proxied`, which needs the sandbox; nothing else",
         tests="tests/attacks/test_keys.py::test_nothing_is_got",
         full="held with `key: proxied`, else open",
+        fs=OPEN,
         none=OPEN,
         hole="tests/attacks/test_keys.py::test_without_its_defence_it_is",
     ),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tests.attacks.catalogue.row import OPEN, Row
+from tests.attacks.catalogue.row import HELD, OPEN, Row
 
-SEEN = "test_room.py::test_nothing_is_got, test_room.py::test_at_none_it_is"
-HOLE = "test_room.py::test_without_its_defence_it_is"
+SEEN = "test_room.py::test_nothing_is_got, test_room.py::test_at_none_it_is, test_fence.py::test_nothing_is_got"
+HOLE = "test_room.py::test_without_its_defence_it_is, test_fence.py::test_without_its_defence_it_is"
+OPEN_AT_FS = "test_fence.py::test_what_a_fence_does_not_hold"
 ENDED = "test_limits.py::test_it_is_ended_and_named"
 UNLIMITED = "test_limits.py::test_without_its_limit_it_succeeds"
 NETWORK = "test_network.py::test_what_is_not_listed_is_refused_and_told"
@@ -16,90 +17,92 @@ ROWS = (
     Row(
         "The environment of Interlock, also through the first process of the sandbox",
         "a process namespace; bubblewrap gets no other environment",
-        SEEN, none=OPEN, hole=HOLE, number=1,
+        SEEN, fs=HELD, none=OPEN, hole=HOLE, number=1,
     ),
-    Row("A key in your home, also through another process", NOT_BOUND, SEEN, none=OPEN, hole=HOLE, number=2),
-    Row("`/etc/shadow`, as root", "selected files of `/etc` are bound, this one is not", SEEN, none=OPEN, hole=HOLE, number=3),
-    Row("A write to the store", NOT_BOUND, SEEN, none=OPEN, hole=HOLE, number=4),
-    Row("A write to what setup made, for all later attempts", NOT_BOUND, SEEN, none=OPEN, hole=HOLE, number=5),
-    Row("A write to the journal", NOT_BOUND, SEEN, none=OPEN, hole=HOLE, number=6),
-    Row("Another checkout; its own log", NOT_BOUND, SEEN, none=OPEN, hole=HOLE, number=7),
-    Row("A signal to a process outside", "a process namespace", SEEN, none=OPEN, hole=HOLE, number=8),
+    Row("A key in your home, also through another process", NOT_BOUND, SEEN, fs=HELD, none=OPEN, hole=HOLE, number=2),
+    Row("`/etc/shadow`, as root", "selected files of `/etc` are bound, this one is not", SEEN, fs=HELD, none=OPEN, hole=HOLE, number=3),
+    Row("A write to the store", NOT_BOUND, SEEN, fs=HELD, none=OPEN, hole=HOLE, number=4),
+    Row("A write to what setup made, for all later attempts", NOT_BOUND, SEEN, fs=HELD, none=OPEN, hole=HOLE, number=5),
+    Row("A write to the journal", NOT_BOUND, SEEN, fs=HELD, none=OPEN, hole=HOLE, number=6),
+    Row("Another checkout; its own log", NOT_BOUND, SEEN, fs=HELD, none=OPEN, hole=HOLE, number=7),
+    Row("A signal to a process outside", "a process namespace", SEEN, fs=HELD, none=OPEN, hole=HOLE, number=8),
     Row(
         "`ptrace` of a process outside, its files through `/proc`", "process and user namespaces",
-        SEEN, none=OPEN, hole=HOLE, number=9,
+        SEEN, fs=HELD, none=OPEN, hole=HOLE, number=9,
     ),
     Row(
         "A port on loopback", "a network namespace, if the program has no network or a list of hosts",
-        SEEN, full="held; open with the whole network", none=OPEN, hole=HOLE, number=10,
+        SEEN, full="held; open with the whole network", fs="held; open with the whole network", none=OPEN, hole=HOLE, number=10,
     ),
     Row(
         "An abstract socket", "the same; in the whole network Landlock's scopes (Linux 6.12)",
-        f"{SEEN}, {SECOND}", full="held; open with the whole network on older kernels", none=OPEN, hole=HOLE, number=11,
+        f"{SEEN}, {SECOND}", full="held; open with the whole network on older kernels", fs=HELD, none=OPEN, hole=HOLE, number=11,
     ),
-    Row("The socket of a daemon such as docker", NOT_BOUND, SEEN, none=OPEN, hole=HOLE, number=12),
+    Row("The socket of a daemon such as docker", NOT_BOUND, SEEN, fs=HELD, none=OPEN, hole=HOLE, number=12),
     Row(
         "UDP, and with it DNS, to the outside", "a network namespace",
-        SEEN, full="held; open with the whole network", none=OPEN, hole=HOLE, number=13,
+        SEEN, full="held; open with the whole network", fs="held; open with the whole network", none=OPEN, hole=HOLE, number=13,
     ),
     Row(
         "With a list of hosts: another host or port, an address, a private address behind a listed name, a redirect, a "
         "forged `Host`",
         "the proxy connects by name, looks addresses up itself, and tells what it refused",
         f"{NETWORK}, test_network.py::test_a_redirect_leads_nowhere_else, "
-        "test_network.py::test_the_header_host_is_that_of_the_address",
-        none="open: a list of hosts needs `full`", hole="test_holes.py::test_a_proxy_that_looks_at_nothing_fails", number=14,
+        "test_network.py::test_the_header_host_is_that_of_the_address, "
+        "tests/contract/sandbox/test_fence.py::test_what_is_not_listed_is_refused_and_told",
+        fs="held; open for other machines at the number of the proxy's port", none="open: a list of hosts needs `full`", hole="test_holes.py::test_a_proxy_that_looks_at_nothing_fails", number=14,
     ),
     Row(
         "With `key: proxied`: the agent's key, in its environment, files, `/proc` or an answer; another host than its endpoint, "
         "also by a redirect; a key of another account",
         "the key is not in the sandbox; what adds it outside sends to one endpoint only, and drops other credentials",
-        "tests/attacks/test_keys.py::test_nothing_is_got", none="held: the agent is refused",
+        "tests/attacks/test_keys.py::test_nothing_is_got", fs="held: the agent is refused", none="held: the agent is refused",
         hole="tests/attacks/test_keys.py::test_without_its_defence_it_is",
     ),
-    Row("A mount, as root", "no rights", "test_room.py::test_nothing_is_got", none="open for root", hole=HOLE, number=15),
+    Row("A mount, as root", "no rights", "test_room.py::test_nothing_is_got, test_fence.py::test_nothing_is_got", fs=HELD, none="open for root", hole=HOLE, number=15),
     Row(
         "A user namespace of its own", "`--disable-userns`, unless `sandbox: {nested: true}`",
-        SEEN, none=OPEN, hole=HOLE, number=16,
+        SEEN, fs=HELD, none=OPEN, hole=HOLE, number=16,
     ),
-    Row("The raw disk, as root", "a `/dev` of its own", SEEN, none="open for root", hole=HOLE, number=17),
-    Row("A device node, as root", "no rights", SEEN, none="open for root", hole=HOLE, number=18),
+    Row("The raw disk, as root", "a `/dev` of its own", SEEN, fs=HELD, none="open for root", hole=HOLE, number=17),
+    Row("A device node, as root", "no rights", SEEN, fs=HELD, none="open for root", hole=HOLE, number=18),
     Row(
         "Settings of the kernel in `/proc/sys` and `/sys`, files of the system, as root", "read-only, also for root; not there",
-        SEEN, none="open for root", hole=HOLE, number=19,
+        SEEN, fs=HELD, none="open for root", hole=HOLE, number=19,
     ),
-    Row("cgroups", "not there", SEEN, none="open for root", hole=HOLE, number=20),
+    Row("cgroups", "not there", SEEN, fs=HELD, none="open for root", hole=HOLE, number=20),
     Row(
         "A line typed into your terminal (TIOCSTI)", "a session of its own",
-        "test_room.py::test_21_the_terminal_is_out_of_reach",
-        none="held: the supervisor makes one, too", hole="test_room.py::test_21_the_terminal_is_out_of_reach[True]", number=21,
+        "test_room.py::test_21_the_terminal_is_out_of_reach, test_fence.py::test_21_no_terminal_is_reached",
+        fs=HELD, none="held: the supervisor makes one, too", hole="test_room.py::test_21_the_terminal_is_out_of_reach[True]", number=21,
     ),
     Row(
         "A daemon that writes after the end",
         "the process namespace ends with its first process; the supervisor waits for it",
-        "test_room.py::test_22_nothing_is_written_after_the_end, test_room.py::test_22_a_daemon_ends_with_the_room",
-        none="held for processes that the supervisor finds", hole="test_room.py::test_22_a_daemon_ends_with_the_room[True]",
+        "test_room.py::test_22_nothing_is_written_after_the_end, test_room.py::test_22_a_daemon_ends_with_the_room, "
+        "test_fence.py::test_22_nothing_is_written_after_the_end",
+        fs="held: its processes do not reach the supervisor", none="held for processes that the supervisor finds", hole="test_room.py::test_22_a_daemon_ends_with_the_room[True]",
         number=22,
     ),
     Row("An open file that it inherits", "nothing is inherited", SEEN, hole=HOLE, number=23),
     Row(
         "eBPF, the keyring of your session, the log of the kernel", "a filter of system calls",
-        SEEN, none=OPEN, hole=HOLE, number=24,
+        SEEN, fs=HELD, none=OPEN, hole=HOLE, number=24,
     ),
     Row(
         "A fork bomb, daemons that left their parent, threads without end",
         "a control group, also for root, or it is counted ten times a second; it is ended alone",
-        ENDED, none=OPEN, hole=UNLIMITED, number=25,
+        ENDED, fs="held where a control group can be had, else open", none=OPEN, hole=UNLIMITED, number=25,
     ),
     Row(
         "All memory, by one process or many, or as files in `/dev/shm`", "the same",
-        ENDED, none=OPEN, hole=UNLIMITED, number=26,
+        ENDED, fs="held where a control group can be had, else open", none=OPEN, hole=UNLIMITED, number=26,
     ),
     Row(
         "A full disk: in tree, home or `/tmp`, one file without end, sparse files, files that are removed and still open, "
         "many small files or folders",
         "what it wrote is counted, more often when the disk becomes fuller; one file is bound by the kernel; it is ended alone",
-        ENDED, none=OPEN, hole=UNLIMITED, number=27,
+        f"{ENDED}, test_fence.py::test_27_what_it_writes_is_limited", fs=HELD, none=OPEN, hole=UNLIMITED, number=27,
     ),
     Row(
         "Memory that no process has mapped (`memfd`, System V), where no control group can be had",
@@ -112,6 +115,19 @@ ROWS = (
     Row(
         "A link in its own `PATH` or checkout, so that more is bound", "only your own entries of `PATH` are followed",
         "tests/contract/sandbox/test_room.py::test_links_of_the_candidate_open_nothing",
-        none=OPEN, hole="test_room.py::test_without_its_defence_it_is[02-key-in-the-users-home]",
+        fs=HELD, none=OPEN, hole="test_room.py::test_without_its_defence_it_is[02-key-in-the-users-home]",
+    ),
+    Row(
+        "The limits of a process outside (`prlimit`), memory that your processes share", "namespaces; at `fs` the filter",
+        "test_fence.py::test_nothing_is_got, test_fence.py::test_in_a_room_nothing_of_it_is_got",
+        fs=HELD, none=OPEN, hole="test_fence.py::test_without_its_defence_it_is",
+    ),
+    Row(
+        "Modes, times and attributes of files that belong to your user; their names and sizes", NOT_BOUND,
+        f"test_fence.py::test_in_a_room_nothing_of_it_is_got, {OPEN_AT_FS}", fs=OPEN, none=OPEN, hole=OPEN_AT_FS,
+    ),
+    Row(
+        "The list of your processes with their command lines; slowing them down", "a process namespace",
+        f"test_fence.py::test_in_a_room_nothing_of_it_is_got, {OPEN_AT_FS}", fs=OPEN, none=OPEN, hole=OPEN_AT_FS,
     ),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.attacks.catalogue.row import OPEN, Row
+from tests.attacks.catalogue.row import HELD, OPEN, Row
 
 ROWS = (
     Row(
@@ -17,9 +17,10 @@ ROWS = (
         "The same in your own folders above these: your home directory, `~/.cache`, a folder that "
         "`INTERLOCK_CACHE_HOME` names; or in Interlock's folders by a process that runs at the same time as "
         "the gate",
-        "nothing; a project with its own configuration in the root, as ruff and mypy need it, is safe from some of it; at `full` these folders are not there",
+        "nothing; a project with its own configuration in the root, as ruff and mypy need it, is safe from some of it; at `full` these folders are not there, at `fs` they cannot be read or written",
         tests="test_above.py::test_configuration_in_the_users_own_folders_is_named_as_open, "
-        "test_above.py::test_at_full_none_of_these_folders_is_there",
+        "test_above.py::test_at_full_none_of_these_folders_is_there, test_fence.py::test_nothing_is_got",
+        fs=HELD,
         none=OPEN,
         hole="test_above.py::test_configuration_in_the_users_own_folders_is_named_as_open",
     ),
@@ -77,8 +78,9 @@ ROWS = (
     ),
     Row(
         "What setup made and all attempts share: an attempt writes to it, or to its own copy",
-        "at `full` the original is not bound; each checkout gets a copy",
+        "at `full` the original is not bound, at `fs` it cannot be written; each checkout gets a copy",
         tests="test_room.py::test_nothing_is_got, test_workspaces_setup.py::test_made_once_copied_into_each_place_and_left_out",
+        fs=HELD,
         none="open for the original, held for the copy",
         hole="test_room.py::test_without_its_defence_it_is[05-setup-cache]",
         number=38,

@@ -19,6 +19,7 @@ from interlock.ports import Checkout
 _AT_NIGHT = {"mini", "gemini", "opencode", "goose", "qwen", "codex-acp", "claude-agent-acp"}
 # Aider takes seconds to start, and tries again for as long as it is let.
 _OF_AIDER = {
+    "test_a_real_program_works_behind_a_fence",
     "test_a_real_program_works_in_a_room",
     "test_a_brief_longer_than_an_argument_may_be",
     "test_a_failing_model[aider-cut-unavailable-False]",

@@ -182,7 +182,7 @@ def test_a_setup_that_may_not_reach_a_host_says_so(world: World) -> None:
 def test_doctor_says_how_long_a_room_takes(world: World) -> None:
     said = world.ask("doctor", **FULL)
     assert "sandbox: full: a room takes " in said.text
-    world.ask("doctor", INTERLOCK_SANDBOX="fs").ended(2, "INTERLOCK_SANDBOX=fs: there is no such level")
+    world.ask("doctor", INTERLOCK_SANDBOX="some").ended(2, "=some: there is no such level: expected full, fs or none")
 
 
 def test_a_check_is_confined_where_that_holds(world: World, too_old: dict[str, str]) -> None:

@@ -31,14 +31,14 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(
-        "slot: 3\nsandbox: fs\nmax_parallel: true\nwhatever: 1\ndaily_tokens: 0\ndaily_cost_usd: x\n"
+        "slot: 3\nsandbox: some\nmax_parallel: true\nwhatever: 1\ndaily_tokens: 0\ndaily_cost_usd: x\n"
         "ci: {endpoint: 'http://example.org', token: a-b, pol_s: 1, grace_s: 0}\n"
     )
     with pytest.raises(UsageError) as raised:
         load_settings(tmp_path)
     assert str(raised.value).splitlines() == [
         f"{file}: slot: no such setting: did you mean slots?",
-        f"{file}: sandbox: 'fs' is not valid: expected one of full, none",
+        f"{file}: sandbox: 'some' is not valid: expected one of full, fs, none",
         f"{file}: max_parallel: true is not valid: expected an integer from 1 to 256",
         f"{file}: whatever: no such setting: there are sandbox, slots, max_parallel, daily_tokens, daily_cost_usd, ci,"
         " notify, held_out",

@@ -36,6 +36,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
         cumulative=sums,
         call_tokens=_call_tokens,
         give_up_reason=_give_up_reason,
+        terminals=True,
     )
     return Driven(kind, environ)
 

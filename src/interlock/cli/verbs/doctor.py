@@ -188,21 +188,26 @@ def _machine(environ: Mapping[str, str]) -> Iterator[DoctorResult]:
 
 
 def _sandbox(environ: Mapping[str, str]) -> DoctorResult:
-    """The best level that holds; runs are refused where it is not the one that new runs have."""
+    """The level of new runs; they are refused where it does not hold."""
     from interlock.cli.words import NO_SANDBOX
-    from interlock.sandbox import probe
+    from interlock.sandbox import FS_WORDS, instead, probe, probe_fence
 
-    found = probe(environ)
     try:
         wanted = _wanted_sandbox(environ)
     except InterlockError as error:
         return DoctorResult("sandbox", "bad", str(error), Exit.USAGE)
+    full = probe(environ)
+    there = f"full holds here ({full.program})" if full.level == "full" else full.missing
     if wanted == "none":
-        there = f"full holds here ({found.program})" if found.level == "full" else found.missing
-        return DoctorResult("sandbox", "note", f"{NO_SANDBOX}. {there}")
+        fs = "" if full.level == "full" or probe_fence(environ).missing else ". fs holds here"
+        return DoctorResult("sandbox", "note", f"{NO_SANDBOX}. {there}{fs}")
+    found = probe_fence(environ) if wanted == "fs" else full
     if found.level != wanted:
-        why = f"{found.missing}. Until then runs are refused; `--sandbox none` starts them without a sandbox"
+        why = f"{wanted}: {found.missing}. Until then runs are refused. {instead(wanted, environ)}"
         return DoctorResult("sandbox", "bad", why, Exit.INFRASTRUCTURE)
+    if wanted == "fs":
+        took = f"a fence takes {found.took_ms:.0f} ms ({found.program})"
+        return DoctorResult("sandbox", "ok", f"fs: {took}: {FS_WORDS}. {there}")
     reached = f"a program with an open network reaches {found.open} on this machine"
     return DoctorResult(
         "sandbox", "ok", f"{found.level}: a room takes {found.took_ms:.0f} ms ({found.program}); {reached}"

@@ -25,7 +25,7 @@ _SHOWN_MAX = 200  # characters of a task in a command to type
 _TASK_BYTES_READ_MAX = 1_000_000  # more than any task may have: an endless file is not read to its end
 
 _sandbox = click.option(
-    "--sandbox", type=click.Choice(["full", "none"]), help="How agents and gates are confined. Default: full."
+    "--sandbox", type=click.Choice(["full", "fs", "none"]), help="How agents and gates are confined. Default: full."
 )
 
 
