@@ -8,6 +8,7 @@ from interlock.process.controller import prepare, supervise
 from interlock.process.identity import alive, end_supervised, identity, kill_tree
 from interlock.process.listening import Serve
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
+from interlock.process.outside import capture_outside, supervise_outside
 from interlock.process.programs import (
     Captured,
     capture,
@@ -36,6 +37,7 @@ __all__ = [
     "Supervised",
     "alive",
     "capture",
+    "capture_outside",
     "checkout_environment",
     "detach",
     "end_supervised",
@@ -51,4 +53,5 @@ __all__ = [
     "run_in_terminal",
     "scrubbed",
     "supervise",
+    "supervise_outside",
 ]

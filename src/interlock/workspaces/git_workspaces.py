@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from interlock.core.ids import AttemptId
-from interlock.ports import Candidate, Change, Checkout, CheckoutSpec, Merged, Stamp, UnfitTree, UsageError
+from interlock.ports import (
+    Candidate,
+    Change,
+    Checkout,
+    CheckoutSpec,
+    InfrastructureError,
+    Merged,
+    Stamp,
+    UnfitTree,
+    UsageError,
+)
 from interlock.ports.disk import disk_error
 from interlock.workspaces import (
     base,
@@ -24,6 +34,8 @@ from interlock.workspaces import (
     commits,
     delivery,
     gc,
+    layered,
+    layers,
     layout,
     merging,
     publish,
@@ -42,8 +54,10 @@ from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.records import StoredRecords
 from interlock.workspaces.setup import Recipes, SetupFailed
 from interlock.workspaces.snapshot import Baseline, ignore_files, read_changes, refuse_links
+from interlock.workspaces.templates import Templates
 from interlock.workspaces.worktree import base_notes, import_worktree
 
+LAYERED = ("full",)  # the levels at which checkouts are overlays, where they can be
 Done = TypeVar("Done")
 
 
@@ -60,6 +74,7 @@ class GitWorkspaces:
         self._environ = dict(environ)
         self._git = Git(self._environ, store)
         self._indexes: dict[Path, CheckoutIndex] = {}
+        self._refusal: str | None = None  # why checkouts are no overlays
         self._lock = threading.RLock()
 
     def __enter__(self) -> GitWorkspaces:
@@ -170,6 +185,10 @@ class GitWorkspaces:
         tree = self._commit(parent).tree
         with self._lock:
             handed = self._indexes.get(checkout.root)
+        if handed is None and layers.folder_of(checkout.root).exists():
+            raise InfrastructureError(
+                f"{checkout.root}: the process that made this checkout is gone, and its files with it"
+            )
         index = handed or CheckoutIndex(
             setup_files=checkouts.excluded_names(spec), replaced=layout.setup_paths(spec.setup)
         )
@@ -330,7 +349,8 @@ class GitWorkspaces:
 
     @cached_property
     def _parts(self) -> CheckoutParts:
-        return CheckoutParts(self._objects, self._packs, self._contents, self._recipes, self._checkouts)
+        templates = Templates(storage.own(self._store, "templates"))
+        return CheckoutParts(self._objects, self._packs, templates, self._contents, self._recipes, self._checkouts)
 
     @cached_property
     def _packs(self) -> TreePacks:
@@ -391,10 +411,20 @@ class GitWorkspaces:
 
     def _furnish(self, checkout: Checkout, request: CheckoutRequest) -> Checkout:
         with self._cleaned(checkout):
-            checkout, index = checkouts.fill(self._parts, checkout, request)
+            fill = checkouts.fill if self._no_layers(checkout) else layered.fill
+            checkout, index = fill(self._parts, checkout, request)
         with self._lock:
             self._indexes[checkout.root] = index
         return checkout
+
+    def _no_layers(self, checkout: Checkout) -> str:
+        """Why the checkout is a plain one; empty if it is an overlay."""
+        if checkout.sandbox.level not in LAYERED:
+            return f"the level of its sandbox is {checkout.sandbox.level}"
+        with self._lock:
+            if self._refusal is None:
+                self._refusal = layers.refusal(self._parts.templates.folder, self._checkouts.gates)
+            return self._refusal
 
     def _baseline(self, tree: str, index: CheckoutIndex) -> Baseline:
         listing = self._objects.listing(tree)
