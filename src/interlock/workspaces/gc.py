@@ -14,7 +14,7 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError, disk
 from interlock.process import end_supervised
-from interlock.workspaces import storage
+from interlock.workspaces import layers, storage
 from interlock.workspaces.git import Git
 from interlock.workspaces.layout import remove
 
@@ -152,6 +152,7 @@ def _removed(paths: Sequence[Path]) -> list[str]:
     stays = []
     for path in paths:
         try:
+            layers.unmount(path)
             remove(path)
         except InfrastructureError as error:
             stays.append(str(error))

@@ -185,7 +185,7 @@ class GitWorkspaces:
         tree = self._commit(parent).tree
         with self._lock:
             handed = self._indexes.get(checkout.root)
-        if handed is None and layers.folder_of(checkout.root).exists():
+        if layers.is_lost(checkout.root, handed.layers if handed else None):
             raise InfrastructureError(
                 f"{checkout.root}: the process that made this checkout is gone, and its files with it"
             )

@@ -90,9 +90,9 @@ def _near(parts: CheckoutParts, request: CheckoutRequest, digest: str) -> Iterat
 
 
 def _candidates(parts: CheckoutParts, commits: Sequence[Commit]) -> Iterator[Commit]:
-    """The commits themselves, then the ancestors of the first."""
+    """The commits themselves, then the ancestors of the last."""
     yield from dict.fromkeys(reversed(commits))
-    at = commits[0]
+    at = commits[-1]
     for _ in range(_ANCESTORS_MAX):
         if not at.parents or parts.objects.lookup(at.parents[0]) is None:
             return
@@ -132,7 +132,7 @@ def _let_age(tree: Path, index: CheckoutIndex) -> None:
     """git reads files again that are as young as its index: let all be older than that."""
     root, before = os.fsencode(tree), (time.time_ns() // _SECOND_NS - 1) * _SECOND_NS
     for path, (_, _, mtime, _, _) in index.stats.items():
-        if mtime >= before:
+        if mtime >= before and not index.is_replaced(path):
             name = root + b"/" + path
             os.utime(name, ns=(before, before), follow_symlinks=False)
             index.stats[path] = layout.file_stat(os.lstat(name))

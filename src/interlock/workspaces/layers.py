@@ -52,6 +52,13 @@ def unmount(root: Path) -> None:
         mounts.unmount(root / "tree")
 
 
+def is_lost(root: Path, known: Layers | None) -> bool:
+    """Whether the checkout at `root` is an overlay that this process does not see: it lists nothing."""
+    if known is None:
+        return folder_of(root).is_dir()
+    return not mounts.is_mounted(root / "tree")
+
+
 def folder_over_lower(name: bytes, parent: int) -> int:
     """Open the folder `name` of the upper layer, in its open folder `parent`. _WHOLE if what the lower layer has in its
     place may not be seen."""
