@@ -237,6 +237,10 @@ class Workspaces(Protocol):
     def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
         """The sorted paths of the commit's regular files that match the globs."""
 
+    def touched(self, checkout: Checkout, commit: str) -> tuple[str, ...]:
+        """The sorted paths of the commit's regular files, at most without those that no program in the checkout has
+        changed since it was made."""
+
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
         """The differences between two commits or trees, sorted by path."""
 

@@ -6,7 +6,6 @@ Rule: this module only combines the others; each of them can be read alone.
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -20,7 +19,6 @@ from interlock.ports import (
     Change,
     Checkout,
     CheckoutSpec,
-    InfrastructureError,
     Merged,
     Stamp,
     UnfitTree,
@@ -35,8 +33,6 @@ from interlock.workspaces import (
     delivery,
     gc,
     layered,
-    layers,
-    layout,
     merging,
     publish,
     storage,
@@ -48,16 +44,18 @@ from interlock.workspaces.contents import Contents
 from interlock.workspaces.delivery import Delivery
 from interlock.workspaces.gc import Collected, DiskUsage
 from interlock.workspaces.git import Git, Trust, check_version, identities_in
+from interlock.workspaces.handed import HandedCheckouts
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.layout import CheckoutIndex
+from interlock.workspaces.links import refuse_links
+from interlock.workspaces.matching import MatchedFiles
 from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.records import StoredRecords
 from interlock.workspaces.setup import Recipes, SetupFailed
-from interlock.workspaces.snapshot import Baseline, ignore_files, read_changes, refuse_links
+from interlock.workspaces.snapshot import Baseline, ignore_files, read_changes
 from interlock.workspaces.templates import Templates
 from interlock.workspaces.worktree import base_notes, import_worktree
 
-LAYERED = ("full",)  # the levels at which checkouts are overlays, where they can be
 Done = TypeVar("Done")
 
 
@@ -73,9 +71,7 @@ class GitWorkspaces:
         self._repository = repository
         self._environ = dict(environ)
         self._git = Git(self._environ, store)
-        self._indexes: dict[Path, CheckoutIndex] = {}
-        self._refusal: str | None = None  # why checkouts are no overlays
-        self._lock = threading.RLock()
+        self._handed = HandedCheckouts(lambda: self._parts)
 
     def __enter__(self) -> GitWorkspaces:
         return self
@@ -183,15 +179,7 @@ class GitWorkspaces:
     def snapshot(self, checkout: Checkout, parent: str, spec: CheckoutSpec, stamp: Stamp, ref: str) -> Candidate:
         """As the port says. `left_out` lists at most about a thousand paths."""
         tree = self._commit(parent).tree
-        with self._lock:
-            handed = self._indexes.get(checkout.root)
-        if layers.is_lost(checkout.root, handed.layers if handed else None):
-            raise InfrastructureError(
-                f"{checkout.root}: the process that made this checkout is gone, and its files with it"
-            )
-        index = handed or CheckoutIndex(
-            setup_files=checkouts.excluded_names(spec), replaced=layout.setup_paths(spec.setup)
-        )
+        index = self._handed.index_of(checkout, spec)
         with storage.locked(self._store, shared=True):
             baseline = self._baseline(tree, index)
             with self._objects.batch():
@@ -226,8 +214,7 @@ class GitWorkspaces:
 
     def wipe(self, checkout: Checkout) -> None:
         """As the port says."""
-        with self._lock:
-            self._indexes.pop(checkout.root, None)
+        self._handed.forget(checkout.root)
         self._checkouts.wipe(checkout.root)
 
     def discard(self, run: str, attempt: AttemptId) -> None:
@@ -294,7 +281,14 @@ class GitWorkspaces:
 
     def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
         """As the port says: no symlinks."""
-        return commits.files(self._objects, self._tree(commit), globs)
+        return self._matched.files(self._tree(commit), globs)
+
+    def touched(self, checkout: Checkout, commit: str) -> tuple[str, ...]:
+        """As the port says."""
+        handed = self._handed.known(checkout.root)
+        if handed is None or handed.layers is None:
+            return self.files(commit, ("/**",))
+        return layered.touched_files(handed, self._objects.listing(self._tree(commit)))
 
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
         """As the port says."""
@@ -357,6 +351,10 @@ class GitWorkspaces:
         return TreePacks(self._git, self._objects, storage.own(self._store, "kits"))
 
     @cached_property
+    def _matched(self) -> MatchedFiles:
+        return MatchedFiles(self._objects)
+
+    @cached_property
     def _origin(self) -> Origin:
         return base.find(self._repository, self._environ)
 
@@ -411,20 +409,7 @@ class GitWorkspaces:
 
     def _furnish(self, checkout: Checkout, request: CheckoutRequest) -> Checkout:
         with self._cleaned(checkout):
-            fill = checkouts.fill if self._no_layers(checkout) else layered.fill
-            checkout, index = fill(self._parts, checkout, request)
-        with self._lock:
-            self._indexes[checkout.root] = index
-        return checkout
-
-    def _no_layers(self, checkout: Checkout) -> str:
-        """Why the checkout is a plain one; empty if it is an overlay."""
-        if checkout.sandbox.level not in LAYERED:
-            return f"the level of its sandbox is {checkout.sandbox.level}"
-        with self._lock:
-            if self._refusal is None:
-                self._refusal = layers.refusal(self._parts.templates.folder, self._checkouts.gates)
-            return self._refusal
+            return self._handed.fill(checkout, request)
 
     def _baseline(self, tree: str, index: CheckoutIndex) -> Baseline:
         listing = self._objects.listing(tree)

@@ -192,6 +192,14 @@ def _update_index(
         splice_index(parts.objects, edits, index, tree, template.made.offsets)
 
 
+def touched_files(index: CheckoutIndex, listing: Listing) -> tuple[str, ...]:
+    """The tree's regular files that may differ from the template."""
+    found = {
+        path for path in _touched(index, listing) if (one := trees.get(listing, path)) and one.mode in trees.REGULAR
+    }
+    return tuple(sorted(path.decode("utf-8", "surrogateescape") for path in found))
+
+
 # --- after setup -----------------------------------------------------------------------------
 
 

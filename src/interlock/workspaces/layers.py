@@ -54,9 +54,7 @@ def unmount(root: Path) -> None:
 
 def is_lost(root: Path, known: Layers | None) -> bool:
     """Whether the checkout at `root` is an overlay that this process does not see: it lists nothing."""
-    if known is None:
-        return folder_of(root).is_dir()
-    return not mounts.is_mounted(root / "tree")
+    return folder_of(root).is_dir() if known is None else not mounts.is_mounted(root / "tree")
 
 
 def folder_over_lower(name: bytes, parent: int) -> int:

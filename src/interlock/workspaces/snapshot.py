@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,11 +21,11 @@ from interlock.ports.disk import disk_error
 from interlock.workspaces import layers, trees
 from interlock.workspaces.ignores import Ignores, is_cache
 from interlock.workspaces.layout import CheckoutIndex, file_stat, is_folder
+from interlock.workspaces.links import FINDINGS_MAX, printable
 from interlock.workspaces.objects import Objects
 from interlock.workspaces.trees import Entry, Listing
 
 ARTIFACTS = pipeline.ARTIFACTS.encode()
-FINDINGS_MAX = 50
 LEFT_OUT_MAX = 1000
 ENTRIES_MAX = 2_000_000
 DEPTH_MAX = 200
@@ -66,12 +66,6 @@ class Found:
             self.left_out.append(os.fsdecode(path))
         elif len(self.left_out) == LEFT_OUT_MAX:
             self.left_out.append("… and more")
-
-
-def printable(path: bytes) -> str:
-    """A path for people: control characters and foreign bytes escaped."""
-    text = path.decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def read_changes(objects: Objects, tree: Path, known: Baseline) -> Found:
@@ -344,70 +338,10 @@ class _Submodule:
             os.close(fd)
 
 
-def leaving(links: Mapping[bytes, bytes]) -> set[bytes]:
-    """The symlinks of a tree (path and target) that lead out of it, directly or through other symlinks."""
-    return {path for path in links if _leaves(path, links)}
-
-
 def ignore_files(objects: Objects, listing: Listing) -> dict[bytes, bytes]:
     """The content of each `.gitignore`, by its folder."""
     files = {folder: entries[b".gitignore"] for folder, entries in listing.items() if b".gitignore" in entries}
     return {folder: objects.read(entry.oid) for folder, entry in files.items() if entry.mode in trees.REGULAR}
-
-
-def refuse_links(objects: Objects, tree: str, parent: str) -> None:
-    """Raises UnfitTree for symlinks that lead out of the tree and did not in its parent."""
-    paths = unfit_links(objects.listing(tree), objects.listing(parent), objects.read)
-    if paths:
-        raise UnfitTree(tuple(_link_finding(path) for path in paths[:FINDINGS_MAX]))
-
-
-def _link_finding(path: bytes) -> Finding:
-    return Finding("workspace.link", f"{printable(path)}: a symlink that leads out of the tree", file=printable(path))
-
-
-def unfit_links(listing: Listing, base: Listing, target_of: Callable[[str], bytes]) -> list[bytes]:
-    """Symlinks of `listing` that lead out of the tree, except those that are the same in `base` and did so there."""
-    now = _links(listing, target_of)
-    if not now:
-        return []
-    out = leaving(now)
-    before = leaving(_links(base, target_of)) if out else set()
-    return sorted(path for path in out if path not in before or trees.get(base, path) != trees.get(listing, path))
-
-
-def _links(listing: Listing, target_of: Callable[[str], bytes]) -> dict[bytes, bytes]:
-    return {path: target_of(entry.oid) for path, entry in trees.leaves(listing) if entry.mode == trees.LINK}
-
-
-def _leaves(path: bytes, links: Mapping[bytes, bytes]) -> bool:
-    """Whether a symlink leads out of the tree, by the tree's own entries. A loop stays inside."""
-    at: list[bytes] = trees.split(path)[0].split(b"/") if b"/" in path else []
-    target = links[path]
-    if target.startswith(b"/"):
-        return True
-    todo = list(reversed(target.split(b"/")))
-    for _ in range(10_000):
-        if not todo:
-            return bool(at) and trees.is_git_name(at[0])
-        part = todo.pop()
-        if part in (b"", b"."):
-            continue
-        if part == b"..":
-            if not at:
-                return True
-            at.pop()
-            continue
-        at.append(part)
-        if at and trees.is_git_name(at[0]):
-            return True
-        inner = links.get(b"/".join(at))
-        if inner is not None:
-            if inner.startswith(b"/"):
-                return True
-            at.pop()
-            todo += reversed(inner.split(b"/"))
-    return False
 
 
 def _leads_to_artifacts(path: bytes, is_folder: bool) -> bool:
