@@ -15,6 +15,7 @@ import errno
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from interlock.ports import InfrastructureError
@@ -22,6 +23,7 @@ from interlock.process.spawner import Spawner, spawner
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_REC, _MS_PRIVATE, _MS_NOSUID, _MS_NODEV = 0x4000, 1 << 18, 2, 4
+_SAID_MAX = 4000
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 
 
@@ -61,6 +63,24 @@ def enter() -> bool:
 def refusal() -> str:
     """Why this process can mount nothing; empty if it can."""
     return _entered.why if _entered.pid == os.getpid() else "not tried"
+
+
+def apart(act: Callable[[], str]) -> str:
+    """What `act` says in a child process that has called `enter`, or why it could not. Raises OSError."""
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            said = act() if enter() else refusal()
+        except BaseException as error:  # noqa: BLE001 - there is nobody above
+            said = str(error) or type(error).__name__
+        os.write(writes, said.encode("utf-8", "replace")[:_SAID_MAX])
+        os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as answer:
+        said = answer.read().decode("utf-8", "replace")
+    os.waitpid(child, 0)
+    return said
 
 
 def outside() -> Spawner | None:

@@ -14,6 +14,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from interlock.ports.disk import disk_error
@@ -115,6 +116,15 @@ def refusal(lower: Path, upper: Path) -> str:
         mounts.unmount(above / "tree")
         layout.remove(below)
         layout.remove(above)
+
+
+def refusal_here(lower: Path, upper: Path) -> str:
+    """`refusal` for a process that has mounted nothing yet. Folders that do not exist are not made."""
+    there = (next(path for path in (at, *at.parents) if path.is_dir()) for at in (lower, upper))
+    try:
+        return mounts.apart(partial(refusal, *there))
+    except OSError as error:
+        return f"no process can be started: {error.strerror}"
 
 
 def _tried(below: Path, above: Path) -> str:
