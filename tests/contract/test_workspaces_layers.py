@@ -206,7 +206,7 @@ def test_forged_layers_hide_and_invent_nothing(world: World) -> None:
     checkout = world.open(base)
     write(checkout.tree, {"src/lib.py": "changed", "other/one": "changed"})
     for name in ("opaque", "redirect"):
-        os.setxattr(layers.folder_of(checkout.root) / "upper/src", f"{kind}.overlay.{name}", b"y")
+        os.setxattr(checkout.root / "upper/src", f"{kind}.overlay.{name}", b"y")
     shown = {str(path.relative_to(checkout.tree)) for path in checkout.tree.rglob("*") if not path.is_dir()}
     made = world.snapshot(checkout, base)
     assert set(world.files(made.commit)) == {path for path in shown if not path.startswith(".git/")}

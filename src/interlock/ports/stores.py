@@ -128,6 +128,9 @@ class Sandbox:
     limits: RoomLimits = RoomLimits()
 
 
+UPPER = "upper"  # the folder beside the files of a checkout that is an overlay
+
+
 @dataclass(frozen=True, slots=True)
 class Checkout:
     """The directories of one attempt or one gate; they are removed together. It has two faces: where it lies, which are
@@ -148,6 +151,12 @@ class Checkout:
         if path.is_relative_to(self.tmp):
             return str(Path("/tmp") / path.relative_to(self.tmp))
         return str(Path("/w") / path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+    @property
+    def changed(self) -> Path:
+        """The folder in which programs change files: of an overlay, the layer with the changes alone."""
+        upper = self.root / UPPER
+        return upper if upper.is_dir() else self.tree
 
     def lies(self, seen: str) -> Path:
         """Where a path lies that programs see: the reverse of `seen`."""

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from interlock.ports import UPPER
 from interlock.ports.disk import disk_error
 from interlock.process import mounts
 from interlock.workspaces import layout, trees
@@ -29,17 +30,11 @@ _HARMLESS = re.compile(r"(?:trusted|user)\.overlay\.(?:origin|impure|nlink|upper
 _OF_OVERLAYS = ("trusted.overlay.", "user.overlay.")
 
 
-def folder_of(root: Path) -> Path:
-    """The folder with the layers of the checkout at `root`. It does not exist if that is no overlay."""
-    return root / "layers"
-
-
 def mount(root: Path, tree: Path, lower: Path) -> Layers:
     """Mount an overlay over `lower` at `tree`, in the checkout at `root`. Raises InfrastructureError."""
-    folder = folder_of(root)
-    upper, work = folder / "upper", folder / "work"
+    upper, work = root / UPPER, root / "work"
     try:
-        for each in (folder, upper, work):
+        for each in (upper, work):
             each.mkdir()
         mounts.mount_overlay(lower, upper, work, tree)
     except OSError as error:
@@ -49,13 +44,13 @@ def mount(root: Path, tree: Path, lower: Path) -> Layers:
 
 def unmount(root: Path) -> None:
     """Remove the mount of the checkout at `root`, if this process has one."""
-    if folder_of(root).is_dir():
+    if (root / UPPER).is_dir():
         mounts.unmount(root / "tree")
 
 
 def is_lost(root: Path, known: Layers | None) -> bool:
     """Whether the checkout at `root` is an overlay that this process does not see: it lists nothing."""
-    return folder_of(root).is_dir() if known is None else not mounts.is_mounted(root / "tree")
+    return (root / UPPER).is_dir() if known is None else not mounts.is_mounted(root / "tree")
 
 
 def folder_over_lower(name: bytes, parent: int) -> int:

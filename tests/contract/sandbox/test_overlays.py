@@ -46,7 +46,7 @@ def _world(tmp_path: Path, sleeps: str) -> World:
 
 
 def _left(world: World) -> list[Path]:
-    return [path for path in world.root.rglob("layers") if path.is_dir() and "home" not in path.parts[-3:]]
+    return [path for path in world.root.rglob("upper") if path.is_dir() and "home" not in path.parts[-3:]]
 
 
 def test_attempts_and_gates_are_overlays(tmp_path: Path) -> None:
