@@ -186,8 +186,6 @@ def _update_index(
     for path, (was, _) in trees.differences(accepted, listing).items():
         index.stats.pop(path, None)  # differs from the input
         edits[path] = was
-    for path in index.stats.keys() - edits.keys() - index.inner.keys():
-        edits[path] = trees.get(accepted, path)  # was written again
     if edits:
         splice_index(parts.objects, edits, index, tree, template.made.offsets)
 

@@ -198,8 +198,6 @@ class _Walk:
             self._found.refuse("nested_repository", f"{printable(path)}: a repository inside the tree", path)
         elif is_folder:
             self._enter(folder, path, name)
-            if tracked is not None and tracked.mode != trees.FOLDER:
-                self._gone(path)
         elif tracked is None or tracked.mode == trees.FOLDER or not self._baseline.index.unchanged(path, status):
             self._leaf(folder, path, status, None if tracked is None or tracked.mode == trees.FOLDER else tracked)
         else:
