@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from interlock.execution.histories import Histories
 from interlock.journal import FileBlobs, SetAsideRuns, SqliteJournal
 from interlock.ports import Brief, Cancel, RecordStore, UsageError, World
-from interlock.process import capture, detach
+from interlock.process import capture, detach, mounts
 from interlock.readmodel.run import RunView
 from interlock.sandbox import LEVELS, holds, require
 from interlock.service import Service
@@ -138,13 +138,19 @@ class Application:
         return given_sandbox(self.environ) or self.settings.sandbox or LEVELS[0]
 
     def require_sandbox(self, level: str = "") -> str:
-        """`level`, or that of new runs. Raises UsageError if it does not hold here."""
+        """`level`, or that of new runs. Raises UsageError if it does not hold here. Checkouts that this process makes
+        from now on can be overlays."""
         level = given_sandbox(self.environ) or level or self.sandbox
+        if level == "full":
+            mounts.enter()
         require(level, self.environ)
         return level
 
     def sandbox_for_checks(self) -> str:
         """The level of new runs where it holds, else `none`: a check judges what its user has made."""
+        if self.sandbox == "none":
+            return self.sandbox
+        mounts.enter()
         return self.sandbox if holds(self.sandbox, self.environ) else "none"
 
     def drive_in_background(self, run: str, *, take_over: bool = False) -> Path:

@@ -20,7 +20,7 @@ from tests.rooms_here import LEVEL
 from interlock.ports import Candidate, Checkout, CheckoutSpec, Sandbox, Stamp, UnfitTree
 from interlock.process import Supervised, checkout_environment, supervise
 from interlock.sandbox import Room, confine
-from interlock.workspaces import snapshot, trees
+from interlock.workspaces import links, snapshot, trees
 
 LEVELS = ["none", pytest.param("full", marks=pytest.mark.skipif(LEVEL != "full", reason="no sandbox here"))]
 SECRET = "TOPSECRET"
@@ -47,7 +47,7 @@ def nothing_is_refused(patch: pytest.MonkeyPatch) -> None:
 
 
 def links_may_leave(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(snapshot, "leaving", lambda _: set())
+    patch.setattr(links, "leaving", lambda _: set())
 
 
 def only_dot_git_is_git(patch: pytest.MonkeyPatch) -> None:

@@ -255,7 +255,7 @@ class Driven:
             stdin=start.stdin,
             idle_timeout_s=max(brief.idle_timeout_s, kind.quiet_s) if brief.idle_timeout_s else 0,
             log_bytes_max=LOG_BYTES_MAX,
-            watch=(checkout.tree,),
+            watch=(checkout.changed,),
             secrets=secrets,
         )
         before = self._leftovers(checkout, brief.dir)

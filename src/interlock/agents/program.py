@@ -83,7 +83,7 @@ def run_program(
         stdin=brief.text.encode(),
         idle_timeout_s=brief.idle_timeout_s,
         log_bytes_max=LOG_BYTES_MAX,
-        watch=(checkout.tree,),
+        watch=(checkout.changed,),
         secrets=brief.secrets,
     )
     finished = supervise(in_room(work, checkout, brief, reads), cancel)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec
     from interlock.pipelinefile import Loaded
     from interlock.readmodel.run import RunSummary
-    from interlock.settings import Identity, Paths
+    from interlock.settings import Identity, Paths, RepositoryPaths
 
 _RUNS_MAX = 100_000
 _SHOWN_MAX = 20
@@ -249,6 +249,17 @@ def check_held_out(root: Path, environ: Mapping[str, str], pipelines: Sequence[P
         except HeldOutMissing as error:
             users = f" ({', '.join(needed[name])} cannot be judged)" if name in needed else ""
             yield DoctorResult("held out", "bad" if users else "note", f"{name}: {error}{users}", Exit.USAGE)
+
+
+def check_overlays(paths: RepositoryPaths) -> DoctorResult:
+    """Whether checkouts can be overlays. The trial leaves nothing."""
+    from interlock.workspaces.layers import refusal_here
+    from interlock.workspaces.storage import own
+
+    why = refusal_here(own(paths.store, "templates"), paths.gates)
+    if why:
+        return DoctorResult("checkouts", "note", f"each is a copy, which takes seconds in a large repository: {why}")
+    return DoctorResult("checkouts", "ok", "each is an overlay: its cost does not grow with the repository")
 
 
 def agents_of(pipelines: Sequence[PipelineRead]) -> tuple[AgentSpec, ...]:

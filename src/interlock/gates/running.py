@@ -25,6 +25,7 @@ from interlock.gates.reports import Unreadable, junit, read_report
 from interlock.ports import Cancel, Cancelled, Checkout, CheckoutSpec, GateRequest, secrets_of
 from interlock.process import Finished, How, Supervised, checkout_environment, masked, supervise
 from interlock.sandbox import Network, Room, confine
+from interlock.text.globs import matches_any
 
 LOG_BYTES_MAX = 10_000_000
 CHANGED_MAX = 20
@@ -132,14 +133,15 @@ def _run(context: GateContext, request: GateRequest, slot: Slot, cancel: Cancel,
             ran = _kept(context, request, finished, checkout, planted)
             if request.gate.held_out:  # every finding of it is counted as one of the held-out files
                 return ran
-            return replace(ran, changed=tuple(_changed(context, request, checkout.tree, since_ns)))
+            return replace(ran, changed=tuple(_changed(context, request, checkout, since_ns)))
 
 
-def _changed(context: GateContext, request: GateRequest, tree: Path, since_ns: int) -> Iterator[str]:
+def _changed(context: GateContext, request: GateRequest, checkout: Checkout, since_ns: int) -> Iterator[str]:
     """Tracked files that the command changed, at most CHANGED_MAX. It reads only those whose ctime, which no program
     can set, is new, and of these at most _READ_MAX."""
     replaced = tuple(f"/{path.strip('/')}" for setup in request.pipeline.setup for path in setup.paths)
-    files = context.workspaces.files(request.commit, ("/**", *(f"!{path}" for path in replaced)))
+    tree, globs = checkout.tree, ("/**", *(f"!{path}" for path in replaced))
+    files = (path for path in context.workspaces.touched(checkout, request.commit) if matches_any(globs, path))
     touched = [path for path in files if _is_touched(tree / path, since_ns)][:_READ_MAX]
     found = 0
     for path, chunks in context.workspaces.contents(request.commit, touched) if touched else ():

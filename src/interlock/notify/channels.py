@@ -50,7 +50,7 @@ from interlock.core.events import (
     WhenHeld,
 )
 from interlock.ports import Cancel, InfrastructureError, started
-from interlock.process import How, Supervised, own_environment, supervise
+from interlock.process import How, Supervised, own_environment, supervise_outside
 from interlock.readmodel.run import RunSummary, WaitView
 from interlock.text.cleaning import ending, plain
 
@@ -268,7 +268,7 @@ class CommandChannel:
                 work = Supervised(
                     self.argv, self.cwd, env, log, self.timeout_s, message.body, log_bytes_max=_LOG_MAX, secrets=hidden
                 )
-                ended = supervise(work, cancel)
+                ended = supervise_outside(work, cancel)
         except (InfrastructureError, OSError) as error:
             raise Refusal(f"infrastructure error: {error}") from error
         if ended.how is How.NOT_FOUND:

@@ -20,6 +20,7 @@ from interlock.ports.errors import (
     started,
 )
 from interlock.ports.stores import (
+    UPPER,
     Answer,
     Blobs,
     Candidate,
@@ -56,6 +57,7 @@ from interlock.ports.world import (
 )
 
 __all__ = [
+    "UPPER",
     "Agent",
     "Answer",
     "Blobs",

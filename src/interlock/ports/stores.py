@@ -133,6 +133,9 @@ class Sandbox:
         return self.level == "full"
 
 
+UPPER = "upper"  # the folder beside the files of a checkout that is an overlay
+
+
 @dataclass(frozen=True, slots=True)
 class Checkout:
     """The directories of one attempt or one gate; they are removed together. It has two faces: where it lies, which are
@@ -153,6 +156,12 @@ class Checkout:
         if path.is_relative_to(self.tmp):
             return str(Path("/tmp") / path.relative_to(self.tmp))
         return str(Path("/w") / path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+    @property
+    def changed(self) -> Path:
+        """The folder in which programs change files: of an overlay, the layer with the changes alone."""
+        upper = self.root / UPPER
+        return upper if upper.is_dir() else self.tree
 
     def lies(self, seen: str) -> Path:
         """Where a path lies that programs see: the reverse of `seen`."""
@@ -241,6 +250,10 @@ class Workspaces(Protocol):
 
     def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
         """The sorted paths of the commit's regular files that match the globs."""
+
+    def touched(self, checkout: Checkout, commit: str) -> tuple[str, ...]:
+        """The sorted paths of the commit's regular files, at most without those that no program in the checkout has
+        changed since it was made."""
 
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
         """The differences between two commits or trees, sorted by path."""

@@ -10,6 +10,7 @@ from interlock.process.identity import alive, end_supervised, identity, kill_tre
 from interlock.process.landlock import abi as landlock_abi
 from interlock.process.listening import Gateway, Serve
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
+from interlock.process.outside import capture_outside, supervise_outside
 from interlock.process.programs import (
     Captured,
     capture,
@@ -41,6 +42,7 @@ __all__ = [
     "alive",
     "behind",
     "capture",
+    "capture_outside",
     "checkout_environment",
     "detach",
     "end_supervised",
@@ -57,4 +59,5 @@ __all__ = [
     "run_in_terminal",
     "scrubbed",
     "supervise",
+    "supervise_outside",
 ]

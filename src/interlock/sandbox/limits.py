@@ -23,8 +23,7 @@ def limits_of(checkout: Checkout, writes: tuple[Path, ...], *, taken: bool) -> L
     """The limits of a program that writes in the folders of a checkout and in `writes`. `taken`: what it leaves in its
     tree is read."""
     given = checkout.sandbox.limits
-    changed = checkout.root / "upper"  # the change alone, if the tree lies over others
-    places = (changed if changed.is_dir() else checkout.tree, checkout.home, checkout.tmp, *writes)
+    places = (checkout.changed, checkout.home, checkout.tmp, *writes)
     free, nodes = _free(checkout.tree)
     processes = given.processes or max(_PROCESSES_MIN, _PROCESSES_PER_CPU * (os.cpu_count() or 1))
     return Limits(

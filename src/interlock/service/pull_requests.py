@@ -16,7 +16,7 @@ from pathlib import Path
 
 from interlock.core.pipeline import PullRequest
 from interlock.ports import InfrastructureError, Journal, UsageError
-from interlock.process import capture
+from interlock.process import capture_outside
 from interlock.readmodel.run import RunPhase, RunView
 from interlock.service.service import Service
 from interlock.text.cleaning import plain
@@ -98,7 +98,7 @@ class PullRequests:
 
     def _gh(self, words: list[str]) -> str:
         environ = {**self.environ, "GH_PROMPT_DISABLED": "1", "NO_COLOR": "1"}
-        done = capture(words, cwd=self.repository, env=environ, timeout_s=_CALL_S)
+        done = capture_outside(words, cwd=self.repository, env=environ, timeout_s=_CALL_S)
         if done.code != 0:
             why = done.err.decode("utf-8", "replace").strip() or f"exit code {done.code}"
             raise InfrastructureError(f"{' '.join(words[:3])}: {why}")

@@ -15,6 +15,8 @@ import shutil
 import struct
 import threading
 import zlib
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +33,9 @@ ATTRIBUTES = "* -text !eol -ident -filter !working-tree-encoding\n"
 _LOOSE_MAX = 200  # objects that are not in the pack; above, a new pack is made
 _ANCESTORS_MAX = 64
 _ASSUME_VALID = 0x8000  # git does not check the file
+_BEFORE_OID = 40  # bytes of an entry of the index
+
+Offsets = Sequence[int]  # where each entry of an index begins, and where the last one ends
 
 
 class TreePacks:
@@ -97,19 +102,34 @@ class TreePacks:
 def write_repository(objects: Objects, packs: TreePacks, tree: Path, commits: Sequence[Commit]) -> None:
     """Make `tree/.git`: HEAD at the last of `commits`, the branch `base` at the first. `write_index` adds the index."""
     root = tree / ".git"
-    head, base = commits[-1], commits[0]
     try:
         for folder in ("objects/pack", "objects/info", "refs/heads", "info"):
             (root / folder).mkdir(parents=True)
         _objects(objects, packs, root / "objects", commits)
-        refs = {f"refs/heads/{BRANCH}": head.oid, "refs/heads/base": base.oid}
         _file(root / "HEAD", f"ref: refs/heads/{BRANCH}\n")
-        _file(root / "packed-refs", _PACKED + "".join(f"{oid} {ref}\n" for ref, oid in sorted(refs.items())))
+        _point(root, commits)
         _file(root / "config", _config(objects.algorithm))
         _file(root / "info/attributes", ATTRIBUTES)
-        _file(root / "shallow", "".join(f"{oid}\n" for oid in _shallow(commits)))
     except OSError as error:
         raise disk_error(root, error) from error
+
+
+def point_at(objects: Objects, tree: Path, commits: Sequence[Commit], wanted: Iterable[str], former: str) -> None:
+    """Make `tree/.git`, which was written for the commit `former`, one of `commits`. Their objects that it does not
+    have are `wanted`."""
+    root, oids = tree / ".git", {commit.oid for commit in commits}
+    try:
+        _loose(objects, root / "objects", {*wanted, *oids} - {former})
+        if oids != {former}:
+            _point(root, commits)
+    except OSError as error:
+        raise disk_error(root, error) from error
+
+
+def _point(root: Path, commits: Sequence[Commit]) -> None:
+    refs = {f"refs/heads/{BRANCH}": commits[-1].oid, "refs/heads/base": commits[0].oid}
+    _file(root / "packed-refs", _PACKED + "".join(f"{oid} {ref}\n" for ref, oid in sorted(refs.items())))
+    _file(root / "shallow", "".join(f"{oid}\n" for oid in _shallow(commits)))
 
 
 def add_branches(objects: Objects, tree: Path, beside: Commit, branches: Mapping[str, str]) -> None:
@@ -134,13 +154,53 @@ def add_branches(objects: Objects, tree: Path, beside: Commit, branches: Mapping
         raise disk_error(root, error) from error
 
 
-def write_index(objects: Objects, listing: Listing, index: CheckoutIndex, tree: Path) -> None:
-    """Write `tree/.git/index`, in agreement with the files of the checkout (git's index-format, version 2)."""
+def write_index(objects: Objects, listing: Listing, index: CheckoutIndex, tree: Path) -> Offsets:
+    """Write `tree/.git/index`, in agreement with the files of the checkout (git's index-format, version 2). Returns
+    where each entry begins, and where the last one ends."""
     entries = sorted(trees.leaves(listing))
-    parts = [b"DIRC" + struct.pack(">II", 2, len(entries))]
+    parts = [_index_head(len(entries))]
+    offsets = array("Q", [len(parts[0])])
     for path, entry in entries:
         parts.append(_index_entry(path, entry, index))
-    content = b"".join(parts)
+        offsets.append(offsets[-1] + len(parts[-1]))
+    _write_signed(objects, tree, b"".join(parts))
+    return offsets
+
+
+def splice_index(
+    objects: Objects, edits: Mapping[bytes, trees.Entry | None], index: CheckoutIndex, tree: Path, offsets: Offsets
+) -> None:
+    """Write the index again with these entries in place of those with the same paths; None removes one. `offsets` are
+    those of the index that is there."""
+    try:
+        content = (tree / ".git/index").read_bytes()
+    except OSError as error:
+        raise disk_error(tree, error) from error
+    before_path = _BEFORE_OID + objects.oid_bytes + 2
+
+    def path_at(offset: int) -> bytes:
+        return content[offset + before_path : content.index(b"\0", offset + before_path)]
+
+    parts = [b""]
+    begin, count = offsets[0], len(offsets) - 1
+    for path, entry in sorted(edits.items()):
+        at = bisect_left(offsets, path, hi=len(offsets) - 1, key=path_at)
+        is_there = at < len(offsets) - 1 and path_at(offsets[at]) == path
+        parts.append(content[begin : offsets[at]])
+        begin = offsets[at + 1] if is_there else offsets[at]
+        if entry is not None:
+            parts.append(_index_entry(path, entry, index))
+        count += (entry is not None) - is_there
+    parts.append(content[begin : offsets[-1]])
+    parts[0] = _index_head(count)
+    _write_signed(objects, tree, b"".join(parts))
+
+
+def _index_head(count: int) -> bytes:
+    return b"DIRC" + struct.pack(">II", 2, count)
+
+
+def _write_signed(objects: Objects, tree: Path, content: bytes) -> None:
     try:
         (tree / ".git/index").write_bytes(content + hashlib.new(objects.algorithm, content).digest())
     except OSError as error:

@@ -30,13 +30,14 @@ from interlock.core.ids import AttemptId
 from interlock.ports import Checkout, CheckoutSpec, InfrastructureError, UnfitSetup, UsageError
 from interlock.ports.disk import disk_error
 from interlock.process import end_supervised
-from interlock.workspaces import layout, setup_inputs, trees
+from interlock.workspaces import layers, layout, setup_inputs, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.checkout_git import TreePacks, exclude, write_index, write_repository
 from interlock.workspaces.contents import Contents
 from interlock.workspaces.layout import CheckoutIndex, copy_tree, remove
 from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.setup import Recipes, SetupFailed, SetupInput, error_line
+from interlock.workspaces.templates import Templates
 from interlock.workspaces.trees import Listing
 
 
@@ -46,6 +47,7 @@ class CheckoutParts:
 
     objects: Objects
     packs: TreePacks
+    templates: Templates
     contents: Contents
     recipes: Recipes
     checkouts: Checkouts
@@ -69,9 +71,9 @@ def fill(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> 
     """Fill `checkout`. Returns it with the variables that setup adds. Raises SetupFailed, InfrastructureError,
     UsageError."""
     spec, commits = request.spec, request.commits
-    index = _files(parts, checkout, request)
+    index = write_files(parts, checkout.tree, request)
     if spec.carry:
-        _carry(spec.carry, request.origin(), checkout.tree)
+        carry(spec.carry, request.origin(), checkout.tree)
     listing = parts.objects.listing(request.tree)
     if spec.setup:
         head = parts.objects.listing(commits[-1].tree)
@@ -81,7 +83,7 @@ def fill(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> 
         _put_back(parts, checkout.tree, listing, index)
     if spec.setup or spec.carry:
         named = excluded_names(spec)
-        index.setup_files = named | frozenset(_untracked(checkout.tree, listing, index.replaced, named))
+        index.setup_files = named | frozenset(untracked(checkout.tree, listing, index.replaced, named))
         exclude(checkout.tree, index.setup_files)
     accepted = parts.objects.listing(commits[-1].tree)
     for path in trees.differences(accepted, listing):
@@ -117,12 +119,13 @@ def check_carried(carry: Sequence[str], origin: Origin) -> None:
         _carried(path, origin)
 
 
-def _files(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> CheckoutIndex:
-    """Write the tree's files and `.git`. Paths that setup will replace are noted in the index."""
-    index = layout.write_tree(parts.objects, parts.objects.listing(request.tree), checkout.tree)
+def write_files(parts: CheckoutParts, tree: Path, request: CheckoutRequest) -> CheckoutIndex:
+    """Write the files of the request, and `.git`, into the folder `tree`. The index notes paths that setup will
+    replace."""
+    index = layout.write_tree(parts.objects, parts.objects.listing(request.tree), tree)
     index.replaced = layout.setup_paths(request.spec.setup)
-    parts.contents.write_into(request.tree, checkout.tree, index)
-    write_repository(parts.objects, parts.packs, checkout.tree, request.commits)
+    parts.contents.write_into(request.tree, tree, index)
+    write_repository(parts.objects, parts.packs, tree, request.commits)
     return index
 
 
@@ -130,14 +133,15 @@ def _checkout_for_setup(parts: CheckoutParts, request: CheckoutRequest) -> Check
     """A new checkout for setup to run in."""
     spec = request.spec
     checkout = replace(parts.checkouts.new("setup"), sandbox=spec.sandbox)
-    index = _files(parts, checkout, request)
-    _carry(spec.carry, request.origin() if spec.carry else None, checkout.tree)
+    index = write_files(parts, checkout.tree, request)
+    carry(spec.carry, request.origin() if spec.carry else None, checkout.tree)
     write_index(parts.objects, parts.objects.listing(request.commits[-1].tree), index, checkout.tree)
     return checkout
 
 
-def _carry(carry: Sequence[str], origin: Origin | None, tree: Path) -> None:
-    for path in carry:
+def carry(paths: Sequence[str], origin: Origin | None, tree: Path) -> None:
+    """Copy files that the repository does not track into the checkout. Raises UsageError, InfrastructureError."""
+    for path in paths:
         assert origin is not None
         source = _carried(path, origin)
         try:
@@ -179,7 +183,7 @@ def _put_back(parts: CheckoutParts, tree: Path, listing: Listing, index: Checkou
         raise disk_error(tree, error) from error
 
 
-def _untracked(tree: Path, listing: Listing, replaced: frozenset[bytes], named: frozenset[bytes]) -> list[bytes]:
+def untracked(tree: Path, listing: Listing, replaced: frozenset[bytes], named: frozenset[bytes]) -> list[bytes]:
     """Untracked paths in the checkout. A folder stands for everything below it, unless a named path is below it."""
     above = {path[:at] for path in named for at in range(len(path)) if path[at : at + 1] == b"/"}
     found, waiting = [], [b""]
@@ -222,6 +226,7 @@ class Checkouts:
         self.folders = (folder, self.gates) if former is None else (folder, self.gates, former)
         self._own = (*own, (self.gates, _ROOMS))
         self._notes: list[str] = []
+        self._locks: dict[Path, int] = {}
 
     def new_for_attempt(self, run: str, attempt: AttemptId) -> Checkout:
         """A new checkout for the attempt. Its earlier ones are removed."""
@@ -264,8 +269,15 @@ class Checkouts:
             self.wipe(root)
         return last
 
+    def hold(self, root: Path, lock: int) -> None:
+        """Keep the lock of the template below the checkout `root` until that is removed."""
+        self._locks[root] = lock
+
     def wipe(self, root: Path) -> None:
         """Remove a checkout, whatever is in it. `removal_notes` lists what cannot be removed; `gc` tries again."""
+        layers.unmount(root)
+        if (lock := self._locks.pop(root, -1)) >= 0:
+            os.close(lock)
         try:
             remove(root)
         except InfrastructureError as error:

@@ -22,8 +22,8 @@ from interlock.workspaces import base, layout, storage, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.git import Git, Trust
 from interlock.workspaces.layout import CheckoutIndex
+from interlock.workspaces.links import printable
 from interlock.workspaces.objects import CHUNK, Objects
-from interlock.workspaces.snapshot import printable
 from interlock.workspaces.trees import Listing
 
 _POINTER_MAX = 1024

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError, disk
 from interlock.process import end_supervised
-from interlock.workspaces import storage
+from interlock.workspaces import layers, storage, templates
 from interlock.workspaces.git import Git
 from interlock.workspaces.layout import remove
 
@@ -61,12 +61,14 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class DiskUsage:
-    """Bytes on the disk: objects of the store, packs for checkouts, output of setup, checkouts."""
+    """Bytes on the disk: objects of the store, packs for checkouts, output of setup, checkouts, and what overlays are
+    made over."""
 
     objects: int
     packs: int
     setups: int
     checkouts: int
+    templates: int = 0
 
 
 def collect(git: Git, store: Path, folders: Sequence[Path], policy: GcPolicy) -> Collected:
@@ -80,6 +82,7 @@ def collect(git: Git, store: Path, folders: Sequence[Path], policy: GcPolicy) ->
         for name in ("kits", "setup", "tmp"):
             old = sorted(_old(storage.own(store, name), policy), key=_says_that_another_is_whole, reverse=True)
             stays += _removed(old)
+        stays += _remove_templates(store, policy)
         disk.sync_tree(store)  # else a removed ref could come back and name a pruned object
         objects = _count(git)
         _prune(git, store, policy)
@@ -93,7 +96,7 @@ def preview(git: Git, store: Path, folders: Sequence[Path], policy: GcPolicy) ->
     as old if the pack is old."""
     if not storage.exists(store):
         return Collected()
-    old = [path for name in ("kits", "setup", "tmp") for path in _old(storage.own(store, name), policy)]
+    old = [path for name in ("kits", "setup", "templates", "tmp") for path in _old(storage.own(store, name), policy)]
     roots = list(_old_checkouts(folders, policy))
     refs = list(_old_refs(store, policy))
     objects, size = _unneeded(git, store, {str(path.relative_to(store)) for path in refs}, policy)
@@ -103,9 +106,9 @@ def preview(git: Git, store: Path, folders: Sequence[Path], policy: GcPolicy) ->
 
 def usage(store: Path, folders: Sequence[Path]) -> DiskUsage:
     """Bytes on the disk; 0 for what does not exist. `folders` hold the checkouts."""
-    own = (storage.own(store, name) for name in ("kits", "setup"))
-    kits, setups = (_size(folder) for folder in own)
-    return DiskUsage(_size(store / "objects"), kits, setups, sum(map(_size, folders)))
+    own = (storage.own(store, name) for name in ("kits", "setup", "templates"))
+    kits, setups, made = (_size(folder) for folder in own)
+    return DiskUsage(_size(store / "objects"), kits, setups, sum(map(_size, folders)), made)
 
 
 def _says_that_another_is_whole(path: Path) -> bool:
@@ -114,7 +117,7 @@ def _says_that_another_is_whole(path: Path) -> bool:
 
 
 def _total(used: DiskUsage) -> tuple[int, ...]:
-    return used.objects, used.packs, used.setups, used.checkouts
+    return used.objects, used.packs, used.setups, used.checkouts, used.templates
 
 
 def _refs(store: Path, policy: GcPolicy) -> int:
@@ -147,11 +150,24 @@ def _checkouts(folders: Sequence[Path], policy: GcPolicy) -> tuple[int, list[str
     return len(roots) - len(stays), stays
 
 
+def _remove_templates(store: Path, policy: GcPolicy) -> list[str]:
+    """Remove templates that were not used for long, but none that an overlay is mounted over. Returns messages about
+    those that cannot be removed."""
+    stays = []
+    for folder in _old(storage.own(store, "templates"), policy):
+        try:
+            templates.remove_unused(folder)
+        except InfrastructureError as error:
+            stays.append(str(error))
+    return stays
+
+
 def _removed(paths: Sequence[Path]) -> list[str]:
     """Remove each of the paths. Returns messages about those that cannot be removed."""
     stays = []
     for path in paths:
         try:
+            layers.unmount(path)
             remove(path)
         except InfrastructureError as error:
             stays.append(str(error))

@@ -21,7 +21,7 @@ from enum import Enum
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError, reports_machine_error
-from interlock.process import Captured, capture
+from interlock.process import Captured, capture, capture_outside
 
 VERSION_MIN = (2, 38)
 TIMEOUT_S = 600.0
@@ -86,7 +86,8 @@ class Git:
     ) -> Captured:
         """Run `git args`. Raises InfrastructureError if the exit code is not in `codes`, or if it is not 0 and git
         reports a shortage of the machine."""
-        done = capture(self.argv(*args), cwd=self.cwd, env=self.env(extra), stdin=stdin, timeout_s=TIMEOUT_S)
+        run = capture if self.trust is Trust.NONE else capture_outside
+        done = run(self.argv(*args), cwd=self.cwd, env=self.env(extra), stdin=stdin, timeout_s=TIMEOUT_S)
         if done.code not in codes or (done.code and reports_machine_error(done.err.decode(errors="replace"))):
             verb = next((word for word in args if word != "-c" and "=" not in word), "")
             raise InfrastructureError(f"git {verb}: exit code {done.code} in {self._where()}: {complaint(done)}")

@@ -6,7 +6,6 @@ Rule: this module only combines the others; each of them can be read alone.
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -15,7 +14,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from interlock.core.ids import AttemptId
-from interlock.ports import Candidate, Change, Checkout, CheckoutSpec, Merged, Stamp, UnfitTree, UsageError
+from interlock.ports import (
+    Candidate,
+    Change,
+    Checkout,
+    CheckoutSpec,
+    Merged,
+    Stamp,
+    UnfitTree,
+    UsageError,
+)
 from interlock.ports.disk import disk_error
 from interlock.workspaces import (
     base,
@@ -24,7 +32,7 @@ from interlock.workspaces import (
     commits,
     delivery,
     gc,
-    layout,
+    layered,
     merging,
     publish,
     storage,
@@ -36,12 +44,16 @@ from interlock.workspaces.contents import Contents
 from interlock.workspaces.delivery import Delivery
 from interlock.workspaces.gc import Collected, DiskUsage
 from interlock.workspaces.git import Git, Trust, check_version, identities_in
+from interlock.workspaces.handed import HandedCheckouts
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.layout import CheckoutIndex
+from interlock.workspaces.links import refuse_links
+from interlock.workspaces.matching import MatchedFiles
 from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.records import StoredRecords
 from interlock.workspaces.setup import Recipes, SetupFailed
-from interlock.workspaces.snapshot import Baseline, ignore_files, read_changes, refuse_links
+from interlock.workspaces.snapshot import Baseline, ignore_files, read_changes
+from interlock.workspaces.templates import Templates
 from interlock.workspaces.worktree import base_notes, import_worktree
 
 Done = TypeVar("Done")
@@ -59,8 +71,7 @@ class GitWorkspaces:
         self._repository = repository
         self._environ = dict(environ)
         self._git = Git(self._environ, store)
-        self._indexes: dict[Path, CheckoutIndex] = {}
-        self._lock = threading.RLock()
+        self._handed = HandedCheckouts(lambda: self._parts)
 
     def __enter__(self) -> GitWorkspaces:
         return self
@@ -168,11 +179,7 @@ class GitWorkspaces:
     def snapshot(self, checkout: Checkout, parent: str, spec: CheckoutSpec, stamp: Stamp, ref: str) -> Candidate:
         """As the port says. `left_out` lists at most about a thousand paths."""
         tree = self._commit(parent).tree
-        with self._lock:
-            handed = self._indexes.get(checkout.root)
-        index = handed or CheckoutIndex(
-            setup_files=checkouts.excluded_names(spec), replaced=layout.setup_paths(spec.setup)
-        )
+        index = self._handed.index_of(checkout, spec)
         with storage.locked(self._store, shared=True):
             baseline = self._baseline(tree, index)
             with self._objects.batch():
@@ -207,8 +214,7 @@ class GitWorkspaces:
 
     def wipe(self, checkout: Checkout) -> None:
         """As the port says."""
-        with self._lock:
-            self._indexes.pop(checkout.root, None)
+        self._handed.forget(checkout.root)
         self._checkouts.wipe(checkout.root)
 
     def discard(self, run: str, attempt: AttemptId) -> None:
@@ -275,7 +281,14 @@ class GitWorkspaces:
 
     def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
         """As the port says: no symlinks."""
-        return commits.files(self._objects, self._tree(commit), globs)
+        return self._matched.files(self._tree(commit), globs)
+
+    def touched(self, checkout: Checkout, commit: str) -> tuple[str, ...]:
+        """As the port says."""
+        handed = self._handed.known(checkout.root)
+        if handed is None or handed.layers is None:
+            return self.files(commit, ("/**",))
+        return layered.touched_files(handed, self._objects.listing(self._tree(commit)))
 
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
         """As the port says."""
@@ -330,11 +343,16 @@ class GitWorkspaces:
 
     @cached_property
     def _parts(self) -> CheckoutParts:
-        return CheckoutParts(self._objects, self._packs, self._contents, self._recipes, self._checkouts)
+        templates = Templates(storage.own(self._store, "templates"))
+        return CheckoutParts(self._objects, self._packs, templates, self._contents, self._recipes, self._checkouts)
 
     @cached_property
     def _packs(self) -> TreePacks:
         return TreePacks(self._git, self._objects, storage.own(self._store, "kits"))
+
+    @cached_property
+    def _matched(self) -> MatchedFiles:
+        return MatchedFiles(self._objects)
 
     @cached_property
     def _origin(self) -> Origin:
@@ -391,10 +409,7 @@ class GitWorkspaces:
 
     def _furnish(self, checkout: Checkout, request: CheckoutRequest) -> Checkout:
         with self._cleaned(checkout):
-            checkout, index = checkouts.fill(self._parts, checkout, request)
-        with self._lock:
-            self._indexes[checkout.root] = index
-        return checkout
+            return self._handed.fill(checkout, request)
 
     def _baseline(self, tree: str, index: CheckoutIndex) -> Baseline:
         listing = self._objects.listing(tree)

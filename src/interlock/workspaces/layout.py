@@ -1,8 +1,6 @@
 """The files of a checkout: write and restore a tree's files, place the paths of setup among them, and remove folders
 with any content (read-only folders, deep ones, odd names).
 
-Another kind of checkout (an overlay over a template) would replace this module.
-
 Rule: contents are written byte for byte, without filters.
 
 Rule: the output of setup replaces the tree's files at its paths and is never merged with them, so a tool never comes
@@ -43,6 +41,14 @@ _COARSE_NS = 2_000_000_000
 FileStat = tuple[int, int, int, int, int]  # mode, size, mtime, ctime (ns), inode
 
 
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The layers of a checkout that is an overlay: what it was made from, and what was changed since."""
+
+    lower: Path
+    upper: Path
+
+
 @dataclass(slots=True)
 class CheckoutIndex:
     """The state of a checkout when it was handed over, to find changes cheaply.
@@ -56,6 +62,7 @@ class CheckoutIndex:
     inner: dict[bytes, str] = field(default_factory=dict)  # files of submodules, with their blobs
     setup_files: frozenset[bytes] = frozenset()  # paths of setup and carried files, relative to the root
     replaced: frozenset[bytes] = frozenset()  # paths where the output of setup replaces the tree's files
+    layers: Layers | None = None  # if it is an overlay
 
     def unchanged(self, path: bytes, now: os.stat_result) -> bool:
         return self.stats.get(path) == file_stat(now) and now.st_ctime_ns < self.until_ns

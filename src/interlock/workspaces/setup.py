@@ -109,11 +109,24 @@ class Recipes:
     def install(self, setups: Sequence[Setup], source: SetupInput, checkout: Checkout) -> None:
         """Copy the output of the recipes into `checkout`, running those that have none yet, and settle it. Raises
         SetupFailed, or InfrastructureError if the disk fails."""
+        self.place(setups, source, checkout.tree)
+        self.settle(setups, checkout)
+
+    def place(self, setups: Sequence[Setup], source: SetupInput, tree: Path) -> None:
+        """`install` without settling."""
         for index, setup in enumerate(setups):
             made = self._made(setups[: index + 1], source)
             for path in setup.paths:
                 with _placing(index):
-                    layout.put_path(made, path, checkout.tree, scrubbed(self._environ))
+                    layout.put_path(made, path, tree, scrubbed(self._environ))
+
+    def settle(self, setups: Sequence[Setup], checkout: Checkout) -> None:
+        """Settle the output of the recipes, which is in `checkout`. Raises SetupFailed if the files of the checkout do
+        not leave it its place."""
+        for index, setup in enumerate(setups):
+            for path in setup.paths:
+                with _placing(index):
+                    layout.path_within(checkout.tree, path)
         for index, setup in enumerate(setups):
             if setup.settle is not None:
                 self._run(setup, setup.settle, checkout, "settle", index)

@@ -6,10 +6,11 @@ that cannot be part of a commit is a finding. Files that the accepted input igno
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,20 +18,21 @@ from interlock.core import pipeline
 from interlock.core.events import Finding
 from interlock.ports import InfrastructureError, UnfitTree
 from interlock.ports.disk import disk_error
-from interlock.workspaces import trees
+from interlock.workspaces import layers, trees
 from interlock.workspaces.ignores import Ignores, is_cache
-from interlock.workspaces.layout import CheckoutIndex, file_stat
+from interlock.workspaces.layout import CheckoutIndex, file_stat, is_folder
+from interlock.workspaces.links import FINDINGS_MAX, printable
 from interlock.workspaces.objects import Objects
 from interlock.workspaces.trees import Entry, Listing
 
 ARTIFACTS = pipeline.ARTIFACTS.encode()
-FINDINGS_MAX = 50
 LEFT_OUT_MAX = 1000
 ENTRIES_MAX = 2_000_000
 DEPTH_MAX = 200
 FILE_BYTES_MAX = 2 << 30
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_WHOLE = -1  # in place of the upper layer of a folder: all of it is read
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -66,34 +68,54 @@ class Found:
             self.left_out.append("… and more")
 
 
-def printable(path: bytes) -> str:
-    """A path for people: control characters and foreign bytes escaped."""
-    text = path.decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-
-
 def read_changes(objects: Objects, tree: Path, known: Baseline) -> Found:
     """Everything in `tree` that differs from the accepted input. Contents are stored as blobs.
 
     Raises UnfitTree if the folder is gone, and InfrastructureError if it cannot be read.
     """
+    over = known.index.layers
     try:
         root = os.open(tree, _FOLDER_FLAGS)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UnfitTree((Finding("workspace.gone", "the agent removed its own workspace"),)) from error
     except OSError as error:
         raise disk_error(tree, error) from error
-    return _Walk(objects, known).run(root)
+    try:
+        upper = os.open(over.upper, _FOLDER_FLAGS) if over else _WHOLE
+    except OSError as error:
+        os.close(root)
+        raise disk_error(tree, error) from error
+    return _Walk(objects, known).run(root, upper)
 
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """A folder of the walk. `ignored`: it is ignored or below an ignored folder, so new files in it stay out."""
+    """A folder of the walk. `ignored`: it is ignored or below an ignored folder, so new files in it stay out. `upper`:
+    the same folder in the upper layer of the checkout, which says where to look; _WHOLE means everywhere."""
 
     path: bytes
     fd: int
     ignored: bool
     depth: int
+    upper: int
+
+    def close(self) -> None:
+        os.close(self.fd)
+        if self.upper != _WHOLE:
+            os.close(self.upper)
+
+    def entries(self) -> Iterator[tuple[bytes, os.stat_result | None]]:
+        """What may differ from the lower layer; None stands for what does not exist."""
+        with os.scandir(self.fd if self.upper == _WHOLE else self.upper) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                name = os.fsencode(entry.name)
+                if self.upper == _WHOLE:
+                    yield name, entry.stat(follow_symlinks=False)
+                    continue
+                try:
+                    yield name, os.lstat(name, dir_fd=self.fd)
+                except FileNotFoundError:
+                    yield name, None
 
 
 class _Walk:
@@ -105,37 +127,62 @@ class _Walk:
         self._found = Found()
         self._waiting: list[_Folder] = []
         self._met: set[bytes] = set()  # tracked leaves that exist, or that a finding is about
+        self._whole: list[bytes] = []  # folders that are read in whole: what was not met there does not exist
         self._entries = 0
 
-    def run(self, root: int) -> Found:
-        self._waiting.append(_Folder(b"", root, False, 0))
+    def run(self, root: int, upper: int) -> Found:
+        tree = os.dup(root)
+        self._add(_Folder(b"", root, False, 0, upper))
         try:
             while self._waiting:
                 folder = self._waiting.pop()
                 try:
                     self._walk(folder)
                 finally:
-                    os.close(folder.fd)
+                    folder.close()
+            if upper != _WHOLE:
+                self._leave_out_setup(tree)
         except OSError as error:
             raise InfrastructureError(f"a workspace cannot be read: {error.strerror}") from error
         finally:
             for folder in self._waiting:
-                os.close(folder.fd)
-        for path, _ in trees.leaves(self._baseline.listing):
-            if path not in self._met and not self._baseline.index.is_replaced(path):
-                self._found.edits[path] = None
+                folder.close()
+            os.close(tree)
+        for path in self._whole:
+            self._gone(path)
         return self._found
 
+    def _add(self, folder: _Folder) -> None:
+        self._waiting.append(folder)
+        if folder.upper == _WHOLE:
+            self._whole.append(folder.path)
+
+    def _gone(self, path: bytes) -> None:
+        """All tracked leaves at or below `path` are deleted, but those that were met."""
+        for leaf in trees.leaves_at(self._baseline.listing, path):
+            if leaf not in self._met and not self._baseline.index.is_replaced(leaf):
+                self._found.edits[leaf] = None
+
+    def _leave_out_setup(self, tree: int) -> None:
+        """What setup left is in the lower layer, where nobody looked."""
+        listed = {path.rstrip("/") for path in self._found.left_out}
+        for path in sorted(self._baseline.index.setup_files):
+            with contextlib.suppress(OSError):
+                is_folder = stat.S_ISDIR(os.lstat(path, dir_fd=tree).st_mode)
+                if os.fsdecode(path) not in listed:
+                    self._found.leave_out(path + b"/" if is_folder else path)
+
     def _walk(self, folder: _Folder) -> None:
-        with os.scandir(folder.fd) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                name = os.fsencode(entry.name)
-                if not folder.path and name == b".git":
-                    continue  # the agent's own throw-away repository: never read
-                self._entries += 1
-                if self._entries > ENTRIES_MAX:
-                    raise UnfitTree((Finding("workspace.too_many", f"more than {ENTRIES_MAX:,} files were left"),))
-                self._entry(folder, name, entry.stat(follow_symlinks=False))
+        for name, status in folder.entries():
+            if not folder.path and name == b".git":
+                continue  # the agent's own throw-away repository: never read
+            self._entries += 1
+            if self._entries > ENTRIES_MAX:
+                raise UnfitTree((Finding("workspace.too_many", f"more than {ENTRIES_MAX:,} files were left"),))
+            if status is None:
+                self._gone(trees.joined(folder.path, name))
+            else:
+                self._entry(folder, name, status)
 
     def _entry(self, folder: _Folder, name: bytes, status: os.stat_result) -> None:
         path = trees.joined(folder.path, name)
@@ -177,9 +224,18 @@ class _Walk:
             os.chmod(name, 0o700, dir_fd=folder.fd)
             fd = os.open(name, _FOLDER_FLAGS, dir_fd=folder.fd)
         ignored = folder.ignored or self._baseline.ignores.matches(path, is_folder=True)
-        self._waiting.append(_Folder(path, fd, ignored, folder.depth + 1))
+        upper = _WHOLE
+        if folder.upper != _WHOLE and self._is_in_lower(path):
+            upper = layers.folder_over_lower(name, folder.upper)
+        self._add(_Folder(path, fd, ignored, folder.depth + 1, upper))
+
+    def _is_in_lower(self, path: bytes) -> bool:
+        known = self._baseline.index.layers
+        return known is not None and is_folder(os.fsencode(known.lower) + b"/" + path)
 
     def _leaf(self, folder: _Folder, path: bytes, status: os.stat_result, tracked: Entry | None) -> None:
+        if tracked is None and folder.upper != _WHOLE:
+            self._gone(path)  # a folder that was here
         self._met.add(path)
         if stat.S_ISLNK(status.st_mode):
             target = os.readlink(trees.split(path)[1], dir_fd=folder.fd)
@@ -280,70 +336,10 @@ class _Submodule:
             os.close(fd)
 
 
-def leaving(links: Mapping[bytes, bytes]) -> set[bytes]:
-    """The symlinks of a tree (path and target) that lead out of it, directly or through other symlinks."""
-    return {path for path in links if _leaves(path, links)}
-
-
 def ignore_files(objects: Objects, listing: Listing) -> dict[bytes, bytes]:
     """The content of each `.gitignore`, by its folder."""
     files = {folder: entries[b".gitignore"] for folder, entries in listing.items() if b".gitignore" in entries}
     return {folder: objects.read(entry.oid) for folder, entry in files.items() if entry.mode in trees.REGULAR}
-
-
-def refuse_links(objects: Objects, tree: str, parent: str) -> None:
-    """Raises UnfitTree for symlinks that lead out of the tree and did not in its parent."""
-    paths = unfit_links(objects.listing(tree), objects.listing(parent), objects.read)
-    if paths:
-        raise UnfitTree(tuple(_link_finding(path) for path in paths[:FINDINGS_MAX]))
-
-
-def _link_finding(path: bytes) -> Finding:
-    return Finding("workspace.link", f"{printable(path)}: a symlink that leads out of the tree", file=printable(path))
-
-
-def unfit_links(listing: Listing, base: Listing, target_of: Callable[[str], bytes]) -> list[bytes]:
-    """Symlinks of `listing` that lead out of the tree, except those that are the same in `base` and did so there."""
-    now = _links(listing, target_of)
-    if not now:
-        return []
-    out = leaving(now)
-    before = leaving(_links(base, target_of)) if out else set()
-    return sorted(path for path in out if path not in before or trees.get(base, path) != trees.get(listing, path))
-
-
-def _links(listing: Listing, target_of: Callable[[str], bytes]) -> dict[bytes, bytes]:
-    return {path: target_of(entry.oid) for path, entry in trees.leaves(listing) if entry.mode == trees.LINK}
-
-
-def _leaves(path: bytes, links: Mapping[bytes, bytes]) -> bool:
-    """Whether a symlink leads out of the tree, by the tree's own entries. A loop stays inside."""
-    at: list[bytes] = trees.split(path)[0].split(b"/") if b"/" in path else []
-    target = links[path]
-    if target.startswith(b"/"):
-        return True
-    todo = list(reversed(target.split(b"/")))
-    for _ in range(10_000):
-        if not todo:
-            return bool(at) and trees.is_git_name(at[0])
-        part = todo.pop()
-        if part in (b"", b"."):
-            continue
-        if part == b"..":
-            if not at:
-                return True
-            at.pop()
-            continue
-        at.append(part)
-        if at and trees.is_git_name(at[0]):
-            return True
-        inner = links.get(b"/".join(at))
-        if inner is not None:
-            if inner.startswith(b"/"):
-                return True
-            at.pop()
-            todo += reversed(inner.split(b"/"))
-    return False
 
 
 def _leads_to_artifacts(path: bytes, is_folder: bool) -> bool:

@@ -87,11 +87,41 @@ def leaves(listing: Listing) -> Iterator[tuple[bytes, Entry]]:
                 yield joined(folder, name), entry
 
 
+def leaves_at(listing: Listing, path: bytes) -> Iterator[bytes]:
+    """The paths of the leaves at or below `path`."""
+    entry = get(listing, path) if path else None
+    if entry is not None and entry.mode != FOLDER:
+        yield path
+        return
+    waiting = [path]
+    while waiting:
+        folder = waiting.pop()
+        for name, entry in listing.get(folder, {}).items():
+            if entry.mode == FOLDER:
+                waiting.append(joined(folder, name))
+            else:
+                yield joined(folder, name)
+
+
 def oids(listing: Listing, root: str) -> set[str]:
     """Every object of the tree, except submodules."""
     found = {entry.oid for entries in listing.values() for entry in entries.values() if entry.mode != SUBMODULE}
     found.add(root)
     return found
+
+
+def new_oids(old: Listing, new: Listing) -> Iterator[str]:
+    """The objects of `new`, without submodules and its root, that are not at the same place in `old`."""
+    waiting = [b""]
+    while waiting:
+        folder = waiting.pop()
+        before = old.get(folder, {})
+        for name, entry in new.get(folder, {}).items():
+            if before.get(name) == entry or entry.mode == SUBMODULE:
+                continue
+            yield entry.oid
+            if entry.mode == FOLDER:
+                waiting.append(joined(folder, name))
 
 
 def differences(old: Listing, new: Listing) -> dict[bytes, tuple[Entry | None, Entry | None]]:

@@ -9,6 +9,15 @@ HOLE = "test_left_behind.py::test_without_its_defence_it_is_taken"
 
 ROWS = (
     Row(
+        "Forged whiteouts, opaque folders and other attributes of overlays, to hide a change or to invent one",
+        "the upper layer only says where to look; what counts is what the overlay shows",
+        "test_layers.py::test_28_forged_layers_hide_and_invent_nothing, "
+        "test_layers.py::test_28_what_was_forged_is_not_in_a_gate",
+        fs="held: checkouts are plain there", none="held: checkouts are plain there",
+        hole="test_layers.py::test_28_without_the_rule_a_change_is_hidden",
+        number=28,
+    ),
+    Row(
         "A setuid or setgid file", "a commit has no such bit; nobody else on the machine comes into a checkout",
         "test_left_behind.py::test_29_a_setuid_file_is_a_program_and_no_more",
         hole="no: a tree has no place for the bit", number=29,

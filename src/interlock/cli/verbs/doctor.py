@@ -20,6 +20,7 @@ from interlock.cli.diagnosis import (
     agents_of,
     check_held_out,
     check_limits,
+    check_overlays,
     check_pipelines,
     check_programs,
     check_records,
@@ -347,6 +348,7 @@ def _committer(root: Path, environ: Mapping[str, str]) -> DoctorResult:
 
 
 def _check_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) -> Iterator[DoctorResult]:
+    from interlock.sandbox import best_level
     from interlock.settings import paths_of
 
     try:
@@ -356,6 +358,8 @@ def _check_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) ->
         return
     yield _check_folder("state", paths.root if paths else general.state)
     yield _check_folder("cache", paths.places if paths else general.cache)
+    if paths is not None and best_level(environ) == "full":
+        yield check_overlays(paths)
 
 
 def _check_folder(topic: str, folder: Path) -> DoctorResult:
@@ -381,6 +385,7 @@ def _disk(paths: RepositoryPaths) -> dict[str, int]:
         "kits": used.packs,
         "setups": used.setups,
         "checkouts": used.checkouts,
+        "templates": used.templates,
     }
 
 

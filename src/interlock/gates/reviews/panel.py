@@ -187,7 +187,8 @@ def _ask_once(
         request.commit, request.input_commit, CheckoutSpec(sandbox=request.sandbox_spec)
     ) as checkout:
         remove_instructions(checkout.tree)
-        _write_protect(checkout.tree)
+        if checkout.sandbox.level == "none":
+            _write_protect(checkout.tree)
         brief = replace(_brief(context, request, spec, checkout), text=text, answer_schema=schema(required.mark))
         outcome = context.agents[spec.use].work(spec, brief, checkout, cancel)
         return outcome, _evidence(context, required.reviewer, outcome)
@@ -214,7 +215,8 @@ def _environment(context: GateContext, request: GateRequest, spec: AgentSpec, ch
 
 
 def _write_protect(tree: Path) -> None:
-    """Files only, as a hint for the reviewer: the checkout is thrown away in any case."""
+    """Files only, as a hint for the reviewer: the checkout is thrown away in any case. In a sandbox nothing else can be
+    written, and a new mode would copy each file of an overlay."""
     for path in tree.rglob("*"):
         if ".git" not in path.parts and path.is_file() and not path.is_symlink():
             path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
