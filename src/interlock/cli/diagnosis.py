@@ -272,13 +272,13 @@ def agents_of(pipelines: Sequence[PipelineRead]) -> tuple[AgentSpec, ...]:
 # --- the agent programs ---------------------------------------------------------------------------
 
 
-def check_limits(environ: Mapping[str, str]) -> DoctorResult:
+def check_limits(environ: Mapping[str, str], level: str) -> DoctorResult:
     """Which limits of a sandbox hold, tried with programs that pass them."""
     from interlock.cli.words import COUNTED_BY_THE_KERNEL
     from interlock.sandbox import POLLING, limits_held
 
     try:
-        held = limits_held(environ)
+        held = limits_held(environ, level)
     except InterlockError as error:
         return DoctorResult("limits", "bad", str(error), Exit.INFRASTRUCTURE)
     means: dict[str, list[str]] = {}

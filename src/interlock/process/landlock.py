@@ -9,6 +9,7 @@ import ctypes
 import os
 import stat
 import struct
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -26,12 +27,14 @@ EVERY_ACCESS = (1 << 16) - 1
 _OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 BIND_TCP, CONNECT_TCP = 1, 2
 SCOPE_ABSTRACT_SOCKETS, SCOPE_SIGNALS = 1, 2
+ABI_OF_SCOPES = 6  # Linux 6.12
 
 
 def abi() -> int:
     """The version of Landlock that this kernel has in force; 0 if there is none, or another filter forbids it."""
     with suppress(OSError):
-        return _call(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_ASK_VERSION))
+        if sys.platform == "linux":
+            return _call(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_ASK_VERSION))
     return 0
 
 

@@ -13,9 +13,9 @@ import os
 import signal
 import socket
 import stat
-import struct
-import sys
 from contextlib import suppress
+
+from interlock.process import landlock
 
 # A filter of system calls, the ports to listen at, whether it is scoped, and words for ARGUMENTS_FD.
 Wanted = tuple[bytes, tuple[int, ...], bool, bytes]
@@ -29,9 +29,6 @@ _FATAL = (
     signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV,
     signal.SIGPIPE, signal.SIGTERM, signal.SIGXCPU, signal.SIGXFSZ, signal.SIGSYS,
 )  # fmt: skip
-# Landlock: system calls (the same on every machine), the first version with scopes, and the scopes.
-_CREATE_RULESET, _RESTRICT_SELF, _VERSION, _ABI_OF_SCOPES = 444, 446, 1, 6
-_SCOPE_SOCKETS, _SCOPE_SIGNALS, _PR_SET_NO_NEW_PRIVS = 1, 2, 38
 _NS_GET_USERNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0xB701, 0x10000000, 0x40000000
 
 
@@ -53,24 +50,16 @@ def pass_on(wanted: Wanted, status: int, block: int) -> None:
 
 def holds_scopes() -> bool:
     """Whether the kernel can keep abstract sockets and processes outside out of reach (Landlock, Linux 6.12)."""
-    if sys.platform != "linux":
-        return False
-    version: int = ctypes.CDLL(None).syscall(_CREATE_RULESET, None, 0, _VERSION)
-    return version >= _ABI_OF_SCOPES
+    return landlock.abi() >= landlock.ABI_OF_SCOPES
 
 
 def scope(program: bytes) -> None:
     """Keep this process, and all that comes of it, from abstract sockets and processes outside, where the kernel can.
     Namespaces keep both apart too, except the sockets in an open network. It does not concern files, so mounts work."""
-    libc = ctypes.CDLL(None)
     mode = os.stat(program).st_mode  # noqa: PTH116 - pathlib is slow to import
-    if not holds_scopes() or mode & stat.S_ISUID:  # a setuid program would have no rights
-        return
-    rules = libc.syscall(_CREATE_RULESET, struct.pack("=QQQ", 0, 0, _SCOPE_SOCKETS | _SCOPE_SIGNALS), 24, 0)
-    if rules >= 0:
-        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        libc.syscall(_RESTRICT_SELF, rules, 0)
-        os.close(rules)
+    if holds_scopes() and not mode & stat.S_ISUID:  # a setuid program would have no rights
+        with suppress(OSError):
+            landlock.restrict(None, scopes=landlock.SCOPE_ABSTRACT_SOCKETS | landlock.SCOPE_SIGNALS)
 
 
 def first_process(said: bytes) -> int:

@@ -24,7 +24,7 @@ _TRIES = {
     "file_size": (RoomLimits(file_bytes=5_000_000), "head -c 10000000 /dev/zero > big"),
     "disk": (
         RoomLimits(disk_bytes=20_000_000),
-        "head -c 15000000 /dev/zero > one; head -c 15000000 /dev/zero > /tmp/two",
+        "head -c 15000000 /dev/zero > one; head -c 15000000 /dev/zero > $TMPDIR/two",
     ),
 }
 
@@ -37,20 +37,20 @@ class Held:
     means: str
 
 
-def limits_held(environ: Mapping[str, str]) -> tuple[Held, ...]:
-    """Needs a machine on which rooms can be made. Raises InfrastructureError."""
+def limits_held(environ: Mapping[str, str], level: str = "full") -> tuple[Held, ...]:
+    """Needs a machine on which the level holds. Raises InfrastructureError."""
     path = environ.get("PATH", os.defpath)
     with TemporaryDirectory(prefix="interlock-limits-") as folder, ThreadPoolExecutor(len(_TRIES)) as pool:
-        return tuple(pool.map(lambda name: _tried(name, Path(folder) / name, path), _TRIES))
+        return tuple(pool.map(lambda name: _tried(name, level, Path(folder) / name, path), _TRIES))
 
 
-def _tried(name: str, folder: Path, path: str) -> Held:
+def _tried(name: str, level: str, folder: Path, path: str) -> Held:
     limits, script = _TRIES[name]
-    sandbox = Sandbox("full", limits=limits)
+    sandbox = Sandbox(level, limits=limits)
     checkout = Checkout(folder, folder / "tree", folder / "home", folder / "tmp", sandbox=sandbox)
     for one in (checkout.tree, checkout.home, checkout.tmp):
         one.mkdir(parents=True)
-    env = {**scrubbed({"PATH": path}), "HOME": checkout.seen(checkout.home)}
+    env = {**scrubbed({"PATH": path}), "HOME": checkout.seen(checkout.home), "TMPDIR": checkout.seen(checkout.tmp)}
     words = ("/bin/sh", "-c", f"{script}\ncode=$?; sleep 1; exit $code")
     work = Supervised(words, checkout.tree, env, folder / "log", _TIMEOUT_S)
     done = supervise(confine(work, Room(checkout)), threading.Event())

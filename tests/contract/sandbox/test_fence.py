@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.sandbox.rooms import Ended, checkout_in, run_in
-from tests.contract.sandbox.test_network import ASKS, NAMES, port  # noqa: F401 - a fixture
+from tests.contract.sandbox.test_network import ASKS, NAMES, asked, port  # noqa: F401 - fixtures
 from tests.rooms_here import needs_fences
 
 from interlock.ports import InfrastructureError, Sandbox, UsageError

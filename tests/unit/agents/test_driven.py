@@ -126,6 +126,7 @@ OUTSIDE = {"key": '"proxied"'}
     ("level", "hosts", "env", "why"),
     [
         ("none", (), {"OPENAI_API_KEY": "sk-1"}, "needs the sandbox"),
+        ("fs", (), {"OPENAI_API_KEY": "sk-1"}, "needs a network of its own, which the sandbox `fs` has not"),
         ("full", None, {"OPENAI_API_KEY": "sk-1"}, "needs a network of its own"),
         ("full", (), {"OTHER": "sk-1"}, "set CODEX_API_KEY or OPENAI_API_KEY"),
     ],

@@ -185,7 +185,7 @@ def _machine(environ: Mapping[str, str]) -> Iterator[DoctorResult]:
     sandbox = _sandbox(environ)
     yield sandbox
     if sandbox.level == "ok":
-        yield check_limits(environ)
+        yield check_limits(environ, _wanted_sandbox(environ))
 
 
 def _sandbox(environ: Mapping[str, str]) -> DoctorResult:
