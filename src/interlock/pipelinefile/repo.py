@@ -70,10 +70,11 @@ def files(folder: Path) -> Iterator[str]:
 
 
 def _walk(folder: Path) -> Iterator[str]:
+    above = len(os.path.join(folder, ""))  # noqa: PTH118 - with its slash
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))
-        for name in sorted(names):
-            yield (Path(root) / name).relative_to(folder).as_posix()
+        within = f"{root[above:]}/" if root[above:] else ""
+        yield from (f"{within}{name}" for name in sorted(names))
 
 
 def _head(path: Path) -> str:
