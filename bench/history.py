@@ -15,7 +15,8 @@ from resource import RUSAGE_CHILDREN, getrusage
 import apsw
 
 from bench.shell import environment, repository, timed
-from interlock.bootstrap import Application, build
+from interlock.application import Application
+from interlock.bootstrap import build
 from interlock.core.admission import admit
 from interlock.core.events import (
     AttemptErrored,

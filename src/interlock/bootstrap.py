@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import re
 import secrets
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
+from interlock.application import Application, Once, given_sandbox, keys_of
 from interlock.execution.histories import Histories
 from interlock.journal import FileBlobs, SetAsideRuns, SqliteJournal
-from interlock.ports import Brief, Cancel, RecordStore, UsageError, World
-from interlock.process import capture, detach, mounts
+from interlock.ports import Brief, Cancel, RecordStore, World
 from interlock.readmodel.run import RunView
-from interlock.sandbox import LEVELS, holds, require
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
 from interlock.settings import (
@@ -45,18 +39,12 @@ from interlock.settings import Owner as Holder
 
 if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functions around it
     from interlock.engines.owner import Observer, Owner
-    from interlock.gates.locks import Slot, Slots, WaitingWork
+    from interlock.gates.locks import Slot, Slots
     from interlock.gates.referee import GateContext, Referee
-    from interlock.notify import Channel, Notices, Undelivered
+    from interlock.notify import Channel, Notices
     from interlock.service.pull_requests import PullRequests
-    from interlock.service.verification import Sources
-    from interlock.signing import KeyFolder, PublicKeys
     from interlock.workspaces import GitWorkspaces
 
-Made = TypeVar("Made")
-_INTERLOCK = (sys.executable, "-P", "-m", "interlock")  # -P: nothing is imported from the repository
-
-SANDBOX = "INTERLOCK_SANDBOX"
 EFFECTS_WAIT_S = 30.0  # for a delivery or push of another process; if it takes longer, that is an error
 
 
@@ -68,151 +56,6 @@ class SystemClock:
 
     def elapsed(self) -> float:
         return time.monotonic()
-
-
-class Once(Generic[Made]):
-    """A value that is made when it is first needed. Threads may share it."""
-
-    def __init__(self, make: Callable[[], Made]) -> None:
-        self._make = make
-        self._lock = threading.Lock()
-        self._made: tuple[Made, ...] = ()
-
-    def __call__(self) -> Made:
-        with self._lock:
-            if not self._made:
-                self._made = (self._make(),)
-            return self._made[0]
-
-    @property
-    def made(self) -> tuple[Made, ...]:
-        """The value, if it was made."""
-        return self._made
-
-
-@dataclass(frozen=True, slots=True)
-class Application:
-    """Interlock for one repository. `repository` is the root of the working tree; `close` ends its helper processes."""
-
-    repository: Path
-    paths: RepositoryPaths
-    settings: Settings
-    service: Service
-    journal: SqliteJournal
-    blobs: FileBlobs
-    environ: Mapping[str, str]
-    _workspaces: Once[GitWorkspaces]
-    _owner: Once[Owner]
-    _notices: Once[Notices]
-    _pull_requests: Once[PullRequests]
-    aside: SetAsideRuns
-    notice: str = ""  # what a person should know about whose runs these are
-
-    @property
-    def workspaces(self) -> GitWorkspaces:
-        return self._workspaces()
-
-    @property
-    def keys(self) -> KeyFolder:
-        return _keys(paths_of(self.environ))
-
-    @property
-    def owner(self) -> Owner:
-        return self._owner()
-
-    @property
-    def notices(self) -> Notices:
-        return self._notices()
-
-    @property
-    def pull_requests(self) -> PullRequests:
-        return self._pull_requests()
-
-    @property
-    def state(self) -> Path:
-        return self.paths.root
-
-    @property
-    def sandbox(self) -> str:
-        """The level of new runs: that of the variable, of the settings, or `full`. Raises UsageError."""
-        return given_sandbox(self.environ) or self.settings.sandbox or LEVELS[0]
-
-    def require_sandbox(self, level: str = "") -> str:
-        """`level`, or that of new runs. Raises UsageError if it does not hold here. Checkouts that this process makes
-        from now on can be overlays."""
-        level = given_sandbox(self.environ) or level or self.sandbox
-        if level == "full":
-            mounts.enter()
-        require(level, self.environ)
-        return level
-
-    def sandbox_for_checks(self) -> str:
-        """The level of new runs where it holds, else `none`: a check judges what its user has made."""
-        if self.sandbox == "none":
-            return self.sandbox
-        mounts.enter()
-        return self.sandbox if holds(self.sandbox, self.environ) else "none"
-
-    def drive_in_background(self, run: str, *, take_over: bool = False) -> Path:
-        """Start another process that drives the run and outlives this one. Returns its log file."""
-        log = self.state / "logs" / f"{run}.log"
-        words = ("resume", run, "--plain", *(["--take-over"] if take_over else []))
-        detach((*_INTERLOCK, *words), self.environ, log, cwd=self.repository)
-        return log
-
-    def start_in_background(self, task: str, pipeline: str, inputs: Mapping[str, str]) -> str:
-        """Start another process that starts a run and drives it, as `interlock run --detach`. Returns the run's id.
-        Raises UsageError with the output of the process if it started none."""
-        words = ["run", "--detach", "--json", "--task-file=-", f"--pipeline={pipeline}"]
-        words += [f"--input={name}={value}" for name, value in inputs.items()]
-        if any("\0" in word for word in words):
-            raise UsageError("an input contains a NUL character: use text")
-        done = capture((*_INTERLOCK, *words), cwd=self.repository, env=self.environ, stdin=task.encode(), timeout_s=120)
-        output = (done.err + done.out).decode("utf-8", "replace").strip()
-        started = re.search(r"^run (\S+)$", output, re.MULTILINE)
-        if done.code != 0 or started is None:
-            raise UsageError(output.removeprefix("error: ") or "the run did not start, and printed no reason")
-        return started[1]
-
-    def undelivered(self, run: str) -> tuple[Undelivered, ...]:
-        """Notifications of the run that were not delivered."""
-        wanted = self.settings.notify.webhook or self.settings.notify.command
-        return self.notices.undelivered(run) if wanted else ()
-
-    def waiting_work(self, run: str) -> tuple[WaitingWork, ...]:
-        """Work of the run that waits for a slot, or for an exclusive gate."""
-        from interlock.gates.locks import waiting_work
-
-        return waiting_work(paths_of(self.environ).state / "slots", run)
-
-    def person(self) -> str:
-        """The person who answers, for the journal: the system's user, with the name and mail of git."""
-        try:
-            user = getpass.getuser()
-        except (KeyError, OSError):  # no such user in this container
-            user = f"uid {os.getuid()}"
-        return f"{user} ({identity})" if (identity := self.workspaces.identity()) else user
-
-    def sources(self, keys: PublicKeys | None = None) -> Sources:
-        """What a run is verified by; with the keys of this machine if none are given."""
-        from interlock.service.verification import Sources, branch_of
-
-        return Sources(
-            keys=keys if keys is not None else self.keys.public(),
-            blobs=self.blobs,
-            store=self.workspaces.stored_records,
-            has=self.workspaces.has,
-            pipeline_of=self.service.pipeline_of,
-            records_of=self.service.history,
-            read=self.workspaces.read,
-            branch=partial(branch_of, self.repository, self.environ),
-            merge=self.workspaces.merge,
-        )
-
-    def close(self) -> None:
-        for workspaces in self._workspaces.made:
-            workspaces.close()
-        self.journal.close()
 
 
 def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = None) -> Application:
@@ -246,7 +89,7 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
         lost_runs=partial(_lost, journal, paths),
         vanished=gone,
         aside=aside.runs,
-        ready=lambda: _keys(general).signer(),
+        ready=lambda: keys_of(general).signer(),
         begun=identity.begin,
         settle=identity.settle,
     )
@@ -337,7 +180,7 @@ def _driver(common: _Common, service: Service, gate_context: GateContext, notice
     holder = this_process()
     stores = (common.blobs, common.journal, common.clock)
     parts = (gate_context.workspaces, gate_context.agents, service.gates(), *stores, render, lambda: True)
-    records = SignedRecords(_keys(common.general).signer(), common.blobs, kept)
+    records = SignedRecords(keys_of(common.general).signer(), common.blobs, kept)
     service.settle()
     return Owner(
         world=World(*parts, records=records),
@@ -368,12 +211,6 @@ def _pull_requests(
         folder=common.paths.root / "pull-requests",
         environ=common.environ,
     )
-
-
-def _keys(general: Paths) -> KeyFolder:
-    from interlock.signing import KeyFolder
-
-    return KeyFolder(general.keys)
 
 
 def _vanished(identity: Identity) -> str:
@@ -410,17 +247,6 @@ def _channels(notify: NotifySettings, config: Path, environ: Mapping[str, str]) 
     if notify.command:
         secrets = (notify.secret,) if notify.secret else ()
         yield CommandChannel(notify.command, config, environ, notify.timeout_s, secrets)
-
-
-def given_sandbox(environ: Mapping[str, str]) -> str:
-    """The level that the variable INTERLOCK_SANDBOX names, as `--sandbox` does; empty if it is not set. Raises
-    UsageError."""
-    level = environ.get(SANDBOX, "")
-    if level and level not in LEVELS:
-        raise UsageError(
-            f"{SANDBOX}={level}: there is no such level: expected {', '.join(LEVELS[:-1])} or {LEVELS[-1]}"
-        )
-    return level
 
 
 def repository_of(cwd: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:

@@ -22,7 +22,8 @@ from tests.attacks.judge import complaints
 from tests.attacks.shapes import Shape
 from tests.contract.cli_world import World, new_world
 
-from interlock.bootstrap import Application, build
+from interlock.application import Application
+from interlock.bootstrap import build
 from interlock.core.events import Action, VerdictStatus
 from interlock.pipelinefile import load_pipeline, locate_pipeline, require_runnable
 from interlock.readmodel.history import AttemptPhase

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from interlock.bootstrap import Application, build
+from interlock.application import Application
+from interlock.bootstrap import build
 from interlock.core.events import HandoffAccepted
 from interlock.core.ids import AttemptId
 from interlock.ports import Fenced, InfrastructureError

@@ -16,7 +16,8 @@ from tests.kill.racers import ATTEMPT
 from tests.kill.scene import PROJECT
 from tests.nightly import rest_at_night
 
-from interlock.bootstrap import Application, build
+from interlock.application import Application
+from interlock.bootstrap import build
 from interlock.core.events import HandoffAccepted, TimeReached
 
 PROCESSES, RACERS = 4, 64

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
-from interlock.bootstrap import Application
+from interlock.application import Application
 from interlock.cli.asking import Asking
 from interlock.cli.drive import conclude, drive
 from interlock.cli.exits import Exit

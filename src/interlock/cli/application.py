@@ -13,7 +13,7 @@ from interlock.ports import UsageError
 from interlock.text.cleaning import plain
 
 if TYPE_CHECKING:
-    from interlock.bootstrap import Application
+    from interlock.application import Application
     from interlock.readmodel.run import RunSummary
     from interlock.settings import Settings
 
@@ -23,7 +23,8 @@ def application(*, looks: bool = False, sandbox: str | None = None) -> Iterator[
     """Everything wired. With `looks`, for a verb that changes nothing, wrong settings are only a warning. `sandbox` is
     the level for this process and those that it starts.
     Raises UsageError outside of a repository, and for wrong settings."""
-    from interlock.bootstrap import SANDBOX, build  # lazy: `--help` of a verb does not need it
+    from interlock.application import SANDBOX  # lazy: `--help` of a verb does not need it
+    from interlock.bootstrap import build  # lazy: `--help` of a verb does not need it
 
     environ = {**os.environ, SANDBOX: sandbox} if sandbox else os.environ
     wired = build(_current_folder(), environ, _settings(looks=looks))

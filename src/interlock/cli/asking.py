@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import click
 
-from interlock.bootstrap import Application
+from interlock.application import Application
 from interlock.cli import keys
 from interlock.cli.colours import coloured_diff, show_in_pager
 from interlock.cli.keys import Keys

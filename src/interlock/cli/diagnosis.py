@@ -18,7 +18,7 @@ from interlock.ports import InterlockError
 
 if TYPE_CHECKING:
     from interlock.agents.probe import ProbeResult
-    from interlock.bootstrap import Application
+    from interlock.application import Application
     from interlock.core.pipeline import AgentSpec
     from interlock.pipelinefile import Loaded
     from interlock.readmodel.run import RunSummary

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import click
 
-from interlock.bootstrap import Application
+from interlock.application import Application
 from interlock.cli.exits import Exit, of_phase
 from interlock.cli.screens import DisplayOptions, Screen, follow, screen
 from interlock.cli.terminal import (

@@ -16,7 +16,7 @@ from rich.live import Live
 
 from interlock.agents.logs import readable
 from interlock.agents.program import log_path
-from interlock.bootstrap import Application
+from interlock.application import Application
 from interlock.cli.asking import Asking
 from interlock.cli.keys import Keys
 from interlock.cli.picture import Frame, Moment, picture

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 import click
 
-from interlock.bootstrap import Application
+from interlock.application import Application
 from interlock.cli.lines import Story, StoryLine
 from interlock.cli.terminal import is_interactive, note, redraws, say
 from interlock.cli.words import nearly_used

@@ -18,7 +18,8 @@ from typing import Any, Literal, get_args
 import anyio
 import anyio.to_thread
 
-from interlock.bootstrap import Application, build
+from interlock.application import Application
+from interlock.bootstrap import build
 from interlock.core.events import Action
 from interlock.core.pipeline import ARTIFACTS
 from interlock.mcp import documents

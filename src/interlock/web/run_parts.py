@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from interlock.bootstrap import Application
+from interlock.application import Application
 from interlock.core.events import VerdictGiven
 from interlock.core.state import Phase
 from interlock.readmodel.history import AttemptView, Reply

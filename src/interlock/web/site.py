@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from interlock.bootstrap import Application
+from interlock.application import Application
 from interlock.ports import InterlockError, UsageError
 from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import RunSummary, RunView, StageView

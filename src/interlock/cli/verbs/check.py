@@ -18,7 +18,7 @@ from interlock.cli.terminal import note, say, without_reader
 from interlock.ports import InfrastructureError, UsageError, machine_trouble
 
 if TYPE_CHECKING:
-    from interlock.bootstrap import Application
+    from interlock.application import Application
     from interlock.core.conflicts import Undecided
     from interlock.core.events import Finding
     from interlock.core.pipeline import Pipeline

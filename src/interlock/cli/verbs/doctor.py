@@ -217,7 +217,7 @@ def _sandbox(environ: Mapping[str, str]) -> DoctorResult:
 
 def _wanted_sandbox(environ: Mapping[str, str]) -> str:
     """The level that new runs have."""
-    from interlock.bootstrap import given_sandbox
+    from interlock.application import given_sandbox
     from interlock.settings import load_settings, paths_of
 
     return given_sandbox(environ) or load_settings(paths_of(environ).config).sandbox or "full"

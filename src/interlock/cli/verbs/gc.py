@@ -13,7 +13,7 @@ from interlock.cli.terminal import note, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from interlock.bootstrap import Application
+    from interlock.application import Application
     from interlock.workspaces import Collected
 
 _CALL_S = 30.0

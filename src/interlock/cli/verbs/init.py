@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from interlock.bootstrap import Application
+    from interlock.application import Application
     from interlock.core.pipeline import Pipeline
     from interlock.gates.reports.junit import RanTest
     from interlock.pipelinefile.scaffold import GateTrial, GateTrials, InitOptions, Scaffold

@@ -13,7 +13,7 @@ from interlock.cli.terminal import note, say, say_bytes
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
-    from interlock.bootstrap import Application
+    from interlock.application import Application
     from interlock.cli.targets import Target
     from interlock.core.events import Evidence, VerdictGiven
     from interlock.service import Service

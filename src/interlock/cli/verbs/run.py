@@ -16,7 +16,7 @@ from interlock.cli.terminal import note
 from interlock.ports import InfrastructureError, UsageError, machine_trouble
 
 if TYPE_CHECKING:
-    from interlock.bootstrap import Application
+    from interlock.application import Application
     from interlock.cli.screens import DisplayOptions
     from interlock.readmodel.run import RunSummary
     from interlock.service import AnswerRequest, RunRequest

@@ -16,7 +16,7 @@ from interlock.text.cleaning import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from interlock.bootstrap import Application
+    from interlock.application import Application
     from interlock.cli.targets import Target
     from interlock.gates.locks import WaitingWork
     from interlock.notify import Undelivered

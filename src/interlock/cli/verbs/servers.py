@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from interlock.bootstrap import Application
+    from interlock.application import Application
     from interlock.web.site import Lifespan
 
 

@@ -16,7 +16,7 @@ from interlock.ports import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from interlock.bootstrap import Application
+    from interlock.application import Application
     from interlock.cli.targets import Target
     from interlock.core.pipeline import Stage
     from interlock.ports import Checkout

@@ -17,7 +17,7 @@ from interlock.ports import UsageError, machine_trouble
 from interlock.text.cleaning import plain
 
 if TYPE_CHECKING:
-    from interlock.bootstrap import Application
+    from interlock.application import Application
     from interlock.service.verification import Finding, Verification
     from interlock.signing import KeyFolder, PublicKeys
 
@@ -92,7 +92,7 @@ def _judged_again(app: Application, found: Verification) -> Verification:
     """With each verdict that would be another today. Says on stderr what each gate says, as it says it."""
     import threading
 
-    from interlock.bootstrap import given_sandbox
+    from interlock.application import given_sandbox
     from interlock.service.rerun import context_of, rerun, with_verdicts
 
     history = app.service.history(found.run)
