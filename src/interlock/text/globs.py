@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import groupby
 
 
 def matches(glob: str, path: str) -> bool:
@@ -21,23 +22,37 @@ def matches(glob: str, path: str) -> bool:
 def matches_any(globs: Iterable[str], path: str) -> bool:
     """Whether the last of `globs` that matches `path` is one without a leading `!`."""
     chosen = False
-    for glob in globs:
-        if chosen == glob.startswith("!") and matches(glob, path):
+    for takes_back, pattern in _together(tuple(globs)):
+        if chosen == takes_back and pattern.fullmatch(path):
             chosen = not chosen
     return chosen
 
 
+@lru_cache(maxsize=512)
+def _together(globs: tuple[str, ...]) -> tuple[tuple[bool, re.Pattern[str]], ...]:
+    """Neighbours with and without a leading `!`, each as one expression: a list is matched against every file."""
+    groups = groupby(globs, key=lambda glob: glob.startswith("!"))
+    return tuple(
+        (takes_back, re.compile("|".join(f"(?:{_expression(glob.removeprefix('!'))})" for glob in group), re.DOTALL))
+        for takes_back, group in groups
+    )
+
+
 @lru_cache(maxsize=4096)
 def _compiled(glob: str) -> re.Pattern[str]:
+    return re.compile(_expression(glob), re.DOTALL)
+
+
+def _expression(glob: str) -> str:
     pattern = glob.rstrip("/")
     below = "/.*" if glob.endswith("/") else "(?:/.*)?"  # `x/` is a folder: only what lies in it is a file
     if not pattern:
-        return re.compile("(?!)")
+        return "(?!)"
     anchored = "/" in pattern
     segments = [part for part in pattern.removeprefix("/").split("/") if part]
     if not anchored:
         segments = ["**", *segments]
-    return re.compile(_joined(segments) + below, re.DOTALL)
+    return _joined(segments) + below
 
 
 def _joined(segments: list[str]) -> str:
