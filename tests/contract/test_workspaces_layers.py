@@ -237,6 +237,22 @@ def test_a_half_made_template_is_made_again(world: World) -> None:
     assert (checkout.tree / "a.txt").read_text() == "one\n"
 
 
+@pytest.mark.parametrize("used", [False, True], ids=["unused", "below another checkout"])
+def test_a_template_that_lost_or_changed_a_file_is_made_again(world: World, *, used: bool) -> None:
+    base = world.base().commit
+    first = world.open(base)
+    if not used:
+        world.workspaces.wipe(first)
+    (tree,) = (world.store / "interlock/templates").glob("*/tree")
+    (tree / "src/lib.py").unlink()
+    (tree / "a.txt").rename(tree / "kept")
+    (tree / "kept").rename(tree / "a.txt")
+    assert (world.open(base, 2).tree / "src/lib.py").exists()
+    assert len(list((world.store / "interlock/templates").iterdir())) == 2
+    assert world.open(base, 3)
+    assert len(list((world.store / "interlock/templates").iterdir())) == 2, "the new one is good"
+
+
 def test_a_template_of_an_earlier_start_of_the_machine_is_made_again(world: World) -> None:
     base = world.base().commit
     world.workspaces.wipe(world.open(base))

@@ -4,7 +4,7 @@ Each is a folder, named by what is in it: a tree, and the output of setup. It ha
 index, what setup made) and what is known of them. A template is made once, under a lock, and read-only from then on.
 
 Rule: a template counts only if the file that is written last is there. It was written since the machine started: after
-a power loss, files can be empty.
+a power loss, files can be empty. It is made again if a file of it was added, removed or replaced since.
 
 Rule: while an overlay is mounted over a template, the template's lock is held, shared, so nobody removes it.
 """
@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from array import array
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -94,6 +95,8 @@ class Templates:
             if made is not None:
                 os.utime(folder)  # its last use
                 return Template(folder, made, lock)
+            if _about(folder) is not None:  # damaged: overlays over it keep it, and another one gets its name
+                folder.rename(folder.with_name(f"{folder.name}-{time.time_ns()}"))
         except BaseException:
             os.close(lock)
             raise
@@ -181,6 +184,8 @@ def _read(folder: Path) -> Made | None:
         offsets = array("Q", (folder / _OFFSETS).read_bytes())
         if (folder / _TREE / ".git/index").stat().st_size != about["index_bytes"]:
             return None
+        if _stamp(folder / _TREE, about["folders"]) != about["stamp"]:
+            return None
     except (OSError, ValueError):
         return None
     index = CheckoutIndex()
@@ -193,19 +198,32 @@ def _read(folder: Path) -> Made | None:
 
 def _write(folder: Path, made: Made) -> None:
     index = made.index
+    tree = folder / _TREE
+    folders = [os.path.relpath(path, tree) for path, _, _ in os.walk(tree)]
     about = {
         "boot": _boot(),
         "commit": made.commit,
-        "index_bytes": (folder / _TREE / ".git/index").stat().st_size,
+        "folders": folders,
+        "index_bytes": (tree / ".git/index").stat().st_size,
         "inner": [(os.fsdecode(path), blob) for path, blob in index.inner.items()],
         "setup_files": sorted(map(os.fsdecode, index.setup_files)),
         "stats": [(os.fsdecode(path), index.stats[path]) for path in index.inner if path in index.stats],
+        "stamp": _stamp(tree, folders),
         "until_ns": index.until_ns,
     }
     (folder / _OFFSETS).write_bytes(array("Q", made.offsets).tobytes())
     with tempfile.NamedTemporaryFile("w", dir=folder, encoding="ascii", delete=False) as file:
         json.dump(about, file)
     Path(file.name).replace(folder / _ABOUT)
+
+
+def _stamp(tree: Path, folders: Sequence[str]) -> str:
+    """Changes if a file of the template is added, removed or replaced, which changes its folder. Raises OSError."""
+    digest = hashlib.sha256()
+    for name in folders:
+        status = os.lstat(tree / name)
+        digest.update(b"%d %d %d\n" % (status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
+    return digest.hexdigest()
 
 
 def _stat(numbers: Sequence[int]) -> FileStat:
