@@ -93,6 +93,12 @@ ATTACKS = (
         "memory",
     ),
     Attack(
+        "26-empty-files-in-memory",
+        "import os\n"
+        "for number in range(150_000): os.close(os.open(f'/dev/shm/{number}', os.O_CREAT))",
+        "memory",
+    ),
+    Attack(
         "27-disk",
         "with open('big', 'wb') as file:\n"
         "    for _ in range(20): file.write(bytes(10_000_000))",

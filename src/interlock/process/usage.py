@@ -23,6 +23,7 @@ _SLICE_S = 0.02  # of one look at files
 _WALK_EVERY_S = 2.0
 _SHARE = 50  # a walk is repeated after this many times what it took, or a tenth of it where much was written
 _EARLIEST_S = 0.2
+_NODE = 1024  # bytes that a file in memory takes, also if it is empty
 _PATH_MAX = 900  # characters, of at most four bytes each
 _PART = 200  # files between two looks at the clock
 _IN_MEMORY = (b"/memfd:", b"/SYSV", b"/dev/")  # names of files that are on no disk
@@ -120,7 +121,7 @@ def _in_memory(path: str) -> int:
         found = os.statvfs(path)
     except OSError:
         return 0
-    return (found.f_blocks - found.f_bfree) * found.f_frsize
+    return (found.f_blocks - found.f_bfree) * found.f_frsize + (found.f_files - found.f_ffree) * _NODE
 
 
 def _read(path: str) -> bytes:
