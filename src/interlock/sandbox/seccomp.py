@@ -26,6 +26,7 @@ _MACHINES = {
             "delete_module": 176, "quotactl": 179, "kexec_load": 246, "add_key": 248, "request_key": 249, "keyctl": 250,
             "perf_event_open": 298, "open_by_handle_at": 304, "finit_module": 313, "kexec_file_load": 320, "bpf": 321,
             "userfaultfd": 323, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
+            "pidfd_getfd": 438,
         },
     ),
     "aarch64": (
@@ -35,6 +36,7 @@ _MACHINES = {
             "delete_module": 106, "quotactl": 60, "kexec_load": 104, "add_key": 217, "request_key": 218, "keyctl": 219,
             "perf_event_open": 241, "open_by_handle_at": 265, "finit_module": 273, "kexec_file_load": 294, "bpf": 280,
             "userfaultfd": 282, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
+            "pidfd_getfd": 438,
         },
     ),
 }  # fmt: skip
@@ -63,6 +65,7 @@ _LOOKED_AT = {
         "openat": 56, "openat2": 437, "mknodat": 33,
     },
 }  # fmt: skip
+_TRACES = {"x86_64": ((101, 1), (311, 0)), "aarch64": ((117, 1), (271, 0))}  # ptrace, process_vm_writev: who
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _STREAM, _SEQPACKET, _TYPE = 1, 5, 0xF
 _TCP, _CONVERT = 6, 31
@@ -74,9 +77,13 @@ _Line = tuple[int, int, int, int]
 
 
 def refusing_filter(machine: str = "") -> bytes:
-    """It refuses the calls above with EPERM, and every call of another ABI. Empty for a machine that is not known."""
+    """It refuses the calls above with EPERM, and every call of another ABI. It keeps the first process of a room, which
+    says how the program ended, from being traced. Empty for a machine that is not known."""
     machine = machine or platform.machine()
-    return _filter(machine, _MACHINES[machine][1].values(), []) if machine in _MACHINES else b""
+    if machine not in _MACHINES:
+        return b""
+    looks = [(number, _refuse_first(at)) for number, at in _TRACES[machine]]
+    return _filter(machine, _MACHINES[machine][1].values(), looks)
 
 
 def fence_filter(*, all_sockets: bool, nested: bool, machine: str = "") -> bytes:
@@ -151,6 +158,10 @@ def _around_landlock() -> dict[str, Sequence[_Line]]:
 
 def _refuse_bits(argument: int, bits: int) -> Sequence[_Line]:
     return [(_LOAD, 0, 0, _argument(argument)), (_ANY_BIT, 0, 1, bits), _refuse(), _allow()]
+
+
+def _refuse_first(process: int) -> Sequence[_Line]:
+    return [(_LOAD, 0, 0, _argument(process)), (_EQUAL, 0, 1, 1), _refuse(), _allow()]
 
 
 def _refuse_made(flags: int) -> Sequence[_Line]:
