@@ -125,6 +125,8 @@ SHARED_MEMORY = (
     "import ctypes; libc = ctypes.CDLL(None); made = libc.shmget(0, 8, 0o1600); libc.shmctl(made, 0, None); "
     "print('GOT' if made >= 0 else 'no')"
 )
+MADE = "import os; os.close(os.open('made', os.O_CREAT | os.O_WRONLY, 0o4755)); print('GOT')"
+MKNOD = "import os; os.mknod('made', 0o104755); print('GOT')"
 CHMOD = "import os; os.chmod('/proc/self/cwd/mine', 0o4755); print('GOT')"
 
 ATTACKS = (
@@ -173,6 +175,8 @@ ATTACKS = (
     Attack("shared-memory-by-path", ": > /dev/shm/interlock-attack && rm /dev/shm/interlock-attack && echo GOT",
            writes("/dev/shm"), needs="/dev/shm"),
     Attack("29-setuid-file", f"import os; open('mine', 'w').close(); {CHMOD}", calls_of_a_room),
+    Attack("29-setuid-file-made-so", MADE, calls_of_a_room),
+    Attack("29-setuid-file-of-mknod", MKNOD, calls_of_a_room),
 )  # fmt: skip
 
 

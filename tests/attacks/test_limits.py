@@ -74,9 +74,28 @@ ATTACKS = (
         "memory",
     ),
     Attack(
+        "26-memory-of-a-process-without-its-first-thread",
+        "import ctypes, os, threading\n"
+        "def take():\n"
+        "    time.sleep(0.3)\n"
+        "    kept = [bytearray(b'x') * 10_000_000 for _ in range(20)]\n"
+        "    time.sleep(2)\n"
+        "    os.write(1, b'GOT')\n"
+        "    os._exit(0)\n"
+        "threading.Thread(target=take, daemon=True).start()\n"
+        "ctypes.CDLL(None).pthread_exit(None)",
+        "memory",
+    ),
+    Attack(
         "26-files-in-memory",
         "with open('/dev/shm/big', 'wb') as file:\n"
         "    for _ in range(20): file.write(bytes(10_000_000))",
+        "memory",
+    ),
+    Attack(
+        "26-empty-files-in-memory",
+        "import os\n"
+        "for number in range(150_000): os.close(os.open(f'/dev/shm/{number}', os.O_CREAT))",
         "memory",
     ),
     Attack(
@@ -99,6 +118,30 @@ ATTACKS = (
         "os.unlink('big')\n"
         "for _ in range(20): file.write(bytes(10_000_000))\n"
         "file.flush()",
+        "disk",
+    ),
+    Attack(
+        "27-removed-and-only-mapped",
+        "import ctypes, os\n"
+        "map_ = ctypes.CDLL(None).mmap\n"
+        "map_.restype, map_.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]\n"
+        "for _ in range(20):\n"
+        "    with open('big', 'w+b') as file: file.write(bytes(10_000_000)); file.flush(); map_(None, 4096, 1, 1, file.fileno(), 0)\n"
+        "    os.unlink('big')",
+        "disk",
+        also=("files",),
+    ),
+    Attack(
+        "27-removed-and-open-in-one-thread",
+        "import ctypes, os, threading\n"
+        "def write():\n"
+        "    ctypes.CDLL(None).unshare(0x400)\n"
+        "    file = open('big', 'wb')\n"
+        "    os.unlink('big')\n"
+        "    for _ in range(20): file.write(bytes(10_000_000))\n"
+        "    time.sleep(20)\n"
+        "threading.Thread(target=write, daemon=True).start()\n"
+        "time.sleep(1)",
         "disk",
     ),
     Attack(

@@ -149,6 +149,18 @@ def more_parents(forger: Forger) -> None:
     forger.edit(lambda event: dataclasses.replace(event, commit=commit) if isinstance(event, Delivered) else event)
 
 
+def one_more_parent(forger: Forger) -> None:
+    """The accepted tree, on a commit of somebody else."""
+    world = forger.world
+    delivered = next(event for event in forger.history() if isinstance(event, Delivered))
+    base, tree = (world.git("rev-parse", f"{delivered.commit}{each}") for each in ("^", "^{tree}"))
+    strange = world.git(
+        "commit-tree", "-m", "strange", "-p", base, world.git("hash-object", "-t", "tree", "-w", "/dev/null")
+    )
+    commit = world.git("commit-tree", "-m", "x", "-p", strange, tree)
+    forger.edit(lambda event: dataclasses.replace(event, commit=commit) if isinstance(event, Delivered) else event)
+
+
 def no_parent(forger: Forger) -> None:
     world = forger.world
     delivered = next(event for event in forger.history() if isinstance(event, Delivered))
@@ -250,6 +262,7 @@ ORDER = {
     "a handoff that is gone": (without(HandoffAccepted, "plan"), "code/1.1", "the records of its inputs"),
     "delivered": (other_branch, "", "was accepted"),
     "other history below": (no_parent, "", "has other commits below it"),
+    "one commit more below": (one_more_parent, "", "has other commits below it"),
     "more history below": (more_parents, "", "has other commits below it"),
     "a stage skipped": (skipped, "", "stage code was skipped, and the policy has no `when` for it"),
     "nothing delivered": (

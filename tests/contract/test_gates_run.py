@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.gates_world import World, run_gate
+from tests.rooms_here import needs_rooms
 
 from interlock.core.events import Severity, VerdictStatus
 from interlock.core.ids import base_of, input_of
@@ -124,6 +125,20 @@ def test_held_out_files_are_given_to_the_gate_alone_and_read_only(world: World, 
     assert world.evidence(judgement, "log") == b"444 555\n42\n"
     assert [finding.secret for finding in judgement.findings] == [True]
     assert (hidden / "deep").stat().st_mode & 0o777 != 0o555
+
+
+@needs_rooms
+def test_in_a_room_the_product_cannot_write_to_held_out_files(world: World, base: str, tmp_path: Path) -> None:
+    """Their modes are its own to change; a script among them would be read as it is then."""
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "answer").write_text("42")
+    shell = (
+        'set +e; chmod -R 777 "$HELD_OUT"; echo 7 > "$HELD_OUT/answer"; mv "$HELD_OUT" "$HELD_OUT.old";'
+        ' echo r > "$REPORT"; cat "$HELD_OUT/answer" "$REPORT"; exit 5'
+    )
+    judgement = world.judge(run_gate(shell, held_out=str(hidden)), base, base, sandbox="full")
+    assert world.evidence(judgement, "log").endswith(b"42r\n")
 
 
 def test_held_out_files_that_are_gone(world: World, base: str, tmp_path: Path) -> None:

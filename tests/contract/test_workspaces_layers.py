@@ -146,6 +146,37 @@ def test_a_candidate_is_over_the_template_of_its_input(world: World) -> None:
     assert len(list((world.store / "interlock/templates").iterdir())) == 1
 
 
+ADDED = {"new.txt": "new", "n/deep/one": "1", "n/two": "2", "src/added": "in a folder of the template"}
+REMOVALS = (
+    Edit("file", lambda tree: (tree / "new.txt").unlink()),
+    Edit("in a folder", lambda tree: (tree / "src/added").unlink()),
+    Edit("folder", lambda tree: shutil.rmtree(tree / "n")),
+    Edit("inner folder", lambda tree: shutil.rmtree(tree / "n/deep")),
+    Edit("moved", lambda tree: (tree / "n").rename(tree / "moved")),
+    Edit("a folder in its place", lambda tree: ((tree / "new.txt").unlink(), write(tree, {"new.txt/x": "x"}))),
+)
+
+
+@pytest.mark.parametrize("edit", REMOVALS, ids=lambda edit: edit.id)
+def test_what_an_earlier_stage_added_can_be_removed(world: World, monkeypatch: pytest.MonkeyPatch, edit: Edit) -> None:
+    """Only the upper layer has it, so its removal leaves no mark there."""
+    first = world.attempted(dict(ADDED), world.base().commit, 1)
+    over = _outcome(world, first.commit, edit, 2, CheckoutSpec())
+    _plain(monkeypatch)
+    assert over == _outcome(world, first.commit, edit, 3, CheckoutSpec())
+    assert over[0] != first.tree
+
+
+def test_settle_cannot_remove_what_the_candidate_added(world: World) -> None:
+    base = world.base().commit
+    first = world.attempted(dict(ADDED), base, 1)
+    spec = CheckoutSpec(setup=(replace(DEPS, settle=CommandLine(shell="rm -rf new.txt n src/added")),))
+    with world.workspaces.clean_checkout(first.commit, base, spec) as checkout:
+        assert {path: (checkout.tree / path).read_text() for path in ADDED} == ADDED
+        (checkout.tree / "n/two").unlink()
+        assert "n/two" in world.workspaces.touched(checkout, first.commit)
+
+
 def test_continued_work_sides_and_carried_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     base = world.base().commit
     write(world.repository, {"secret.log": "carried"})

@@ -219,7 +219,9 @@ def _finished(
         log_bytes_max=LOG_BYTES_MAX, secrets=_secrets(context, request),
     )  # fmt: skip
     network = Network.OPEN if request.gate.network else Network.NONE
-    room = Room(checkout, network, request.gate.hosts, (checkout.root / "beside",))
+    beside = checkout.root / "beside"
+    reads = tuple(beside.iterdir())  # held-out files, whose mode the product could change
+    room = Room(checkout, network, request.gate.hosts, (beside,), reads)
     finished = supervise(confine(work, room), cancel)
     if finished.how is How.CANCELLED:
         raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")

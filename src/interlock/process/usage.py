@@ -8,7 +8,7 @@ be counted before it begins, and what was there already counts only once it is t
 """
 
 # pathlib alone would double the start time of the supervisor.
-# ruff: noqa: PTH112, PTH116, PTH119, PTH208
+# ruff: noqa: PTH110, PTH112, PTH116, PTH119, PTH208
 from __future__ import annotations
 
 import os
@@ -23,8 +23,10 @@ _SLICE_S = 0.02  # of one look at files
 _WALK_EVERY_S = 2.0
 _SHARE = 50  # a walk is repeated after this many times what it took, or a tenth of it where much was written
 _EARLIEST_S = 0.2
+_NODE = 1024  # bytes that a file in memory takes, also if it is empty
 _PATH_MAX = 900  # characters, of at most four bytes each
 _PART = 200  # files between two looks at the clock
+_IN_MEMORY = (b"/memfd:", b"/SYSV", b"/dev/")  # names of files that are on no disk
 _CLOCK_NS = 50_000_000  # the clock of files is a bit behind
 
 
@@ -55,10 +57,11 @@ def in_room(first: int, memory_max: int) -> Processes:
     if not proc:
         return Processes(0, 0)
     tasks = resident = 0
-    names = _numbers(proc)
-    for name in names:
+    names = []
+    for name in _numbers(proc):
         tasks += _threads(f"{proc}/{name}/stat")
-        resident += _resident(f"{proc}/{name}/statm")
+        names.append(_living(proc, name))
+        resident += _resident(f"{proc}/{names[-1]}/statm")
     shared = _in_memory(f"/proc/{first}/root/dev")  # with /dev/shm, which the program could replace
     if memory_max and resident + shared > memory_max:
         return Processes(tasks, _exact(proc, names, shared))
@@ -78,12 +81,21 @@ def _exact(proc: str, names: list[str], shared: int) -> int:
     """Each page once: what processes share is divided among them, files in memory are counted where they lie."""
     own = mapped = 0
     for name in names:
-        for line in _read(f"{proc}/{name}/smaps_rollup").splitlines():
+        said = _read(f"{proc}/{name}/smaps_rollup")
+        if not said:  # it has just ended, or it forbids its user to look
+            own += _resident(f"{proc}/{name}/statm")
+        for line in said.splitlines():
             if line.startswith(b"Pss:"):
                 own += int(line.split()[1]) * 1024
             elif line.startswith(b"Pss_Shmem:"):
                 mapped += int(line.split()[1]) * 1024
     return own - mapped + max(mapped, shared)
+
+
+def _living(proc: str, process: str) -> str:
+    """A thread of the process that lives. One that has ended has no memory and no files, also if it is the first."""
+    threads = (process, *_numbers(f"{proc}/{process}/task"))
+    return next((one for one in threads if _resident(f"{proc}/{one}/statm")), process)
 
 
 def _numbers(folder: str) -> list[str]:
@@ -109,7 +121,7 @@ def _in_memory(path: str) -> int:
         found = os.statvfs(path)
     except OSError:
         return 0
-    return (found.f_blocks - found.f_bfree) * found.f_frsize
+    return (found.f_blocks - found.f_bfree) * found.f_frsize + (found.f_files - found.f_ffree) * _NODE
 
 
 def _read(path: str) -> bytes:
@@ -206,13 +218,17 @@ class Disk:
                     continue
                 if found.st_ctime_ns >= self._since_ns:
                     total = _plus(total, found, seen, whole=self._taken and number == 0)
-        for found in _removed(first) if first else ():
-            total = _plus(total, found, seen, whole=False)
+        for count, found in enumerate(_opened_in(first, hidden) if first else ()):
+            if count % _PART == 0:
+                yield total
+            if stat.S_ISREG(found.st_mode) and found.st_nlink == 0:
+                total = _plus(total, found, seen, whole=False)
         yield self._with_hidden(total) if hidden else total
         self._written = total
 
     def _with_hidden(self, total: Written) -> Written:
-        """It made folders that nobody may look into: then all that has gone from a disk since it began is its own."""
+        """It made folders or files that nobody may look into: then all that has gone from a disk since it began is its
+        own."""
         gone = [
             [had - has for had, has in zip(before, now, strict=True)]
             for before, now in zip(self._at_first, self._free_now(), strict=True)
@@ -282,15 +298,26 @@ def _close(file: int) -> None:
         os.close(file)
 
 
-def _removed(first: int) -> Iterator[os.stat_result]:
-    """Files that have no name any more and are still open in the room."""
+def _opened_in(first: int, hidden: list[str]) -> Iterator[os.stat_result]:
+    """All files that are open in the room, by thread, as each may have its own. `hidden` gets the processes that may
+    have others: those that forbid their user to look, and those that map a removed file, whose size nobody may read."""
     proc = _proc_of(first)
     for name in _numbers(proc) if proc else ():
-        for file in _numbers(f"{proc}/{name}/fd"):
-            with suppress(OSError):
-                found = os.stat(f"{proc}/{name}/fd/{file}")
-                if stat.S_ISREG(found.st_mode) and found.st_nlink == 0:
-                    yield found
+        if _maps_removed(f"{proc}/{_living(proc, name)}/maps"):
+            hidden.append(name)
+        for thread in _numbers(f"{proc}/{name}/task"):
+            folder = f"{proc}/{name}/task/{thread}/fd"
+            if not os.access(folder, os.R_OK) and os.path.exists(folder):
+                hidden.append(name)
+            for file in _numbers(folder):
+                with suppress(OSError):
+                    yield os.stat(f"{folder}/{file}")
+
+
+def _maps_removed(path: str) -> bool:
+    """Whether a process maps a file that was removed and is on a disk."""
+    removed = (line.split(None, 5)[5] for line in _read(path).splitlines() if line.endswith(b" (deleted)"))
+    return any(not name.startswith(_IN_MEMORY) for name in removed)
 
 
 def _free(place: str) -> tuple[int, int]:

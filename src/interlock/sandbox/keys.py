@@ -33,14 +33,16 @@ _CHUNK = 65_536
 _CONNECT_S = 30.0
 _SILENT_S = 1_200.0  # of the endpoint, or of a client between two requests
 _CREDENTIALS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
-# What belongs to one connection, or would lead elsewhere.
+# What belongs to one connection, would lead elsewhere, or ask for half of a key.
 _DROPPED = frozenset(
     {b"host", b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"expect", b"accept-encoding", b"cookie",
-     b"forwarded", b"proxy-connection", b"proxy-authorization", b"proxy-authenticate", b"alt-svc", b"set-cookie"}
+     b"forwarded", b"proxy-connection", b"proxy-authorization", b"proxy-authenticate", b"alt-svc", b"set-cookie",
+     b"range", b"if-range"}
 )  # fmt: skip
 _IN_QUERY = frozenset({"key", "api_key", "api-key", "apikey", "access_token", "oauth_token"})
 _METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE"})
-_DOTS = re.compile(r"(^|[/\\])(\.|%2e){1,2}([/\\]|$)", re.IGNORECASE)
+_SLASH = r"[/\\]|%2f|%5c"  # some servers take all of these as one, and `;` as the end of a name
+_DOTS = re.compile(rf"(^|{_SLASH})(\.|%2e){{1,2}}({_SLASH}|;|%3b|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Proxied:
         for name, value in _kept(request.headers):
             if name not in _CREDENTIALS:
                 yield name, value
-            elif self.placeholder.encode() in value:
+            elif re.fullmatch(rb"([A-Za-z]+ +)?" + re.escape(self.placeholder.encode()), value):  # and no other key
                 yield name, value.replace(self.placeholder.encode(), self.key.encode())
 
 

@@ -109,6 +109,8 @@ def _login_in(head: bytes) -> bytes:
 
 def _destination(method: str, target: str, head: bytes) -> tuple[str, int, bytes]:
     """Host, port, and what is sent there first."""
+    if not method.isalpha() or b"\n" in head.replace(b"\r\n", b"") or b"\r" in head.replace(b"\r\n", b""):
+        raise _RefusedHost("its head is not one of HTTP, and could hold another one")
     try:
         if method == "CONNECT":
             host = host_of(target)

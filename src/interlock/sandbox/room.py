@@ -101,6 +101,8 @@ def _system(network: Network) -> Iterator[str]:
     for name in ("passwd", "group", *(("hosts",) if network is Network.NONE else ())):
         yield from ("--ro-bind", str(_ETC / name), f"/etc/{name}")
     yield from ("--proc", "/proc", "--dev", "/dev", "--symlink", "/tmp", "/var/tmp")
+    for memory in ("/proc/1/mem", "/proc/1/task/1/mem"):  # of bubblewrap, which says how the program ended
+        yield from ("--ro-bind", "/dev/null", memory)
     for setting in _kernel_settings():
         yield from ("--ro-bind", setting, setting)
 

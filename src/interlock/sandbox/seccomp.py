@@ -26,6 +26,7 @@ _MACHINES = {
             "delete_module": 176, "quotactl": 179, "kexec_load": 246, "add_key": 248, "request_key": 249, "keyctl": 250,
             "perf_event_open": 298, "open_by_handle_at": 304, "finit_module": 313, "kexec_file_load": 320, "bpf": 321,
             "userfaultfd": 323, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
+            "pidfd_getfd": 438,
         },
     ),
     "aarch64": (
@@ -35,6 +36,7 @@ _MACHINES = {
             "delete_module": 106, "quotactl": 60, "kexec_load": 104, "add_key": 217, "request_key": 218, "keyctl": 219,
             "perf_event_open": 241, "open_by_handle_at": 265, "finit_module": 273, "kexec_file_load": 294, "bpf": 280,
             "userfaultfd": 282, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
+            "pidfd_getfd": 438,
         },
     ),
 }  # fmt: skip
@@ -54,26 +56,34 @@ _LOOKED_AT = {
         "socket": 41, "socketpair": 53, "listen": 50, "setsockopt": 54, "sendto": 44, "sendmsg": 46, "sendmmsg": 307,
         "clone": 56, "clone3": 435,
         "unshare": 272, "prlimit64": 302, "chmod": 90, "fchmod": 91, "fchmodat": 268, "fchmodat2": 452,
+        "open": 2, "creat": 85, "openat": 257, "openat2": 437, "mknod": 133, "mknodat": 259,
     },
     "aarch64": {
         "socket": 198, "socketpair": 199, "listen": 201, "setsockopt": 208, "sendto": 206, "sendmsg": 211,
         "sendmmsg": 269, "clone": 220, "clone3": 435,
         "unshare": 97, "prlimit64": 261, "fchmod": 52, "fchmodat": 53, "fchmodat2": 452,
+        "openat": 56, "openat2": 437, "mknodat": 33,
     },
 }  # fmt: skip
+_TRACES = {"x86_64": ((101, 1), (311, 0)), "aarch64": ((117, 1), (271, 0))}  # ptrace, process_vm_writev: who
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _STREAM, _SEQPACKET, _TYPE = 1, 5, 0xF
 _TCP, _CONVERT = 6, 31
 _FAST_OPEN, _NEW_USER, _SET_ID = 0x20000000, 0x10000000, 0o6000
+_MAKES = 0x400040  # O_CREAT or O_TMPFILE
 
 # A line is what the processor of filters does: code, where to jump if so and if not, and a value.
 _Line = tuple[int, int, int, int]
 
 
 def refusing_filter(machine: str = "") -> bytes:
-    """It refuses the calls above with EPERM, and every call of another ABI. Empty for a machine that is not known."""
+    """It refuses the calls above with EPERM, and every call of another ABI. It keeps the first process of a room, which
+    says how the program ended, from being traced. Empty for a machine that is not known."""
     machine = machine or platform.machine()
-    return _filter(machine, _MACHINES[machine][1].values(), []) if machine in _MACHINES else b""
+    if machine not in _MACHINES:
+        return b""
+    looks = [(number, _refuse_first(at)) for number, at in _TRACES[machine]]
+    return _filter(machine, _MACHINES[machine][1].values(), looks)
 
 
 def fence_filter(*, all_sockets: bool, nested: bool, machine: str = "") -> bytes:
@@ -89,6 +99,8 @@ def fence_filter(*, all_sockets: bool, nested: bool, machine: str = "") -> bytes
         "socketpair": _pairs(),
         "prlimit64": [(_LOAD, 0, 0, _argument(0)), (_EQUAL, 0, 1, 0), _allow(), _refuse()],
         **{name: _refuse_bits(at, _SET_ID) for name, at in _CHMOD.items()},
+        **{name: _refuse_made(at) for name, at in _OPEN.items()},
+        "openat2": [(_RETURN, 0, 0, _NOT_THERE)],  # its arguments are in memory: programs use openat
         **({} if all_sockets else _around_landlock()),
         **({} if nested else _NO_NAMESPACES),
     }
@@ -148,6 +160,15 @@ def _refuse_bits(argument: int, bits: int) -> Sequence[_Line]:
     return [(_LOAD, 0, 0, _argument(argument)), (_ANY_BIT, 0, 1, bits), _refuse(), _allow()]
 
 
+def _refuse_first(process: int) -> Sequence[_Line]:
+    return [(_LOAD, 0, 0, _argument(process)), (_EQUAL, 0, 1, 1), _refuse(), _allow()]
+
+
+def _refuse_made(flags: int) -> Sequence[_Line]:
+    """A file that is made with such a mode. Where none is made, the mode may be anything."""
+    return [(_LOAD, 0, 0, _argument(flags)), (_ANY_BIT, 0, 3, _MAKES), *_refuse_bits(flags + 1, _SET_ID)]
+
+
 def _argument(number: int) -> int:
     """Where the lower half of an argument is; these machines are all little-endian."""
     return _AT_ARGUMENTS + 8 * number
@@ -162,7 +183,8 @@ def _refuse() -> _Line:
 
 
 # Which argument holds the bits.
-_CHMOD = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2}
+_CHMOD = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "creat": 1, "mknod": 1, "mknodat": 2}
+_OPEN = {"open": 1, "openat": 2}  # the flags; the mode comes next
 _SENDS = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
 # The arguments of clone3 are in memory, out of a filter's reach: without it, programs use clone.
 _NO_NAMESPACES: dict[str, Sequence[_Line]] = {

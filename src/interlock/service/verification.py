@@ -323,7 +323,8 @@ def _delivery(reading: _Reading, delivered: Delivered) -> tuple[tuple[str, ...],
         return (), (f"the delivered commit {delivered.commit} is no longer in the repository",)
     if branch.tree != delivers:
         return (f"the delivered commit has the tree {branch.tree}, and {delivers} was accepted",), ()
-    if not 0 <= branch.commits <= len(accepted) + 1:
+    most = len(accepted) + 1 if reading.pipeline.deliver.series else 1
+    if not 0 < branch.commits <= most:
         return ("the delivered commit has other commits below it than the accepted ones on the base",), ()
     return (), ()
 

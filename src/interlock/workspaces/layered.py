@@ -183,6 +183,7 @@ def _update_index(
     """Make the index of the template that of the last commit, in agreement with the files of the checkout."""
     accepted, listing = parts.objects.listing(request.commits[-1].tree), parts.objects.listing(request.tree)
     edits = {path: now for path, (_, now) in trees.differences(_listing_of(parts, template), accepted).items()}
+    index.above = frozenset(path for path, now in edits.items() if now)
     for path, (was, _) in trees.differences(accepted, listing).items():
         index.stats.pop(path, None)  # differs from the input
         edits[path] = was
@@ -208,6 +209,7 @@ def _touched(index: CheckoutIndex, listing: Listing) -> Iterator[bytes]:
         yield path
         if whole or path in listing:
             yield from trees.leaves_at(listing, path)
+    yield from index.stats  # one that was written here, and removed, leaves nothing behind
 
 
 def _put_back(parts: CheckoutParts, tree: Path, listing: Listing, index: CheckoutIndex) -> None:

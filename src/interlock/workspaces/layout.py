@@ -63,6 +63,7 @@ class CheckoutIndex:
     setup_files: frozenset[bytes] = frozenset()  # paths of setup and carried files, relative to the root
     replaced: frozenset[bytes] = frozenset()  # paths where the output of setup replaces the tree's files
     layers: Layers | None = None  # if it is an overlay
+    above: frozenset[bytes] = frozenset()  # files of the input that only the upper layer has: no whiteout replaces them
 
     def unchanged(self, path: bytes, now: os.stat_result) -> bool:
         return self.stats.get(path) == file_stat(now) and now.st_ctime_ns < self.until_ns

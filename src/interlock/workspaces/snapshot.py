@@ -148,7 +148,7 @@ class _Walk:
             for folder in self._waiting:
                 folder.close()
             os.close(tree)
-        for path in self._whole:
+        for path in (*self._whole, *self._baseline.index.above):
             self._gone(path)
         return self._found
 

@@ -6,6 +6,16 @@ from tests.attacks.catalogue.row import HIDDEN, OPEN, Row
 
 ROWS = (
     Row(
+        "The product in a process of its own, under a gate that relies on its exit code: it traces what started it, or "
+        "writes to its memory, so that this exits with 0",
+        "nothing in Interlock; the kernel, where `kernel.yama.ptrace_scope` is 1 or more. The first process of the "
+        "sandbox, which passes the exit code on, can be reached by neither",
+        "",
+        full=OPEN,
+        fs=OPEN,
+        none=OPEN,
+    ),
+    Row(
         "`os._exit(0)`, `SystemExit`, `process.exit(0)`, a signal, a closed stdout",
         "no report, or tests that vanished",
         tests="test_pytest.py::test_product_that_bends_its_judge, test_node.py::test_jest_bent",

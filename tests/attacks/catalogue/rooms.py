@@ -53,6 +53,11 @@ ROWS = (
         fs="held; open for other machines at the number of the proxy's port", none="open: a list of hosts needs `full`", hole="test_holes.py::test_a_proxy_that_looks_at_nothing_fails", number=14,
     ),
     Row(
+        "With a list of hosts: another site of the same server, named in a tunnel (`Host`, or the name that TLS sends)",
+        "nothing: nobody looks into a tunnel; do not list a host that shares its addresses with sites of everybody",
+        "", full=OPEN, fs=OPEN, none=OPEN,
+    ),
+    Row(
         "With `key: proxied`: the agent's key, in its environment, files, `/proc` or an answer; another host than its endpoint, "
         "also by a redirect; a key of another account",
         "the key is not in the sandbox; what adds it outside sends to one endpoint only, and drops other credentials",

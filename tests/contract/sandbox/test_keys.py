@@ -192,6 +192,11 @@ def test_the_key_stands_where_the_placeholder_stood(header: str, world: World) -
     assert "Bearer own" not in said.values()  # another key would be another account's
 
 
+def test_a_key_beside_the_placeholder_does_not_go_through(world: World) -> None:
+    world.ask("/v1", Authorization=f"Bearer own, {PLACEHOLDER}", Range="bytes=0-3")
+    assert not {"authorization", "range"} & set(world.said[0])
+
+
 def test_one_connection_has_many_requests(world: World) -> None:
     with closing(http.client.HTTPConnection("127.0.0.1", world.port, timeout=10)) as connection:
         for number in range(5):
@@ -238,6 +243,8 @@ REFUSED = {
     "an address without a scheme": (f"GET //evil.example/ HTTP/1.1\nHost: {HOST}\n\n", "only the agent's"),
     "above the endpoint's path": (f"GET /a/../../b HTTP/1.1\nHost: {HOST}\n\n", "`..`"),
     "the same, quoted": (f"GET /%2e%2E/b HTTP/1.1\nHost: {HOST}\n\n", "`..`"),
+    "the same, with a quoted slash": (f"GET /..%2F..%5cb HTTP/1.1\nHost: {HOST}\n\n", "`..`"),
+    "the same, with a parameter": (f"GET /..;/b HTTP/1.1\nHost: {HOST}\n\n", "`..`"),
     "a key of its own": (f"GET /v1?key=own HTTP/1.1\nHost: {HOST}\n\n", "a key in an address"),
     "what repeats a request": (f"TRACE / HTTP/1.1\nHost: {HOST}\n\n", "this method"),
 }

@@ -140,6 +140,20 @@ print(s.makefile('rb').read().decode().split('\\r\\n\\r\\n')[1])
     assert done.said == f"/x of public.example:{port}"
 
 
+@pytest.mark.parametrize(
+    "head", [r"GET\t/\tHTTP/1.0\nHost:inside.example\n\nGET @", r"GET @ HTTP/1.1\r\nX: y\nHost: inside.example"]
+)
+def test_no_head_is_hidden_in_another(port: int, tmp_path: Path, head: str) -> None:
+    script = f"""
+import socket
+s = socket.create_connection(('127.0.0.1', 3128), 10)
+s.sendall(b'{head.replace("@", f"http://public.example:{port}/x")}\\r\\n\\r\\n')
+print(s.makefile('rb').readline().decode())
+"""
+    done = ask(tmp_path, script, "", f"public.example:{port}", "127.0.0.1")
+    assert done.said.startswith("HTTP/1.1 403"), done.said
+
+
 def test_a_port_of_this_machine_that_is_listed_is_there_at_the_same_port(port: int, tmp_path: Path) -> None:
     done = ask(tmp_path, ASKS, f"http://127.0.0.1:{port}/local", f"localhost:{port}")
     assert done.said == f"/local of 127.0.0.1:{port}"
