@@ -54,12 +54,13 @@ class Forger:
     """`whole` is the world as it was left; each forgery begins from it, at the same place."""
 
     root: Path
+    pipeline: str = PIPELINE
     world: World = field(init=False)
     run: str = field(init=False)
     other: str = field(init=False)  # of another run, with the same stages
 
     def __post_init__(self) -> None:
-        self.world = new_world(self.root / "world", {"interlock.yaml": PIPELINE, "start.txt": "start\n"})
+        self.world = new_world(self.root / "world", {"interlock.yaml": self.pipeline, "start.txt": "start\n"})
         self.other = self._played("first")
         self.run = self._played("second")
         shutil.copytree(self.world.root, self.root / "whole", symlinks=True)

@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.attacks.forgery import Forger, dumped, moved_branch
+from tests.attacks.forgery import PIPELINE, Forger, dumped, moved_branch
 from tests.nightly import rest_at_night
 
 from interlock.core.events import (
@@ -307,6 +307,19 @@ def test_it_is_named(forger: Forger, name: str) -> None:
     assert found.verdict != "verified"
     told = {one.attempt: " ".join((*one.problems, *one.unchecked)) for one in (*found.handoffs, found.itself)}
     assert words in told.get(attempt, ""), told
+
+
+def test_each_commit_of_a_series_is_one_that_was_accepted(tmp_path: Path) -> None:
+    forger = Forger(tmp_path, PIPELINE + "deliver: {series: true}\n")
+    world = forger.world
+    assert forger.verified().verdict == "verified"
+    delivered = next(event for event in forger.history() if isinstance(event, Delivered))
+    base, first, tree = (world.git("rev-parse", f"{delivered.commit}{each}") for each in ("^^", "^^{tree}", "^{tree}"))
+    empty = world.git("hash-object", "-t", "tree", "-w", "/dev/null")
+    for below in (empty, tree):
+        commit = world.git("commit-tree", "-m", "x", "-p", world.git("commit-tree", "-m", "y", "-p", base, below), tree)
+        forger.edit(lambda event: dataclasses.replace(event, commit=commit) if isinstance(event, Delivered) else event)  # noqa: B023
+        assert "other commits below it" in " ".join(forger.verified().itself.problems), first
 
 
 def test_a_key_under_the_name_of_another_is_named(forger: Forger) -> None:

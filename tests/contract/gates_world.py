@@ -36,6 +36,10 @@ class Trees:
         self._one = threading.Lock()  # git has one index
         self._root = root
 
+    def touched(self, checkout: Checkout, commit: str) -> tuple[str, ...]:
+        del checkout
+        return self.files(commit, ("/**",))
+
     def commit(self, files: Mapping[str, str | bytes | None], parent: str = "") -> str:
         """`parent` with `files` written (None: deleted), as a commit."""
         if parent:

@@ -155,11 +155,12 @@ def _finish(pipeline: Pipeline, state: RunState) -> Iterator[Effect]:
     if started.until or state.delivered is not None:
         yield FinishRun(RunStatus.ACCEPTED, f"up to {started.until}" if started.until else "")
     elif state.output is not None:
-        effect = DeliverBranch(state.output[0], _series(pipeline, state), 1, state.branch, state.delivering)
+        effect = DeliverBranch(state.output[0], series_of(pipeline, state), 1, state.branch, state.delivering)
         yield from bounded(state, effect, "", PauseReason.DELIVERY)
 
 
-def _series(pipeline: Pipeline, state: RunState) -> tuple[str, ...]:
+def series_of(pipeline: Pipeline, state: RunState) -> tuple[str, ...]:
+    """The accepted commits that are delivered one by one; none if they are delivered as one."""
     if not pipeline.deliver.series:
         return ()
     accepted = (state.stages[stage.id].accepted for stage in pipeline.ordered() if stage.id in state.stages)

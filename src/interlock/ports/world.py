@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -225,6 +225,9 @@ class RecordStore(Protocol):
 
     def delivered_tree(self, commit: str, base: str) -> str:
         """The tree that a branch of `commit` has: with the artifacts of the base."""
+
+    def delivered_trees(self, commit: str, base: str, series: Sequence[str]) -> tuple[str, ...]:
+        """The tree of each commit on `base` that a branch of `commit` has; more than one with a `series`."""
 
     def flaw(self, commit: str, tree: str) -> str:
         """What is wrong with a commit that should have this tree, and with all that is in it; empty if nothing is."""

@@ -20,6 +20,7 @@ from interlock.core.events import Delivered, HandoffAccepted, Recorded, RunFinis
 from interlock.core.fold import apply
 from interlock.core.handoffs import accept_handoff
 from interlock.core.pipeline import Pipeline
+from interlock.core.plan import series_of
 from interlock.core.state import RunState
 from interlock.execution.context import Context
 from interlock.execution.documents import artifact_path, pointed_at
@@ -88,11 +89,11 @@ def _values(one: Finding) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A commit in the user's repository: its tree, empty if it is not there; and how many commits it has since the
-    base, -1 if it does not follow from it."""
+    """A commit in the user's repository: its tree, empty if it is not there; and the tree of each commit since the
+    base, in order: empty for a merge. There is none if it does not follow from the base."""
 
     tree: str = ""
-    commits: int = -1
+    trees: tuple[str, ...] = ()
 
 
 def branch_of(repository: Path, environ: Mapping[str, str], commit: str, base: str) -> Branch:
@@ -106,8 +107,9 @@ def branch_of(repository: Path, environ: Mapping[str, str], commit: str, base: s
 
     tree = git("rev-parse", "--verify", "-q", f"{commit}^{{tree}}")
     follows = git("merge-base", base, commit) == base
-    count = git("rev-list", "--count", f"{base}..{commit}") if follows else ""
-    return Branch(tree, int(count) if count.isdecimal() else -1)
+    since = git("log", "--reverse", "--topo-order", "--format=%T %P", f"{base}..{commit}") if follows else ""
+    lines = [line.split() for line in since.splitlines()]
+    return Branch(tree, tuple(line[0] if len(line) == 2 else "" for line in lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +316,7 @@ def _delivery(reading: _Reading, delivered: Delivered) -> tuple[tuple[str, ...],
     accepted = {stage.accepted.commit for stage in reading.state.stages.values() if stage.accepted}
     if source in accepted and source not in reading.statements:
         return (), ("the delivered commit is of a handoff that is not verified",)
-    delivers = _delivers(reading, source)
+    commit, delivers = _delivers(reading, source)
     if not delivers:
         return (), (_NO_MERGE,)
     base = reading.state.started.base_commit if reading.state.started else ""
@@ -323,23 +325,45 @@ def _delivery(reading: _Reading, delivered: Delivered) -> tuple[tuple[str, ...],
         return (), (f"the delivered commit {delivered.commit} is no longer in the repository",)
     if branch.tree != delivers:
         return (f"the delivered commit has the tree {branch.tree}, and {delivers} was accepted",), ()
-    most = len(accepted) + 1 if reading.pipeline.deliver.series else 1
-    if not 0 < branch.commits <= most:
+    return _below(reading, commit, (base, delivers), branch.trees)
+
+
+def _below(
+    reading: _Reading, commit: str, ends: tuple[str, str], trees: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """As `_delivery`, of all commits from the base to the delivered one: of a series, each is what was accepted."""
+    base, delivers = ends
+    series = series_of(reading.pipeline, reading.state)
+    wanted: tuple[str, ...] = (delivers,)
+    if series and not all(each in reading.statements for each in series):
+        return (), ("the delivered commits are of handoffs that are not verified",)
+    if series and not all(map(reading.sources.has, (base, commit, *series))):
+        signed = {reading.statements[each].delivers for each in series}
+        if not trees or not signed.issuperset(trees):
+            return (), (
+                "the commits below the delivered one cannot be made again: the store has lost what was accepted",
+            )
+        wanted = trees
+    elif series:
+        wanted = reading.sources.store.delivered_trees(commit, base, series)
+    if trees != wanted:
         return ("the delivered commit has other commits below it than the accepted ones on the base",), ()
     return (), ()
 
 
-def _delivers(reading: _Reading, source: str) -> str:
-    """The tree that a branch of `source` has. A merge that skipped stages passed on is made again from the handoffs
-    that were merged. Empty where neither can be told."""
+def _delivers(reading: _Reading, source: str) -> tuple[str, str]:
+    """`source`, and the tree that a branch of it has. A merge that skipped stages passed on is made again from the
+    handoffs that were merged. Empty where neither can be told."""
     if (signed := reading.statements.get(source)) is not None:
-        return signed.delivers
+        return source, signed.delivers
     inputs = (stage.input for stage in reading.state.stages.values())
     prepared = next((each for each in inputs if each is not None and each.commit == source), None)
     started = reading.state.started
     if prepared is None or started is None or not all(each in reading.statements for each in prepared.sources):
-        return ""
+        return "", ""
     if not all(map(reading.sources.has, (*prepared.sources, started.base_commit))):
-        return ""
+        return "", ""
     merged = reading.sources.merge(prepared.sources, Stamp("interlock: verify", 0), "", prepared.names)
-    return "" if merged.conflicts else reading.sources.store.delivered_tree(merged.commit, started.base_commit)
+    if merged.conflicts:
+        return "", ""
+    return merged.commit, reading.sources.store.delivered_tree(merged.commit, started.base_commit)

@@ -138,6 +138,12 @@ def _refuse_checked_out(branch: str, state: _BranchState) -> None:
         raise DeliveryRefused(f"branch {branch} is checked out in {state.worktree}: switch it to another branch")
 
 
+def planned_trees(git: Git, objects: Objects, commit: str, base: str, series: Sequence[str]) -> tuple[str, ...]:
+    """The tree of each commit on `base` that a branch of `commit` has, in order."""
+    request = Delivery(commit, base, "", Stamp("", 0), series)
+    return tuple(tree for tree, _, _ in _planned(git, objects, request))
+
+
 def _planned(git: Git, objects: Objects, delivery: Delivery) -> list[tuple[str, str, str]]:
     """Tree, message and author of each commit, in order. The last tree is the accepted tree."""
     wanted = without_artifacts(objects, objects.commit(delivery.commit).tree, delivery.base)

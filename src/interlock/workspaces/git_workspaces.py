@@ -312,7 +312,7 @@ class GitWorkspaces:
 
     @property
     def stored_records(self) -> StoredRecords:
-        return StoredRecords(self._store, lambda: self._objects)
+        return StoredRecords(self._store, self._git, lambda: self._objects)
 
     # --- disk
 

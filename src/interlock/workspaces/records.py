@@ -6,13 +6,14 @@ They are evidence too. Here they survive the loss of the evidence, and `gc` neve
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
 from interlock.workspaces import storage, trees
-from interlock.workspaces.delivery import without_artifacts
+from interlock.workspaces.delivery import planned_trees, without_artifacts
+from interlock.workspaces.git import Git
 from interlock.workspaces.objects import Objects
 
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -21,8 +22,9 @@ _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 class StoredRecords:
     """Implements ports.RecordStore."""
 
-    def __init__(self, store: Path, objects: Callable[[], Objects]) -> None:
+    def __init__(self, store: Path, git: Git, objects: Callable[[], Objects]) -> None:
         self._store = store
+        self._git = git
         self._find = objects
         self._whole: set[str] = set()  # objects that were read and are what their names say
 
@@ -45,6 +47,10 @@ class StoredRecords:
     def delivered_tree(self, commit: str, base: str) -> str:
         with storage.locked(self._store, shared=True):
             return without_artifacts(self._objects, self._objects.commit(commit).tree, base)
+
+    def delivered_trees(self, commit: str, base: str, series: Sequence[str]) -> tuple[str, ...]:
+        with storage.locked(self._store, shared=True):
+            return planned_trees(self._git, self._objects, commit, base, series)
 
     def flaw(self, commit: str, tree: str) -> str:
         try:
