@@ -117,6 +117,13 @@ class Application:
         mounts.enter()
         return self.sandbox if holds(self.sandbox, self.environ) else "none"
 
+    def sandbox_for_reruns(self) -> str:
+        """The level that this process was given, if any. Checkouts that it makes from now on can be overlays."""
+        level = given_sandbox(self.environ)
+        if level != "none":
+            mounts.enter()
+        return level
+
     def drive_in_background(self, run: str, *, take_over: bool = False) -> Path:
         """Start another process that drives the run and outlives this one. Returns its log file."""
         log = self.state / "logs" / f"{run}.log"

@@ -384,6 +384,7 @@ def test_on_an_overlay_checkouts_are_plain(tmp_path: Path) -> None:
     base = made.base().commit
     why = layers.refusal_here(made.store / "interlock/templates", made.gates)
     assert "no overlay in" in why
+    assert "put the folders of state and cache on one that can" in why
     checkout = made.open(base)
     assert not mounts.is_mounted(checkout.tree)
     write(checkout.tree, {"a.txt": "changed"})

@@ -247,7 +247,8 @@ def _findings(event: VerdictGiven) -> str:
     if not event.findings:
         return "no findings given"
     wrong = without_notes(event.findings)
-    first, notes = headline(wrong[0]), len(event.findings) - len(wrong)
+    telling = next((one for one in event.findings if one.rule == "sandbox"), wrong[0])  # it says what to do
+    first, notes = headline(telling), len(event.findings) - len(wrong)
     message = _first_line(first.message)
     named = "" if first.file and message.startswith(first.file) else place(first)
     where = " ".join(part for part in (named, message) if part)

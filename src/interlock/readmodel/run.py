@@ -21,7 +21,7 @@ from interlock.core.judging import find_gate
 from interlock.core.limits import LimitUsage, amounts
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.plan import plan
-from interlock.core.state import Phase, RunState, Spending, StageState
+from interlock.core.state import Phase, Rejection, RunState, Spending, StageState
 from interlock.readmodel.costs import Costs, costs
 from interlock.readmodel.history import AttemptPhase, AttemptView, History, Past, Reply, Span, VerdictView
 from interlock.readmodel.reasons import Reason, reasons
@@ -317,15 +317,23 @@ def _answers_to_pause(run: str, name: str, stage: StageState) -> tuple[str, ...]
 def _to_accept(stage: StageState) -> AttemptId | None:
     """The newest attempt on whose candidate every hard gate passed, else the newest that was rejected."""
     newest = (stage.candidate.attempt,) if stage.candidate is not None else ()
-    rejected = [item.event.attempt for item in reversed(stage.rejections)]
+    rejected = [item.event.attempt for item in reversed(stage.rejections) if not _passed_limit(item)]
     passed = (attempt for attempt in (*newest, *rejected) if passed_hard_gates(stage, attempt))
     return next(passed, rejected[0] if rejected else None)
+
+
+def _passed_limit(rejection: Rejection) -> bool:
+    """Whether nothing was taken of it: its program passed a limit of the sandbox."""
+    scope = [verdict for verdict in rejection.verdicts if verdict.gate.endswith("/scope")]
+    return any(finding.rule == "limit" for verdict in scope for finding in verdict.findings)
 
 
 def _hint(stage: StageState) -> str:
     """What the commands do not tell: that they cannot mend the pipeline; who may change a protected file."""
     if stage.pause is not None and stage.pause.reason is PauseReason.INFRASTRUCTURE:
         return _OWN_PIPELINE if _may_be_of_pipeline(stage.failure) else ""
+    if stage.rejections and _passed_limit(stage.rejections[-1]):
+        return f"Nothing of its work was taken. If the limit is too low, raise it under `sandbox`. {_OWN_PIPELINE}"
     offered = [item for item in stage.rejections if item.event.attempt == _to_accept(stage)]
     findings = [item for rejection in offered for verdict in rejection.verdicts for item in verdict.findings]
     files = {item.file: _ADDS.search(item.message) for item in findings if item.rule in _PROTECTED and item.file}

@@ -24,15 +24,16 @@ from interlock.ports import InfrastructureError, Sandbox
 SYSTEM = ("/usr", "/opt", "/nix/store", "/home/linuxbrew/.linuxbrew", "/bin", "/lib", "/lib32", "/lib64", "/sbin")
 # Of /etc: nothing that holds keys or passwords, and nothing that says who uses this machine.
 ETC = (
-    "alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "debian_version", "fonts",
-    "host.conf", "java-11-openjdk", "java-17-openjdk", "java-21-openjdk", "ld.so.cache", "ld.so.conf",
-    "ld.so.conf.d", "locale.alias", "localtime", "magic", "mime.types", "nsswitch.conf", "os-release", "perl",
+    "alternatives", "ca-certificates", "ca-certificates.conf", "chromium.d", "crypto-policies", "debian_version",
+    "fonts", "host.conf", "java-8-openjdk", "java-11-openjdk", "java-17-openjdk", "java-21-openjdk",
+    "java-25-openjdk", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "localtime", "magic",
+    "maven/logging", "maven/m2.conf", "mime.types", "nsswitch.conf", "os-release", "perl",
     "pki/ca-trust", "pki/tls/certs", "pki/tls/cert.pem", "pki/tls/openssl.cnf", "protocols", "services",
     "ssl/certs", "ssl/cert.pem", "ssl/openssl.cnf", "terminfo", "timezone",
 )  # fmt: skip
 ETC_OF_NETWORK = ("gai.conf", "hosts", "resolv.conf")
 # What programs in a folder of a home need of others there: rustup's are all one program, which starts a toolchain.
-_ALSO = {".cargo/bin": (".rustup/toolchains", ".rustup/settings.toml")}
+_ALSO = {".cargo/bin": (".rustup/toolchains", ".rustup/settings.toml", ".rustup/update-hashes")}
 _SYSTEM = (*(f"{folder}/" for folder in SYSTEM), "/etc/")
 _LINKS_MAX = 5_000  # looked at in one entry of PATH
 _HOPS_MAX = 40

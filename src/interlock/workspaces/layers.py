@@ -106,7 +106,8 @@ def refusal(lower: Path, upper: Path) -> str:
     try:
         return _tried(below, above)
     except OSError as error:
-        return f"no overlay in {upper} over {lower}: {error.strerror}"
+        place = "put the folders of state and cache on one that can, such as ext4, or a volume of the container"
+        return f"no overlay in {upper} over {lower}: {error.strerror}: where their file system cannot hold one, {place}"
     finally:
         mounts.unmount(above / "tree")
         layout.remove(below)

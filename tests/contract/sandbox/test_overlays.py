@@ -90,3 +90,9 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     resumed.send_signal(signal.SIGINT)
     resumed.communicate()
     assert stage_of(world.show(), "code")["attempts"]
+
+
+def test_verify_judges_again_in_overlays(tmp_path: Path) -> None:
+    world = _world(tmp_path, "0")
+    world.ask("run", "-t", "it", "--plain", **FULL).ended(0)
+    world.ask("verify", "--rerun", **FULL).ended(0, "2 hard verdicts again")

@@ -106,6 +106,24 @@ def test_programs_of_the_path_outside_of_the_system_work_and_their_neighbours_ar
     assert not (home / ".local/bin/x").exists()
 
 
+def test_programs_of_rustup_find_its_folders_and_not_what_lies_beside_them(tmp_path: Path) -> None:
+    home = tmp_path / "ann"
+    for name in (".cargo/bin", ".rustup/toolchains", ".rustup/update-hashes", ".rustup/downloads"):
+        (home / name).mkdir(parents=True)
+    (home / ".cargo/credentials.toml").write_text("secret")
+    made, path = checkout_in(tmp_path / "one"), f"{home}/.cargo/bin:/usr/bin:/bin"
+    seen = run_in(made, f"ls -A {home}/.rustup {home}/.cargo", env={"PATH": path}).said.split()
+    assert {"toolchains", "update-hashes"} <= set(seen)
+    assert not {"downloads", "credentials.toml"} & set(seen)
+
+
+@pytest.mark.parametrize("name", ["maven/m2.conf", "maven/logging", "chromium.d"])
+def test_what_a_program_of_the_system_needs_of_etc_is_there(name: str, tmp_path: Path) -> None:
+    if not Path("/etc", name).exists():
+        pytest.skip(f"/etc/{name} is not on this machine: its package is not installed")
+    assert run_in(checkout_in(tmp_path), f"test -e /etc/{name} && ! test -e /etc/maven/settings.xml").finished.code == 0
+
+
 def test_a_link_to_a_file_among_others_of_the_user_opens_that_file_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

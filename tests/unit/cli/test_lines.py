@@ -108,6 +108,14 @@ def test_a_note_is_no_finding_and_one_on_the_command_or_the_reviewers_is_shown(r
     assert (reason.message, reason.findings) == ("bad", 1)
 
 
+def test_what_is_not_in_the_sandbox_is_told_before_what_came_of_it() -> None:
+    story, attempt = Story(Pipeline("p", (Stage("code", agent="a"),))), AttemptId("code", 1, 1)
+    note = Finding("sandbox", "/srv/x is not in the sandbox: add it to `read`", Severity.NOTE)
+    wrong = VerdictGiven(attempt, "code/lint", 1, VerdictStatus.FAILED, (Finding("exit", "exit code 1"), note))
+    said = "1 finding and 1 note (/srv/x is not in the sandbox: add it to `read` ...)"
+    assert _told(story, wrong) == f"gate lint failed: {said}"
+
+
 def _judged(verdict: VerdictGiven) -> tuple[RunState, Past]:
     past = Past()
     view = AttemptView(

@@ -81,3 +81,14 @@ def test_a_pause_over_new_tests_names_adds() -> None:
     assert hint(*PROTECTED) == said.format("tests/test_a.py", authors)
     both = (added, replace(PROTECTED[0], file="conftest.py"))
     assert hint(*both) == said.format("tests/test_a.py, conftest.py", f"{adds}, or {authors}")
+
+
+def test_work_that_passed_a_limit_was_not_taken_and_cannot_be_accepted() -> None:
+    limit = Finding(rule="limit", message="sh was ended: memory: used more than 300 MB")
+    ended = replace(verdict("scope", FAILED), findings=(limit,))
+    rejected = CandidateRejected(ONE, "t1", "told", "print", gates=("code/scope",))
+    wait = only_wait(*JUDGING[:-1], ended, rejected, NO_PROGRESS)
+    assert not [line for line in wait.commands if "accept" in line]
+    assert wait.hint.startswith("Nothing of its work was taken. If the limit is too low, raise it under `sandbox`.")
+    of_gate = replace(verdict("test", FAILED), findings=(limit,))
+    assert "accept" in " ".join(only_wait(*JUDGING, of_gate, rejected, NO_PROGRESS).commands)

@@ -92,11 +92,10 @@ def _judged_again(app: Application, found: Verification) -> Verification:
     """With each verdict that would be another today. Says on stderr what each gate says, as it says it."""
     import threading
 
-    from interlock.application import given_sandbox
     from interlock.service.rerun import context_of, rerun, with_verdicts
 
     history = app.service.history(found.run)
-    context = context_of(app.service.pipeline_of(found.run), history, app.environ, given_sandbox(app.environ))
+    context = context_of(app.service.pipeline_of(found.run), history, app.environ, app.sandbox_for_reruns())
     again = []
     for one in rerun(app.owner.world, context, history, threading.Event()):
         note(f"{one.attempt}  gate {one.gate.partition('/')[2]} {one.now}")
