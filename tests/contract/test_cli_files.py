@@ -353,7 +353,7 @@ def test_doctor_looks_and_makes_nothing(repository: Path):
     found = said.json()
     assert said.code == 2  # for the bad pipeline
     assert found["pipelines"] == {"interlock.yaml": True, ".interlock/pipelines/bad.yaml": False}
-    assert set(found["disk_bytes"]) == {"journal", "evidence", "objects", "kits", "setups", "checkouts"}
+    assert set(found["disk_bytes"]) == {"journal", "evidence", "objects", "kits", "setups", "checkouts", "templates"}
     assert not Path(found["state"]).exists()
 
 

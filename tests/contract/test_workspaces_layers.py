@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from tests.contract.layers_edits import EDITS, FILES, Edit
 from tests.contract.workspaces_world import World, fingerprint, git, make_repository, make_world, write
+from tests.nightly import rest_at_night
 
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import CommandLine, Setup
@@ -394,7 +395,8 @@ def test_on_an_overlay_checkouts_are_plain(tmp_path: Path) -> None:
     mounts.unmount(at)
 
 
-def test_all_of_it_as_an_ordinary_user(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", rest_at_night(["disk and bare", ""]))
+def test_all_of_it_as_an_ordinary_user(rows: str) -> None:
     """In a process of its own, which has no threads. As root: as somebody who owns nothing but a folder."""
     if "INTERLOCK_TEST_INNER" in os.environ:
         return
@@ -416,8 +418,9 @@ def test_all_of_it_as_an_ordinary_user(tmp_path: Path) -> None:
             "-p",
             "no:cacheprovider",
         ]
-        words += ["-p", "no:xdist", f"--basetemp={folder}/base", "-W", "ignore", "--no-header", __file__]
+        words += ["-p", "no:xdist", f"--basetemp={folder}/base", "-W", "ignore", "--no-header", "-k", rows, __file__]
         env = {**os.environ, "INTERLOCK_TEST_INNER": "1", "HOME": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+        env.pop("PYTEST_ADDOPTS", None)
         env["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
         done = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import shutil
@@ -216,10 +217,10 @@ sys.exit(run_in_terminal(confine(work, Room(made, terminal=True)), print))
 
 def test_on_a_terminal_nothing_is_inherited_either(tmp_path: Path) -> None:
     with (tmp_path / "left-open").open("w") as file:
-        os.dup2(file.fileno(), 64)
+        number = fcntl.fcntl(file, fcntl.F_DUPFD, 64)
         words = (sys.executable, "-c", ON_A_TERMINAL, str(tmp_path))
-        done = subprocess.run(words, pass_fds=(64,), capture_output=True, text=True, check=True)
-        os.close(64)
+        done = subprocess.run(words, pass_fds=(number,), capture_output=True, text=True, check=True)
+        os.close(number)
     assert done.stdout.split() == ["0", "1", "2", "3"]
 
 
