@@ -16,7 +16,7 @@ from tests.rooms_here import needs_rooms
 
 from interlock.ports import InfrastructureError, Sandbox
 from interlock.process import How
-from interlock.sandbox import LEVELS, Network, probe, require
+from interlock.sandbox import LEVELS, Network, probe, require, unseen
 from interlock.sandbox import program as programs
 
 pytestmark = needs_rooms
@@ -143,6 +143,88 @@ def test_a_link_to_a_file_among_others_of_the_user_opens_that_file_alone(
         assert run_in(made, (program,), env=path).said == "it works"
     for name in ("Documents/letter", ".aws/credentials", "letter"):
         assert run_in(made, f"cat {home}/{name}", env=path).finished.code == 1
+
+
+def _script(path: Path, text: str = "echo it works") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def _secrets_in(folder: Path, *names: str) -> list[Path]:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("secret")
+    return [folder / name for name in names]
+
+
+def test_a_link_to_a_program_in_a_folder_of_something_else_opens_that_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "eve"
+    monkeypatch.setenv("HOME", str(home))
+    (home / ".local/bin").mkdir(parents=True)
+    for name in (".config/gh/x", "src/tool/y", "src/tool/bin/z", ".local/share/work/w"):
+        _script(home / name)
+        (home / ".local/bin" / Path(name).name).symlink_to(home / name)
+    secrets = [
+        *_secrets_in(home / ".config/gh", "hosts.yml"),
+        *_secrets_in(home / "src/tool", ".env", ".git/config", "bin/key"),
+        *_secrets_in(home / ".local/share/work", ".git/config"),
+    ]
+    made, path = checkout_in(tmp_path / "one"), f"{home}/.local/bin:/usr/bin:/bin"
+    for name in "xyzw":
+        assert run_in(made, (name,), env={"PATH": path}).said == "it works"
+    for secret in secrets:
+        assert run_in(made, f"cat {secret}", env={"PATH": path}).finished.code == 1
+    beside = f"{home}/src/tool/y is in the sandbox without the files beside it: if it needs them, add {home}/src/tool"
+    assert unseen(("y", "--now"), made.sandbox, path).startswith(f"{beside} to `read`")
+    assert unseen(("y",), Sandbox("full", (f"{home}/src/tool",)), path) == ""
+    assert unseen(("sh", "-c", "python3"), made.sandbox, path) == ""
+
+
+def test_a_folder_of_the_path_opens_no_project(tmp_path: Path) -> None:
+    project, clone = tmp_path / "project", tmp_path / "clone"
+    _script(project / "bin/x")
+    _script(clone / "y")
+    (project / "lib/node_modules/a").mkdir(parents=True)
+    secrets = [*_secrets_in(project, "key", "lib/key"), *_secrets_in(clone, ".env", ".git/config", "key")]
+    made, path = checkout_in(tmp_path / "one"), {"PATH": f"{project}/bin:{clone}:/usr/bin:/bin"}
+    assert [run_in(made, (name,), env=path).said for name in "xy"] == ["it works", "it works"]
+    for secret in secrets:
+        assert run_in(made, f"cat {secret}", env=path).finished.code == 1
+
+
+INSTALLATIONS = {
+    "node": ("bin/tool", "lib/word", ("bin/node", "lib/node_modules/npm/package.json")),
+    "packages-of-node": ("node_modules/.bin/tool", "node_modules/tool/word", ("node_modules/tool/package.json",)),
+    "venv-in-a-repository": ("bin/tool", "lib/word", ("pyvenv.cfg", ".git/config")),
+    "pyenv": ("shims/tool", "libexec/word", ("versions/3.11/bin/python", ".git/config")),
+    "mise": ("shims/tool", "installs/word", ("installs/node/20/bin/node",)),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "linked"),
+    [*((kind, False) for kind in INSTALLATIONS), *((kind, True) for kind in list(INSTALLATIONS)[:3])],
+)
+def test_an_installation_is_seen_as_a_whole(kind: str, linked: bool, tmp_path: Path) -> None:
+    program, needed, marks = INSTALLATIONS[kind]
+    whole = tmp_path / "installed"
+    _script(whole / program, f"cat {whole}/{needed}")
+    for name in (needed, *marks):
+        (whole / name).parent.mkdir(parents=True, exist_ok=True)
+        (whole / name).write_text("it works")
+    folder = (whole / program).parent
+    if linked:
+        folder = tmp_path / "links"
+        folder.mkdir()
+        (folder / "tool").symlink_to(whole / program)
+    elif kind == "packages-of-node":
+        (folder / "other").symlink_to("../tool/word")
+    made, path = checkout_in(tmp_path / "one"), {"PATH": f"{folder}:/usr/bin:/bin"}
+    assert run_in(made, ("tool",), env=path).said == "it works"
+    assert run_in(made, f"cat {whole}/.git/config", env=path).finished.code == 1
 
 
 def test_links_of_the_candidate_open_nothing(tmp_path: Path) -> None:
