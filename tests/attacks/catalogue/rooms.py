@@ -106,7 +106,7 @@ ROWS = (
     ),
     Row(
         "A full disk: in tree, home or `/tmp`, one file without end, sparse files, files that are removed and still open, "
-        "many small files or folders",
+        "many small files or folders, folders that are renamed without end",
         "what it wrote is counted, more often when the disk becomes fuller; one file is bound by the kernel; it is ended alone",
         f"{ENDED}, test_fence.py::test_27_what_it_writes_is_limited", fs=HELD, none=OPEN, hole=UNLIMITED, number=27,
     ),
@@ -115,7 +115,9 @@ ROWS = (
         "nothing; `doctor` says how to have one", full=OPEN, none=OPEN,
     ),
     Row(
-        "A file that is removed and travels in a socket, open in no process", "nothing; it is gone when the sandbox ends",
+        "A file that is removed and travels in a socket, open in no process; a folder that is moved, each time it is counted, to "
+        "where was counted before",
+        "nothing; it is gone when the sandbox ends, or counted by then, if what is left is read",
         full=OPEN, none=OPEN,
     ),
     Row(
