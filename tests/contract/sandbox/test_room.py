@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.sandbox.rooms import checkout_in, run_in
-from tests.rooms_here import needs_rooms
+from tests.rooms_here import needs_fences, needs_rooms
 
 from interlock.ports import InfrastructureError, Sandbox
 from interlock.process import How
@@ -325,3 +325,48 @@ def test_no_program_says_how_another_one_ended(tmp_path: Path) -> None:
     (made.tree / "forge.py").write_text(FORGE)
     done = run_in(made, "python3 forge.py; sleep 1; exit 3")
     assert (done.finished.code, done.said) == (3, "-1 -1")
+
+
+REACHES = """
+import contextlib, ctypes, os, sys
+call, judge, kept = ctypes.CDLL(None).syscall, os.getppid(), ctypes.create_string_buffer(b"x", 8)
+pair = (ctypes.c_size_t * 2)(ctypes.addressof(kept), 1)
+for how in (0x4206, 16):
+    if call(101, how, judge, 0, 0) == 0:
+        if how == 16: os.waitpid(judge, 0x40000000)
+        print("traced", how)
+        if how == 16: call(101, 17, judge, 0, 0)
+        else: break
+line = next(line for line in open(f"/proc/{judge}/maps") if "rw-p" in line and "[stack]" in line)
+there = (ctypes.c_size_t * 2)(int(line.split("-")[0], 16), 1)
+if call(311, judge, pair, ctypes.c_long(1), there, ctypes.c_long(1), ctypes.c_long(0)) == 1: print("written")
+with contextlib.suppress(OSError):
+    open(f"/proc/{judge}/mem", "r+b"); print("opened")
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the calls have these numbers on x86-64 only")
+@pytest.mark.parametrize("level", ["full", pytest.param("fs", marks=needs_fences)])
+def test_in_a_gate_no_program_reaches_into_its_judge(level: str, tmp_path: Path) -> None:
+    said = {}
+    for number, (nested, judges) in enumerate(((False, True), (False, False), (True, True))):
+        made = checkout_in(tmp_path / str(number), Sandbox(level, nested=nested))
+        (made.tree / "reach.py").write_text(REACHES)
+        done = run_in(made, "python3 reach.py; exit 3", judges=judges)
+        assert done.finished.code == 3, done
+        said[nested, judges] = done.said.split()
+    assert said[False, True] == []
+    if Path("/proc/sys/kernel/yama/ptrace_scope").exists():
+        return  # then the kernel may refuse it everywhere
+    assert said[False, False][:2] == said[True, True][:2] == ["traced", "16902"]
+    assert "written" in said[False, False]
+    assert "written" in said[True, True]
+    assert level == "fs" or said[False, False][-1] == said[True, True][-1] == "opened"
+
+
+def test_what_a_gate_writes_through_proc_arrives(tmp_path: Path) -> None:
+    """Only files of /proc itself cannot be written."""
+    done = run_in(
+        checkout_in(tmp_path), "echo a > /dev/stdout; echo b > /proc/self/fd/1; cat < /proc/self/comm", judges=True
+    )
+    assert done.said.split() == ["a", "b", "sh"]
