@@ -111,7 +111,7 @@ ROWS = (
         f"{ENDED}, test_fence.py::test_27_what_it_writes_is_limited", fs=HELD, none=OPEN, hole=UNLIMITED, number=27,
     ),
     Row(
-        "Memory that no process has mapped (`memfd`, System V), where no control group can be had",
+        "Memory that no process has mapped (`memfd`, System V), and what waits in sockets and pipes, where no control group can be had",
         "nothing; `doctor` says how to have one", full=OPEN, none=OPEN,
     ),
     Row(
