@@ -95,11 +95,15 @@ def unseen(command: Iterable[str], sandbox: Sandbox, of: str) -> str:
         path = Path(os.path.normpath(word))
         if not _within(path, (*_OWN, *named)) and not is_shown(path, of) and path.exists():
             return f"{path} is not in the sandbox: add it to `read` under `sandbox` in the pipeline"
-    return _alone(command, (*_OWN, *named), of)
+    return ""
 
 
-def _alone(command: Iterable[str], seen: Iterable[Path], of: str) -> str:
-    """As `unseen`, for a program that a link on the PATH leads to, without what lies beside it."""
+def alone(command: Iterable[str], sandbox: Sandbox, of: str) -> str:
+    """As `unseen`, for a program that a link on the PATH leads to, without what lies beside it: it may need that, or
+    fail of something else."""
+    if sandbox.level == "none":
+        return ""
+    seen = (*_OWN, *(Path(os.path.expanduser(path)) for path in sandbox.read))  # noqa: PTH111 - does not raise
     for word in dict.fromkeys(_WORD.findall(" ".join(command))):
         path = Path(os.path.realpath(shutil.which(word, path=of) or "/"))
         if is_shown(path, of) and not _within(path, seen) and not is_shown(path.parent, of):

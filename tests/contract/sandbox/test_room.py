@@ -16,7 +16,7 @@ from tests.rooms_here import needs_fences, needs_rooms
 
 from interlock.ports import InfrastructureError, Sandbox
 from interlock.process import How
-from interlock.sandbox import LEVELS, Network, probe, require, unseen
+from interlock.sandbox import LEVELS, Network, alone, probe, require
 from interlock.sandbox import program as programs
 
 pytestmark = needs_rooms
@@ -178,9 +178,9 @@ def test_a_link_to_a_program_in_a_folder_of_something_else_opens_that_file_alone
     for secret in secrets:
         assert run_in(made, f"cat {secret}", env={"PATH": path}).finished.code == 1
     beside = f"{home}/src/tool/y is in the sandbox without the files beside it: if it needs them, add {home}/src/tool"
-    assert unseen(("y", "--now"), made.sandbox, path).startswith(f"{beside} to `read`")
-    assert unseen(("y",), Sandbox("full", (f"{home}/src/tool",)), path) == ""
-    assert unseen(("sh", "-c", "python3"), made.sandbox, path) == ""
+    assert alone(("y", "--now"), made.sandbox, path).startswith(f"{beside} to `read`")
+    assert alone(("y",), Sandbox("full", (f"{home}/src/tool",)), path) == ""
+    assert alone(("sh", "-c", "python3"), made.sandbox, path) == ""
 
 
 def test_a_folder_of_the_path_opens_no_project(tmp_path: Path) -> None:
