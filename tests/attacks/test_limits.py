@@ -170,6 +170,25 @@ ATTACKS = (
         "disk",
         also=("files",),
     ),
+    Attack(
+        "27-in-folders-that-are-always-renamed",
+        "import os\n"
+        "folders = [os.open('.', os.O_DIRECTORY)]\n"
+        "for _ in range(40):\n"
+        "    os.mkdir('a', dir_fd=folders[-1])\n"
+        "    folders.append(os.open('a', os.O_DIRECTORY, dir_fd=folders[-1]))\n"
+        "for number in range(2):\n"
+        "    if os.fork() == 0:\n"
+        "        while True:\n"
+        "            for one, two in ('ab', 'bc', 'ca'):\n"
+        "                for file in folders[number:-1:2]: os.rename(one, two, src_dir_fd=file, dst_dir_fd=file)\n"
+        "time.sleep(0.5)\n"
+        "os.fchdir(folders[-1])\n"
+        "for number in range(20):\n"
+        "    with open(f'big{number}', 'wb') as file: file.write(bytes(10_000_000))",
+        "disk",
+        also=("files",),
+    ),
     Attack("27-many-small-files", "for number in range(5_000): open(f'f{number}', 'w').close()", "files"),
     Attack(
         "27-many-folders", "import os\nfor number in range(3_000): os.mkdir(f'd{number}')", "files"

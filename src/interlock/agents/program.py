@@ -25,7 +25,7 @@ from typing import cast
 from interlock.core.events import Usage
 from interlock.ports import Brief, Cancel, Checkout, Ended, Outcome
 from interlock.process import Finished, How, Serve, Supervised, masked, supervise
-from interlock.sandbox import Network, Room, confine, unseen
+from interlock.sandbox import Network, Room, alone, confine, unseen
 from interlock.text.cleaning import ending
 
 Serves = tuple[tuple[int, Serve], ...]  # ports in the room
@@ -88,7 +88,8 @@ def run_program(
     )
     finished = supervise(in_room(work, checkout, brief, reads), cancel)
     outcome = _outcome(argv[0], brief, finished, _report(aside / "usage.json"), log)
-    if outcome.permanent and (hint := unseen(argv, checkout.sandbox, brief.env.get("PATH", os.defpath))):
+    named = (argv, checkout.sandbox, brief.env.get("PATH", os.defpath))
+    if outcome.permanent and (hint := unseen(*named) or alone(*named)):
         outcome = replace(outcome, message=f"{hint}; {outcome.message}")
     return without_secrets(
         replace(outcome, answer=_answer(aside / "answer", log, finished)) if brief.answer_schema else outcome,

@@ -12,7 +12,7 @@ than 0 is ignored only if the report shows failing tests that are allowed to fai
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
@@ -33,7 +33,7 @@ from interlock.gates.reports import MESSAGE_MAX, Unreadable, bounded, in_reposit
 from interlock.gates.running import CommandRun, checkout_spec_of, run_once, values_seen
 from interlock.ports import Cancel, GateRequest, Judgement, Stamp, UnfitSetup
 from interlock.process import How
-from interlock.sandbox import unseen
+from interlock.sandbox import alone, unseen
 from interlock.text.cleaning import ending
 
 _OF_THE_CANDIDATE = (RESERVED, *CONFIGURATION, *MIXED, *DEPENDENCIES)
@@ -224,6 +224,8 @@ def verdict(request: GateRequest, ran: CommandRun) -> Judgement:
     notes = (*compared.notes, *_without_canary(ran), *_changes_files(ran, request.gate.command))
     if findings and (hint := _unseen(request)):
         notes = (*notes, Finding("sandbox", hint, Severity.NOTE))
+    elif findings and (hint := _unseen(request, alone)):
+        notes = (*notes, Finding("beside", hint, Severity.NOTE))
     return Judgement(status, (*findings, *notes), tests=compared.tests)
 
 
@@ -231,7 +233,7 @@ def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
     """Why the command could not decide, apart from the content of its report."""
     if ran.how is None:
         return _Undecided("dir", ran.why, permanent=True)
-    hint = f"{_unseen(request)}; ".removeprefix("; ")
+    hint = f"{_unseen(request) or _unseen(request, alone)}; ".removeprefix("; ")
     if ran.how is How.NOT_FOUND:
         message = f"{hint}the command was not found: install it, or correct the gate"
         return _Undecided("not_found", message, permanent=True)
@@ -255,10 +257,10 @@ def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
     return None
 
 
-def _unseen(request: GateRequest) -> str:
+def _unseen(request: GateRequest, said: Callable[..., str] = unseen) -> str:
     """What the command names of the machine, and does not see in the sandbox."""
     words = request.gate.command.words if request.gate.command else ()
-    return unseen(words, request.sandbox_spec, os.environ.get("PATH", os.defpath))
+    return said(words, request.sandbox_spec, os.environ.get("PATH", os.defpath))
 
 
 def _needing_a_baseline(request: GateRequest) -> str:

@@ -221,7 +221,7 @@ def _finished(
     network = Network.OPEN if request.gate.network else Network.NONE
     beside = checkout.root / "beside"
     reads = tuple(beside.iterdir())  # held-out files, whose mode the product could change
-    room = Room(checkout, network, request.gate.hosts, (beside,), reads)
+    room = Room(checkout, network, request.gate.hosts, (beside,), reads, judges=True)
     finished = supervise(confine(work, room), cancel)
     if finished.how is How.CANCELLED:
         raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")

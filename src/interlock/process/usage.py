@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -25,9 +25,14 @@ _SHARE = 50  # a walk is repeated after this many times what it took, or a tenth
 _EARLIEST_S = 0.2
 _NODE = 1024  # bytes that a file in memory takes, also if it is empty
 _PATH_MAX = 900  # characters, of at most four bytes each
+_HELD = 100  # folders that are open at once
+_TURNS = 5  # looks at one folder, for what was renamed meanwhile
 _PART = 200  # files between two looks at the clock
 _IN_MEMORY = (b"/memfd:", b"/SYSV", b"/dev/")  # names of files that are on no disk
 _CLOCK_NS = 50_000_000  # the clock of files is a bit behind
+
+
+_Step = tuple[os.stat_result | None, str, int]  # None for a pause; the name of a folder, and its descriptor
 
 
 class Limits(NamedTuple):
@@ -209,14 +214,10 @@ class Disk:
         """The sum, again and again, until all has been looked at."""
         total, seen, hidden = Written(), set[tuple[int, int]](), list[str]()
         for number, place in enumerate(self._places):
-            for count, entry in enumerate(_below(place, hidden)):
-                if count % _PART == 0:
+            for count, found in enumerate(_below(place, hidden)):
+                if count % _PART == 0 or found is None:
                     yield total
-                try:
-                    found = entry.stat(follow_symlinks=False)
-                except OSError:  # removed meanwhile
-                    continue
-                if found.st_ctime_ns >= self._since_ns:
+                if found is not None and found.st_ctime_ns >= self._since_ns:
                     total = _plus(total, found, seen, whole=self._taken and number == 0)
         for count, found in enumerate(_opened_in(first, hidden) if first else ()):
             if count % _PART == 0:
@@ -251,28 +252,91 @@ def _plus(total: Written, found: os.stat_result, seen: set[tuple[int, int]], *, 
     return Written(total.bytes + size, total.files + 1, largest)
 
 
-def _below(place: str, hidden: list[str]) -> Iterator[os.DirEntry[str]]:
-    """All entries; `hidden` gets the folders that cannot be looked into."""
-    folders = [place]
-    while folders:
-        above = folders.pop()
+def _below(place: str, hidden: list[str]) -> Iterator[os.stat_result | None]:
+    """All entries, with None for a pause; `hidden` gets what cannot be looked at, or into. No folder is looked into
+    twice, wherever it is moved."""
+    walked = set[tuple[int, int]]()
+    deep = [place]
+    while deep:
+        path = deep.pop()
         try:
-            file = _opened(above)
-        except PermissionError:
-            hidden.append(above)
+            file = _opened(path)
+        except OSError as error:
+            if path != place or isinstance(error, PermissionError):
+                hidden.append(path)
             continue
-        except OSError:  # removed meanwhile, or a link now
-            continue
-        try:
-            with os.scandir(file) as found:
-                for entry in found:
-                    yield entry
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(f"{above}/{entry.name}")
-        except OSError:
-            continue
-        finally:
+        yield from _walk((path, file), deep, walked, hidden)
+
+
+def _walk(
+    first: tuple[str, int], deep: list[str], walked: set[tuple[int, int]], hidden: list[str]
+) -> Iterator[os.stat_result | None]:
+    """Each folder is opened from the one above, which stays open: it does not matter how that one is called by then.
+    `deep` gets those for which too many would be open."""
+    stack = [(*first, _entries(first[1], hidden))]
+    try:
+        while stack:
+            path, file, entries = stack[-1]
+            step = next(entries, None)
+            if step is None:
+                stack.pop()
+                os.close(file)
+                continue
+            found, name, folder = step
+            if found is None or folder < 0:
+                yield found
+            elif (found.st_dev, found.st_ino) in walked:
+                os.close(folder)
+            elif len(stack) < _HELD:
+                walked.add((found.st_dev, found.st_ino))
+                stack.append((f"{path}/{name}", folder, _entries(folder, hidden)))
+                yield found
+            else:
+                os.close(folder)
+                deep.append(f"{path}/{name}")
+                yield found
+    finally:
+        for _, file, entries in stack:
+            entries.close()
             os.close(file)
+
+
+def _entries(folder: int, hidden: list[str]) -> Generator[_Step]:
+    """What is in a folder. What was renamed since it was listed is looked for again, a few times; what is always
+    renamed is hidden."""
+    lost = set[int]()
+    for turn in range(_TURNS):
+        missed, passed = set[int](), 0
+        try:
+            with os.scandir(folder) as listed:
+                for entry in listed:
+                    if turn and entry.inode() not in lost:
+                        passed += 1
+                        if passed % _PART == 0:
+                            yield None, "", -1
+                        continue
+                    try:
+                        yield _looked_at(entry, folder, hidden)
+                    except OSError:  # renamed, or removed
+                        missed.add(entry.inode())
+        except OSError:
+            return
+        if not missed:
+            return
+        lost = missed
+    hidden.append("renamed")
+
+
+def _looked_at(entry: os.DirEntry[str], above: int, hidden: list[str]) -> _Step:
+    found = os.stat(entry.name, dir_fd=above, follow_symlinks=False)
+    if not stat.S_ISDIR(found.st_mode):
+        return found, entry.name, -1
+    try:
+        folder = _open(entry.name, above)
+    except PermissionError:
+        hidden.append(entry.name)
+        return found, entry.name, -1
+    return os.fstat(folder), entry.name, folder
 
 
 def _opened(path: str) -> int:

@@ -16,7 +16,7 @@ Rule: no program of ours runs in a room, and no secret is on a command line.
 """
 
 from interlock.sandbox.probe import FS_WORDS, LEVELS, Probe, best_level, holds, instead, probe, probe_fence, require
-from interlock.sandbox.reads import is_shown, unseen
+from interlock.sandbox.reads import alone, is_shown, unseen
 from interlock.sandbox.room import Network, Room, confine
 from interlock.sandbox.trial import POLLING, Held, limits_held
 
@@ -28,6 +28,7 @@ __all__ = [
     "Network",
     "Probe",
     "Room",
+    "alone",
     "best_level",
     "confine",
     "holds",

@@ -40,7 +40,7 @@ def fenced(work: Supervised, room: Room) -> Supervised:
         (room.checkout.tree, room.checkout.home, room.checkout.tmp, *room.writes),
         tuple(map(Path, (*_DEVICES, *(_terminals() if room.terminal else ())))),
         None if room.is_open else ports,
-        fence_filter(all_sockets=room.is_open, nested=room.checkout.sandbox.nested),
+        fence_filter(all_sockets=room.is_open, nested=room.checkout.sandbox.nested, apart=room.is_apart),
     )
     work = replace(work, env={**work.env, **_NO_SYSTEM_FILES})
     if room.terminal:

@@ -1,8 +1,8 @@
 """What a program may read of the machine, beside the system: the programs on the user's PATH that are outside of it,
 and what they link to.
 
-Rule: a home is never bound as a whole, and no folder that may hold more than a program: only a folder that looks like
-an installation, or the folder of a package that a link leads to.
+Rule: a home is never bound as a whole, and no folder that may hold more than programs. Of what a link leads to only
+the file is bound, unless it is in an installation that is known by its marks.
 Rule: entries of PATH in the checkout are not looked at, since the candidate chooses where links in them lead.
 """
 
@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 from pathlib import Path, PurePath
 
 import interlock
@@ -35,9 +37,20 @@ ETC_OF_NETWORK = ("gai.conf", "hosts", "resolv.conf")
 # What programs in a folder of a home need of others there: rustup's are all one program, which starts a toolchain.
 _ALSO = {".cargo/bin": (".rustup/toolchains", ".rustup/settings.toml", ".rustup/update-hashes")}
 _SYSTEM = (*(f"{folder}/" for folder in SYSTEM), "/etc/")
+_MARKS = ("pyvenv.cfg", "conda-meta", "Cellar", "go.env", "lib/rustlib")  # each of an installation
+_TOGETHER = (("lib/node_modules", "bin/node"), ("shims", "versions"), ("shims", "installs"))
+# What there is of an installation in a folder that is also somebody's work, such as the repository of pyenv.
+_PARTS = (
+    "bin", "lib", "lib64", "libexec", "pyvenv.cfg", "shims", "version", "versions", "installs", "plugins", "pyenv.d",
+    "rbenv.d",
+)  # fmt: skip
+_OF_PROGRAMS = (".local/share", ".local/pipx", ".local/opt")  # each program has a folder of its own there
+_WORK = (".git", ".env", ".envrc")
+_KEPT = (".config", ".ssh", ".gnupg", ".aws", ".cache", ".local", ".local/share", ".local/state", ".cargo")
 _LINKS_MAX = 5_000  # looked at in one entry of PATH
 _HOPS_MAX = 40
 _ABSOLUTE = re.compile(r"(?<![\w.~$}/-])/(?:[\w.@+-]+/)*[\w.@+-]+")
+_WORD = re.compile(r"[\w.@+-]+")
 _OWN = tuple(map(Path, ("/w", "/dev", "/proc", "/etc")))  # what a room has of its own there
 
 
@@ -85,6 +98,22 @@ def unseen(command: Iterable[str], sandbox: Sandbox, of: str) -> str:
     return ""
 
 
+def alone(command: Iterable[str], sandbox: Sandbox, of: str) -> str:
+    """As `unseen`, for a program that a link on the PATH leads to, without what lies beside it: it may need that, or
+    fail of something else."""
+    if sandbox.level == "none":
+        return ""
+    seen = (*_OWN, *(Path(os.path.expanduser(path)) for path in sandbox.read))  # noqa: PTH111 - does not raise
+    for word in dict.fromkeys(_WORD.findall(" ".join(command))):
+        path = Path(os.path.realpath(shutil.which(word, path=of) or "/"))
+        if is_shown(path, of) and not _within(path, seen) and not is_shown(path.parent, of):
+            return (
+                f"{path} is in the sandbox without the files beside it: if it needs them, add {path.parent} to `read` "
+                "under `sandbox` in the pipeline"
+            )
+    return ""
+
+
 @cache
 def _programs_of(entries: tuple[str, ...]) -> Reads:
     found = _Found()
@@ -106,7 +135,7 @@ class _Found:
 
     def add(self, path: Path) -> None:
         """Bind `path`, unless something above it is bound or it would show too much."""
-        if not path.exists() or self._has(path) or _shows_too_much(path):
+        if not _there(path) or self._has(path) or _shows_too_much(path):
             return
         self.paths = {one for one in self.paths if not one.is_relative_to(path)} | {path}
 
@@ -155,40 +184,80 @@ def _is_system(path: str) -> bool:
 
 
 def _installation(entry: Path) -> Iterator[Path]:
-    """The folder of PATH itself, or all of the installation that it belongs to."""
+    """What a folder of PATH needs: itself, or all of the installation that it belongs to."""
     prefix = entry.parent
     for name in _ALSO.get("/".join(entry.parts[-2:]), ()):
         yield prefix.parent / name
-    whole = entry.name == "shims" or _is_installation(prefix)
-    yield prefix if whole and not _shows_too_much(prefix) else entry
+    if _is_installation(prefix) and not _is_shared(prefix):
+        yield from _parts(prefix)
+    elif _holds_work(entry):
+        yield from _programs_in(entry)
+    else:
+        yield entry
 
 
 def _is_installation(prefix: Path) -> bool:
-    marks = ("pyvenv.cfg", "conda-meta", "Cellar", "lib/node_modules", "go.env", "lib/rustlib")
-    return any((prefix / mark).exists() for mark in marks) or any(prefix.glob("lib/python3.*/os.py"))
+    return (
+        any(_there(prefix / mark) for mark in _MARKS)
+        or any(all(_there(prefix / mark) for mark in marks) for marks in _TOGETHER)
+        or any(prefix.glob("lib/python3.*/os.py"))
+    )
+
+
+def _parts(prefix: Path) -> Iterator[Path]:
+    """An installation; where somebody works in the same folder, only what installations have in it."""
+    if _holds_work(prefix):
+        yield from (prefix / name for name in _PARTS)
+    else:
+        yield prefix
+
+
+def _programs_in(folder: Path) -> Iterator[Path]:
+    with suppress(OSError), os.scandir(folder) as found:
+        for one in islice(found, _LINKS_MAX):
+            if one.is_file(follow_symlinks=False) and os.access(one.path, os.X_OK):
+                yield Path(one.path)
 
 
 def _package(path: Path) -> Iterator[Path]:
-    """What the program `path` needs of the place where it lies."""
+    """What the program `path` needs of the place where it lies: nothing but itself, unless that is known to be an
+    installation."""
     parts = path.parts
     if "node_modules" in parts:
         yield Path(*parts[: parts.index("node_modules") + 1])
-        return
-    if path.is_dir():
-        return
-    if path.parent.name in ("bin", "sbin", "libexec") and _is_installation(path.parent.parent):
-        yield path.parent.parent
-        return
-    alone = _shows_too_much(path.parent) or path.parent.parent in _homes()  # a folder such as ~/Documents
-    yield path if alone else path.parent
+    elif not path.is_dir():
+        prefix = path.parent.parent
+        if path.parent.name in ("bin", "sbin", "libexec") and _is_installation(prefix) and not _is_shared(prefix):
+            yield from _parts(prefix)
+        elif _is_kept_for_programs(path.parent) and not _holds_work(path.parent):
+            yield path.parent
+        else:
+            yield path
 
 
 def _shows_too_much(path: Path) -> bool:
+    return _is_shared(path) or _holds_work(path)
+
+
+def _is_shared(path: Path) -> bool:
     """Whether it is a home, a folder above one, or one of those in a home that hold what is of many programs."""
     if path.parent in (Path("/"), Path("/home"), path):
         return True
-    kept = (".local", ".local/share", ".local/state", ".config", ".cache", ".cargo", ".ssh", ".gnupg", ".aws")
-    return any(home.is_relative_to(path) or path in [home / name for name in kept] for home in _homes())
+    return any(home.is_relative_to(path) or path in [home / name for name in _KEPT] for home in _homes())
+
+
+def _holds_work(path: Path) -> bool:
+    """Whether somebody works there: it is a repository, or has the variables of a project, often with keys."""
+    return any(_there(path / name) for name in _WORK)
+
+
+def _is_kept_for_programs(folder: Path) -> bool:
+    """Whether it is below ~/.local/share/NAME or similar, as installers make it, or has the programs of cargo."""
+    return str(folder).endswith("/.cargo/bin") or any(f"/{one}/" in f"{folder}" for one in _OF_PROGRAMS)
+
+
+def _there(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - does not raise where the user may not look
 
 
 def _homes() -> Iterator[Path]:

@@ -46,11 +46,16 @@ class Room:
     reads: tuple[Path, ...] = ()
     serves: tuple[tuple[int, Serve], ...] = ()  # ports on its loopback, if it has a network of its own
     terminal: bool = False
+    judges: bool = False  # of its programs none may reach into another one, which may be the judge of it
     taken: bool = False  # what the program leaves in its tree is read
 
     @property
     def is_open(self) -> bool:
         return self.network is Network.OPEN
+
+    @property
+    def is_apart(self) -> bool:
+        return self.judges and not self.checkout.sandbox.nested
 
 
 def confine(work: Supervised, room: Room) -> Supervised:
@@ -64,7 +69,7 @@ def confine(work: Supervised, room: Room) -> Supervised:
     bwrap = find_bwrap(os.environ)
     if not bwrap.path:
         raise InfrastructureError(f"sandbox: {bwrap.why}", permanent=True)
-    calls = refusing_filter()
+    calls = refusing_filter(apart=room.is_apart)
     proxy = listeners(room.hosts) if room.hosts and room.network is Network.NONE else ()
     listening = (*proxy, *room.serves)
     env = {**work.env, **(variables() if proxy else {})}
@@ -134,6 +139,8 @@ def _places(room: Room) -> Iterator[str]:
     for path in room.reads:
         yield from ("--ro-bind", str(path), checkout.seen(path))
     yield from ("--remount-ro", "/")
+    if room.is_apart:  # nobody writes to the memory of another one, by /proc/PID/mem
+        yield from ("--remount-ro", "/proc")
 
 
 def _apart(room: Room) -> Iterator[str]:

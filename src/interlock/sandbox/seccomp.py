@@ -66,6 +66,7 @@ _LOOKED_AT = {
     },
 }  # fmt: skip
 _TRACES = {"x86_64": ((101, 1), (311, 0)), "aarch64": ((117, 1), (271, 0))}  # ptrace, process_vm_writev: who
+_ATTACH, _SEIZE = 16, 0x4206
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _STREAM, _SEQPACKET, _TYPE = 1, 5, 0xF
 _TCP, _CONVERT = 6, 31
@@ -76,17 +77,24 @@ _MAKES = 0x400040  # O_CREAT or O_TMPFILE
 _Line = tuple[int, int, int, int]
 
 
-def refusing_filter(machine: str = "") -> bytes:
+def refusing_filter(machine: str = "", *, apart: bool = False) -> bytes:
     """It refuses the calls above with EPERM, and every call of another ABI. It keeps the first process of a room, which
-    says how the program ended, from being traced. Empty for a machine that is not known."""
+    says how the program ended, from being traced; `apart` every one. Empty for a machine that is not known."""
     machine = machine or platform.machine()
     if machine not in _MACHINES:
         return b""
-    looks = [(number, _refuse_first(at)) for number, at in _TRACES[machine]]
-    return _filter(machine, _MACHINES[machine][1].values(), looks)
+    return _filter(machine, _MACHINES[machine][1].values(), _tracing(machine, apart=apart))
 
 
-def fence_filter(*, all_sockets: bool, nested: bool, machine: str = "") -> bytes:
+def _tracing(machine: str, *, apart: bool) -> list[tuple[int, Sequence[_Line]]]:
+    (trace, traced), (write, written) = _TRACES[machine]
+    if not apart:
+        return [(trace, _refuse_first(traced)), (write, _refuse_first(written))]
+    what = [(_LOAD, 0, 0, _argument(0)), (_EQUAL, 1, 0, _ATTACH), (_EQUAL, 0, 1, _SEIZE), _refuse()]
+    return [(trace, [*what, *_refuse_first(traced)]), (write, [_refuse()])]
+
+
+def fence_filter(*, all_sockets: bool, nested: bool, apart: bool = False, machine: str = "") -> bytes:
     """As `refusing_filter`, and it refuses what gets around the rules of a fence: sockets with a path, which lead to
     daemons of the user, what processes of a user share, limits of other processes, setuid files, and user namespaces
     unless `nested`. Without `all_sockets` there is only TCP, which Landlock looks at."""
@@ -105,6 +113,7 @@ def fence_filter(*, all_sockets: bool, nested: bool, machine: str = "") -> bytes
         **({} if nested else _NO_NAMESPACES),
     }
     looks = [(numbers[name], lines) for name, lines in wanted.items() if name in numbers]
+    looks += _tracing(machine, apart=True) if apart else []
     return _filter(machine, (*_MACHINES[machine][1].values(), *_IN_FENCES[machine].values()), looks)
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from tests.attacks.catalogue.row import HIDDEN, OPEN, Row
+from tests.attacks.catalogue.row import HELD, HIDDEN, OPEN, Row
 
 ROWS = (
     Row(
         "The product in a process of its own, under a gate that relies on its exit code: it traces what started it, or "
         "writes to its memory, so that this exits with 0",
-        "nothing in Interlock; the kernel, where `kernel.yama.ptrace_scope` is 1 or more. The first process of the "
-        "sandbox, which passes the exit code on, can be reached by neither",
-        "",
+        "in gates, unless `sandbox: {nested: true}`: a filter of system calls, and a `/proc` that cannot be written to",
+        "tests/contract/sandbox/test_room.py::test_in_a_gate_no_program_reaches_into_its_judge, "
+        "tests/contract/sandbox/test_room.py::test_no_program_says_how_another_one_ended",
+        fs=HELD,
+        none="open, unless `kernel.yama.ptrace_scope` is 1 or more",
+        hole="tests/contract/sandbox/test_room.py::test_in_a_gate_no_program_reaches_into_its_judge",
+    ),
+    Row(
+        "The same by reading: the memory and the variables of what started it, for what it expects",
+        "nothing; the kernel, as above",
         full=OPEN,
         fs=OPEN,
         none=OPEN,

@@ -11,6 +11,7 @@ ENDED = "test_limits.py::test_it_is_ended_and_named"
 UNLIMITED = "test_limits.py::test_without_its_limit_it_succeeds"
 NETWORK = "test_network.py::test_what_is_not_listed_is_refused_and_told"
 SECOND = "test_room.py::test_sockets_and_signals_have_a_second_defence"
+ALONE = "tests/contract/sandbox/test_room.py"
 NOT_BOUND = "nothing of it is bound"
 
 ROWS = (
@@ -105,21 +106,31 @@ ROWS = (
     ),
     Row(
         "A full disk: in tree, home or `/tmp`, one file without end, sparse files, files that are removed and still open, "
-        "many small files or folders",
+        "many small files or folders, folders that are renamed without end",
         "what it wrote is counted, more often when the disk becomes fuller; one file is bound by the kernel; it is ended alone",
         f"{ENDED}, test_fence.py::test_27_what_it_writes_is_limited", fs=HELD, none=OPEN, hole=UNLIMITED, number=27,
     ),
     Row(
-        "Memory that no process has mapped (`memfd`, System V), where no control group can be had",
+        "Memory that no process has mapped (`memfd`, System V), and what waits in sockets and pipes, where no control group can be had",
         "nothing; `doctor` says how to have one", full=OPEN, none=OPEN,
     ),
     Row(
-        "A file that is removed and travels in a socket, open in no process", "nothing; it is gone when the sandbox ends",
+        "A file that is removed and travels in a socket, open in no process; a folder that is moved, each time it is counted, to "
+        "where was counted before",
+        "nothing; it is gone when the sandbox ends, or counted by then, if what is left is read",
         full=OPEN, none=OPEN,
     ),
     Row(
         "A link in its own `PATH` or checkout, so that more is bound", "only your own entries of `PATH` are followed",
         "tests/contract/sandbox/test_room.py::test_links_of_the_candidate_open_nothing",
+        fs=HELD, none=OPEN, hole="test_room.py::test_without_its_defence_it_is[02-key-in-the-users-home]",
+    ),
+    Row(
+        "Files beside a program that a link of your `PATH` leads to (`~/.config/gh`, `~/src/tool/.env`); the project of which a "
+        "folder is on your `PATH`",
+        "the program alone is bound, unless it is in an installation that is known by its marks; nothing with `.git` or `.env` in it",
+        f"{ALONE}::test_a_link_to_a_program_in_a_folder_of_something_else_opens_that_file_alone, "
+        f"{ALONE}::test_a_folder_of_the_path_opens_no_project",
         fs=HELD, none=OPEN, hole="test_room.py::test_without_its_defence_it_is[02-key-in-the-users-home]",
     ),
     Row(

@@ -246,6 +246,8 @@ REFUSED = {
     "the same, with a quoted slash": (f"GET /..%2F..%5cb HTTP/1.1\nHost: {HOST}\n\n", "`..`"),
     "the same, with a parameter": (f"GET /..;/b HTTP/1.1\nHost: {HOST}\n\n", "`..`"),
     "a key of its own": (f"GET /v1?key=own HTTP/1.1\nHost: {HOST}\n\n", "a key in an address"),
+    "one behind a semicolon": (f"GET /v1?a=1;%6bey=own HTTP/1.1\nHost: {HOST}\n\n", "a key in an address"),
+    "one in the path": (f"GET /v1;Api_Key=own/x HTTP/1.1\nHost: {HOST}\n\n", "a key in an address"),
     "what repeats a request": (f"TRACE / HTTP/1.1\nHost: {HOST}\n\n", "this method"),
 }
 

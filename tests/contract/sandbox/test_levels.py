@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import threading
@@ -225,3 +226,21 @@ def test_a_gate_that_fails_says_which_file_of_the_machine_it_does_not_see(tmp_pa
     world = new_world(tmp_path / "user", {"interlock.yaml": PIPELINE + gate})
     said = world.ask("check", "--json", **FULL)
     assert f"{tmp_path / 'flag'} is not in the sandbox" in said.out
+
+
+def test_a_gate_that_fails_says_what_a_linked_program_of_it_may_lack(tmp_path: Path) -> None:
+    tool = tmp_path / "src/tool/check"
+    (tmp_path / "bin").mkdir()
+    tool.parent.mkdir(parents=True)
+    tool.write_text(f"#!/bin/sh\ntest -f {tool.parent}/words\n")
+    tool.chmod(0o755)
+    (tool.parent / "words").touch()
+    (tmp_path / "bin/check-words").symlink_to(tool)
+    gate = "      - {id: words, run: check-words}\n"
+    world = new_world(
+        tmp_path / "user", {"interlock.yaml": PIPELINE + gate}, PATH=f"{tmp_path}/bin:{os.environ['PATH']}"
+    )
+    said = world.ask("check", "--json", **FULL)
+    assert f"{tool} is in the sandbox without the files beside it" in said.out
+    world.commit({"interlock.yaml": f"{PIPELINE}{gate}sandbox: {{read: [{tool.parent}]}}\n"})
+    assert "✓ code/words passed" in world.ask("check", **FULL).text

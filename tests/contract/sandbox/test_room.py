@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from tests.contract.sandbox.rooms import checkout_in, run_in
-from tests.rooms_here import needs_rooms
+from tests.rooms_here import needs_fences, needs_rooms
 
 from interlock.ports import InfrastructureError, Sandbox
 from interlock.process import How
-from interlock.sandbox import LEVELS, Network, probe, require
+from interlock.sandbox import LEVELS, Network, alone, probe, require
 from interlock.sandbox import program as programs
 
 pytestmark = needs_rooms
@@ -145,6 +145,88 @@ def test_a_link_to_a_file_among_others_of_the_user_opens_that_file_alone(
         assert run_in(made, f"cat {home}/{name}", env=path).finished.code == 1
 
 
+def _script(path: Path, text: str = "echo it works") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def _secrets_in(folder: Path, *names: str) -> list[Path]:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("secret")
+    return [folder / name for name in names]
+
+
+def test_a_link_to_a_program_in_a_folder_of_something_else_opens_that_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "eve"
+    monkeypatch.setenv("HOME", str(home))
+    (home / ".local/bin").mkdir(parents=True)
+    for name in (".config/gh/x", "src/tool/y", "src/tool/bin/z", ".local/share/work/w"):
+        _script(home / name)
+        (home / ".local/bin" / Path(name).name).symlink_to(home / name)
+    secrets = [
+        *_secrets_in(home / ".config/gh", "hosts.yml"),
+        *_secrets_in(home / "src/tool", ".env", ".git/config", "bin/key"),
+        *_secrets_in(home / ".local/share/work", ".git/config"),
+    ]
+    made, path = checkout_in(tmp_path / "one"), f"{home}/.local/bin:/usr/bin:/bin"
+    for name in "xyzw":
+        assert run_in(made, (name,), env={"PATH": path}).said == "it works"
+    for secret in secrets:
+        assert run_in(made, f"cat {secret}", env={"PATH": path}).finished.code == 1
+    beside = f"{home}/src/tool/y is in the sandbox without the files beside it: if it needs them, add {home}/src/tool"
+    assert alone(("y", "--now"), made.sandbox, path).startswith(f"{beside} to `read`")
+    assert alone(("y",), Sandbox("full", (f"{home}/src/tool",)), path) == ""
+    assert alone(("sh", "-c", "python3"), made.sandbox, path) == ""
+
+
+def test_a_folder_of_the_path_opens_no_project(tmp_path: Path) -> None:
+    project, clone = tmp_path / "project", tmp_path / "clone"
+    _script(project / "bin/x")
+    _script(clone / "y")
+    (project / "lib/node_modules/a").mkdir(parents=True)
+    secrets = [*_secrets_in(project, "key", "lib/key"), *_secrets_in(clone, ".env", ".git/config", "key")]
+    made, path = checkout_in(tmp_path / "one"), {"PATH": f"{project}/bin:{clone}:/usr/bin:/bin"}
+    assert [run_in(made, (name,), env=path).said for name in "xy"] == ["it works", "it works"]
+    for secret in secrets:
+        assert run_in(made, f"cat {secret}", env=path).finished.code == 1
+
+
+INSTALLATIONS = {
+    "node": ("bin/tool", "lib/word", ("bin/node", "lib/node_modules/npm/package.json")),
+    "packages-of-node": ("node_modules/.bin/tool", "node_modules/tool/word", ("node_modules/tool/package.json",)),
+    "venv-in-a-repository": ("bin/tool", "lib/word", ("pyvenv.cfg", ".git/config")),
+    "pyenv": ("shims/tool", "libexec/word", ("versions/3.11/bin/python", ".git/config")),
+    "mise": ("shims/tool", "installs/word", ("installs/node/20/bin/node",)),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "linked"),
+    [*((kind, False) for kind in INSTALLATIONS), *((kind, True) for kind in list(INSTALLATIONS)[:3])],
+)
+def test_an_installation_is_seen_as_a_whole(kind: str, linked: bool, tmp_path: Path) -> None:
+    program, needed, marks = INSTALLATIONS[kind]
+    whole = tmp_path / "installed"
+    _script(whole / program, f"cat {whole}/{needed}")
+    for name in (needed, *marks):
+        (whole / name).parent.mkdir(parents=True, exist_ok=True)
+        (whole / name).write_text("it works")
+    folder = (whole / program).parent
+    if linked:
+        folder = tmp_path / "links"
+        folder.mkdir()
+        (folder / "tool").symlink_to(whole / program)
+    elif kind == "packages-of-node":
+        (folder / "other").symlink_to("../tool/word")
+    made, path = checkout_in(tmp_path / "one"), {"PATH": f"{folder}:/usr/bin:/bin"}
+    assert run_in(made, ("tool",), env=path).said == "it works"
+    assert run_in(made, f"cat {whole}/.git/config", env=path).finished.code == 1
+
+
 def test_links_of_the_candidate_open_nothing(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/key").write_text("secret")
@@ -243,3 +325,48 @@ def test_no_program_says_how_another_one_ended(tmp_path: Path) -> None:
     (made.tree / "forge.py").write_text(FORGE)
     done = run_in(made, "python3 forge.py; sleep 1; exit 3")
     assert (done.finished.code, done.said) == (3, "-1 -1")
+
+
+REACHES = """
+import contextlib, ctypes, os, sys
+call, judge, kept = ctypes.CDLL(None).syscall, os.getppid(), ctypes.create_string_buffer(b"x", 8)
+pair = (ctypes.c_size_t * 2)(ctypes.addressof(kept), 1)
+for how in (0x4206, 16):
+    if call(101, how, judge, 0, 0) == 0:
+        if how == 16: os.waitpid(judge, 0x40000000)
+        print("traced", how)
+        if how == 16: call(101, 17, judge, 0, 0)
+        else: break
+line = next(line for line in open(f"/proc/{judge}/maps") if "rw-p" in line and "[stack]" in line)
+there = (ctypes.c_size_t * 2)(int(line.split("-")[0], 16), 1)
+if call(311, judge, pair, ctypes.c_long(1), there, ctypes.c_long(1), ctypes.c_long(0)) == 1: print("written")
+with contextlib.suppress(OSError):
+    open(f"/proc/{judge}/mem", "r+b"); print("opened")
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the calls have these numbers on x86-64 only")
+@pytest.mark.parametrize("level", ["full", pytest.param("fs", marks=needs_fences)])
+def test_in_a_gate_no_program_reaches_into_its_judge(level: str, tmp_path: Path) -> None:
+    said = {}
+    for number, (nested, judges) in enumerate(((False, True), (False, False), (True, True))):
+        made = checkout_in(tmp_path / str(number), Sandbox(level, nested=nested))
+        (made.tree / "reach.py").write_text(REACHES)
+        done = run_in(made, "python3 reach.py; exit 3", judges=judges)
+        assert done.finished.code == 3, done
+        said[nested, judges] = done.said.split()
+    assert said[False, True] == []
+    if Path("/proc/sys/kernel/yama/ptrace_scope").exists():
+        return  # then the kernel may refuse it everywhere
+    assert said[False, False][:2] == said[True, True][:2] == ["traced", "16902"]
+    assert "written" in said[False, False]
+    assert "written" in said[True, True]
+    assert level == "fs" or said[False, False][-1] == said[True, True][-1] == "opened"
+
+
+def test_what_a_gate_writes_through_proc_arrives(tmp_path: Path) -> None:
+    """Only files of /proc itself cannot be written."""
+    done = run_in(
+        checkout_in(tmp_path), "echo a > /dev/stdout; echo b > /proc/self/fd/1; cat < /proc/self/comm", judges=True
+    )
+    assert done.said.split() == ["a", "b", "sh"]

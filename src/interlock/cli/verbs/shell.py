@@ -61,7 +61,7 @@ def _shell(app: Application, found: Target, command: str) -> int:
         cwd, env = checkout.tree / stage.dir, _environment(app, found, stage, checkout)
         network = Network.OPEN if any(gate.network for gate in stage.gates) else Network.NONE
         hosts = tuple(dict.fromkeys(host for gate in stage.gates for host in gate.hosts))
-        room = Room(checkout, network, hosts, terminal=True)
+        room = Room(checkout, network, hosts, terminal=True, judges=True)
         work = confine(Supervised(words, cwd, env, checkout.root / "log", 0), room)
         return run_in_terminal(work, note)
 
