@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from interlock.journal import FileBlobs, SetAsideRuns, SqliteJournal
 from interlock.ports import UsageError
 from interlock.process import capture, detach, mounts
-from interlock.sandbox import LEVELS, holds, require
+from interlock.sandbox import LEVELS, holds, named_paths, require
 from interlock.service import Service
 from interlock.settings import Paths, RepositoryPaths, Settings, paths_of
 
 if TYPE_CHECKING:  # loaded only when there is work
+    from interlock.core.pipeline import Pipeline
     from interlock.engines.owner import Owner
     from interlock.gates.locks import WaitingWork
     from interlock.notify import Notices, Undelivered
@@ -109,6 +110,11 @@ class Application:
             mounts.enter()
         require(level, self.environ)
         return level
+
+    def require_reads(self, pipeline: Pipeline, level: str) -> None:
+        """Raises InfrastructureError if a sandbox of this level cannot show what the pipeline names, naming all."""
+        if level != "none":
+            named_paths(pipeline.sandbox.read)
 
     def sandbox_for_checks(self) -> str:
         """The level of new runs where it holds, else `none`: a check judges what its user has made."""

@@ -225,3 +225,18 @@ def test_a_gate_that_fails_says_which_file_of_the_machine_it_does_not_see(tmp_pa
     world = new_world(tmp_path / "user", {"interlock.yaml": PIPELINE + gate})
     said = world.ask("check", "--json", **FULL)
     assert f"{tmp_path / 'flag'} is not in the sandbox" in said.out
+
+
+def test_paths_to_read_that_are_not_there_are_all_named_and_no_run_begins(tmp_path: Path) -> None:
+    """A warning before, since another machine may have them."""
+    reads = f"sandbox: {{read: [/nowhere/one, {tmp_path}, /nowhere/two]}}\n"
+    world = new_world(tmp_path / "user", {"interlock.yaml": PIPELINE + reads})
+    warned = [f"warning: sandbox: read: there is no /nowhere/{name} on this machine" for name in ("one", "two")]
+    world.ask("validate").ended(0, *warned)
+    doctor = world.ask("doctor").text
+    assert all(f"! pipeline: interlock.yaml:{line}" in doctor for line in [PIPELINE.count("\n") + 1]), doctor
+    assert doctor.count("sandbox: read: there is no /nowhere/") == 2, doctor
+
+    said = world.ask("run", "-t", "x", **FULL).ended(5, "read: there is no /nowhere/one, no /nowhere/two: create them")
+    assert "\nrun " not in f"\n{said.err}"
+    assert world.ask("list", "--json").out.count('"id"') == 0
