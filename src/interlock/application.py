@@ -172,7 +172,7 @@ class Application:
 
     def sources(self, keys: PublicKeys | None = None) -> Sources:
         """What a run is verified by; with the keys of this machine if none are given."""
-        from interlock.service.verification import Sources, branch_of
+        from interlock.service.verification import Sources, branch_of, tip_of
 
         return Sources(
             keys=keys if keys is not None else self.keys.public(),
@@ -183,6 +183,7 @@ class Application:
             records_of=self.service.history,
             read=self.workspaces.read,
             branch=partial(branch_of, self.repository, self.environ),
+            tip=partial(tip_of, self.repository, self.environ),
             merge=self.workspaces.merge,
         )
 
