@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from interlock.journal import FileBlobs, SetAsideRuns, SqliteJournal
 from interlock.ports import UsageError
 from interlock.process import capture, detach, mounts
-from interlock.sandbox import LEVELS, holds, require
+from interlock.sandbox import LEVELS, holds, named_paths, require
 from interlock.service import Service
 from interlock.settings import Paths, RepositoryPaths, Settings, paths_of
 
 if TYPE_CHECKING:  # loaded only when there is work
+    from interlock.core.pipeline import Pipeline
     from interlock.engines.owner import Owner
     from interlock.gates.locks import WaitingWork
     from interlock.notify import Notices, Undelivered
@@ -110,6 +111,11 @@ class Application:
         require(level, self.environ)
         return level
 
+    def require_reads(self, pipeline: Pipeline, level: str) -> None:
+        """Raises InfrastructureError if a sandbox of this level cannot show what the pipeline names, naming all."""
+        if level != "none":
+            named_paths(pipeline.sandbox.read)
+
     def sandbox_for_checks(self) -> str:
         """The level of new runs where it holds, else `none`: a check judges what its user has made."""
         if self.sandbox == "none":
@@ -166,7 +172,7 @@ class Application:
 
     def sources(self, keys: PublicKeys | None = None) -> Sources:
         """What a run is verified by; with the keys of this machine if none are given."""
-        from interlock.service.verification import Sources, branch_of
+        from interlock.service.verification import Sources, branch_of, tip_of
 
         return Sources(
             keys=keys if keys is not None else self.keys.public(),
@@ -177,6 +183,7 @@ class Application:
             records_of=self.service.history,
             read=self.workspaces.read,
             branch=partial(branch_of, self.repository, self.environ),
+            tip=partial(tip_of, self.repository, self.environ),
             merge=self.workspaces.merge,
         )
 

@@ -80,3 +80,30 @@ def test_logs_of_a_review_are_those_of_each_reviewer(tmp_path: Path) -> None:
     assert world.ask("logs", "code/1.1", "review").out == f"== calm\nit is calm\n{asked}{asked}"
     assert world.ask("logs", "code/1.1", "review", "--of", "calm").out == "== calm\nit is calm\n"
     world.ask("logs", "code/1.1", "review", "--of", "none").ended(2, "reviewers are calm, late")
+
+
+RED_BASE = """\
+version: 1
+name: one
+agents:
+  coder: {use: command, run: echo two > a.txt}
+stages:
+  code:
+    agent: coder
+    gates:
+      - {id: py, run: echo what it printed; exit 3, base: green}
+"""
+
+
+def test_what_a_gate_printed_on_the_base_can_be_read_after_a_stop(tmp_path: Path) -> None:
+    world = new_world(tmp_path / "user", {"interlock.yaml": RED_BASE, "a.txt": "one\n"})
+    run = world.ask("run", "-t", "x").ended(5, "must be green on the base", "base code/py")
+    command = re.search(r"interlock (logs \S+ base code/py)\n", run.text)
+    assert command, run.text
+
+    assert world.ask(*command[1].split()).ended(0).out == "what it printed\n"
+    assert world.ask("logs", "base", "py").ended(0).out == "what it printed\n"
+    assert world.ask("logs", "@", "code", "py").ended(0).out == "what it printed\n"
+    world.ask("logs", "base").ended(2, "name a gate that judged the base: code/py")
+    world.ask("logs", "@", "base", "lint").ended(2, "the base was not judged by a gate `lint`; it was judged by py")
+    world.ask("logs", "@", "base", "py", "--report").ended(2, "gate py kept no report of the base: it kept log")

@@ -313,6 +313,18 @@ def test_a_merge_that_a_skipped_stage_passes_on_is_made_again(tmp_path: Path) ->
     assert "the delivered commit is a merge without a record" in said.out
 
 
+def test_a_branch_that_was_moved_since_is_noted_and_is_no_problem(tmp_path: Path) -> None:
+    world = new_world(tmp_path / "w", {"interlock.yaml": SKIPS, "start.txt": ""})
+    world.ask("run", "-t", "it", "--plain").ended(0)
+    assert "is now at" not in world.ask("verify").ended(0).text
+    world.git("branch", "-f", "done", "main")
+    moved = f"branch done is now at {world.git('rev-parse', 'main').strip()[:10]}, which this run did not deliver"
+    world.ask("verify").ended(0, "delivered done at", moved, "is verified: 2 handoffs")
+    assert json.loads(world.ask("verify", "--json").out)["notes"] == [moved]
+    world.git("branch", "-D", "done")
+    assert "is now at" not in world.ask("verify").ended(0).text
+
+
 # --- keys -----------------------------------------------------------------------------------------
 
 SHORT = "version: 1\nname: one\nagents: {a: {use: command, run: 'echo hi > a.txt; env > env.txt'}}\nstages:\n  one:\n"

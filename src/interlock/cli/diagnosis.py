@@ -212,7 +212,7 @@ def read_pipelines(root: Path) -> list[PipelineRead]:
 
 
 def check_pipelines(pipelines: Sequence[PipelineRead]) -> Iterator[DoctorResult]:
-    """Whether each is valid, and the agents that are still to be filled in, each once."""
+    """Whether each is valid; the agents that are still to be filled in, and what a sandbox cannot show, each once."""
     from interlock.cli.pipelines import line
     from interlock.service.formats import count
 
@@ -224,9 +224,11 @@ def check_pipelines(pipelines: Sequence[PipelineRead]) -> Iterator[DoctorResult]
             yield DoctorResult("pipeline", "bad", text, Exit.USAGE)
         else:
             yield DoctorResult("pipeline", "ok", f"{one.name} is valid")
-    findings = (each for one in pipelines if one.loaded is not None for each in one.loaded.findings)
+    findings = [each for one in pipelines if one.loaded is not None for each in one.loaded.findings]
     unfilled = {line(each) for each in findings if each.message.startswith("none of its agents is installed")}
     yield from (DoctorResult("agent", "note", text) for text in sorted(unfilled))
+    unread = dict.fromkeys(line(each) for each in findings if each.message.startswith("sandbox: read: there is no"))
+    yield from (DoctorResult("pipeline", "warn", text) for text in unread)
 
 
 def check_held_out(root: Path, environ: Mapping[str, str], pipelines: Sequence[PipelineRead]) -> Iterator[DoctorResult]:

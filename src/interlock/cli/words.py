@@ -86,6 +86,7 @@ _IDLE_MARKS: dict[str, tuple[str, str]] = {
     NOT_BEGUN: ("·", "bright_black"),
 }
 _NAMED_MAX = 20
+_OF_BASE = re.compile(r"gate (?P<gate>[\w./-]+) (?:cannot run|must be green) on the base: ")
 _COMMAND = re.compile(r"\s*(?:next: )?interlock ")
 NARROWEST = 20  # columns
 
@@ -297,7 +298,9 @@ def next_commands(view: RunSummary) -> list[str]:
         case RunPhase.UNREADABLE | RunPhase.DAMAGED:
             return ["next: interlock doctor"]
         case RunPhase.CANCELLED | RunPhase.STOPPED:
-            return [f"next: interlock show {view.id}"]
+            of_base = _OF_BASE.match(view.why)
+            more = [f"      interlock logs {view.id} base {of_base['gate']}"] if of_base else []
+            return [f"next: interlock show {view.id}", *more]
 
 
 def _waits_for(wait: WaitView) -> str:

@@ -4,6 +4,7 @@ returns a core value, and its error says what is wrong and what would be right."
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
@@ -34,6 +35,11 @@ class Source:
 def field_error(what: str, hint: str) -> PydanticCustomError:
     """A validation error with both parts of a mistake: what is wrong, and what would be right."""
     return PydanticCustomError("mistake", "{what}", {"what": what, "hint": hint})
+
+
+def items_error(wrong: Iterable[tuple[int, str, str]]) -> PydanticCustomError:
+    """As `field_error`, for several items of a list: the index of each, and both parts of its mistake."""
+    return PydanticCustomError("mistakes", "items are wrong", {"items": tuple(wrong)})
 
 
 def read_duration(value: object) -> int:
@@ -122,15 +128,24 @@ def read_network(value: object) -> bool | tuple[str, ...]:
     """All of it, none, or the hosts that a program may reach, each with a port or without."""
     if isinstance(value, bool):
         return value
-    if not isinstance(value, list) or not all(isinstance(host, str) for host in value):
+    if not isinstance(value, list):
         raise field_error(f"{_describe(value)} is no network", "write true, false, or a list of hosts")
-    for host in value:
-        try:
-            host_of(host)
-        except ValueError as error:
-            message, _, hint = str(error).partition(": ")
-            raise field_error(message, hint) from error
+    wrong = [(index, *flaw) for index, host in enumerate(value) if (flaw := _flaw_of_host(host))]
+    if wrong:
+        raise items_error(wrong)
     return tuple(value)
+
+
+def _flaw_of_host(host: object) -> tuple[str, str] | None:
+    """What is wrong, and what would be right."""
+    if not isinstance(host, str):
+        return f"{_describe(host)} is not a host", "write a name such as example.org, or NAME:PORT"
+    try:
+        host_of(host)
+    except ValueError as error:
+        what, _, hint = str(error).partition(": ")
+        return what, hint
+    return None
 
 
 def read_absolute_path(value: object) -> str:

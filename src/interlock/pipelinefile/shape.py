@@ -228,6 +228,9 @@ def _report(detail: ErrorDetails, where: Where, mistakes: Mistakes, broken: set[
         return  # what was in it is already reported
     elif kind == "mistake":
         mistakes.add(where.value(*path), *_mistake(detail))
+    elif kind == "mistakes":
+        for index, what, hint in detail["ctx"]["items"]:
+            mistakes.add(where.value(*path, index), what, hint)
     else:
         mistakes.add(where.value(*path), *_message_of(detail, path))
 

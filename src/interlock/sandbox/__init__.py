@@ -16,7 +16,7 @@ Rule: no program of ours runs in a room, and no secret is on a command line.
 """
 
 from interlock.sandbox.probe import FS_WORDS, LEVELS, Probe, best_level, holds, instead, probe, probe_fence, require
-from interlock.sandbox.reads import alone, is_shown, unseen
+from interlock.sandbox.reads import alone, is_shown, named_paths, unseen
 from interlock.sandbox.room import Network, Room, confine
 from interlock.sandbox.trial import POLLING, Held, limits_held
 
@@ -35,6 +35,7 @@ __all__ = [
     "instead",
     "is_shown",
     "limits_held",
+    "named_paths",
     "probe",
     "probe_fence",
     "require",

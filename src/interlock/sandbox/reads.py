@@ -77,11 +77,12 @@ def is_shown(path: Path, of: str) -> bool:
 def named_paths(read: Iterable[str]) -> tuple[Path, ...]:
     """What the pipeline names (`sandbox: {read}`). Raises InfrastructureError."""
     named = tuple(Path(os.path.expanduser(path)) for path in read)  # noqa: PTH111 - does not raise
-    for path in named:
-        if not path.exists():
-            raise InfrastructureError(
-                f"sandbox: read: there is no {path}: create it, or correct `sandbox` in the pipeline", permanent=True
-            )
+    if missing := [str(path) for path in named if not os.path.exists(path)]:  # noqa: PTH110 - does not raise
+        raise InfrastructureError(
+            f"sandbox: read: there is no {', no '.join(missing)}: create {'it' if len(missing) == 1 else 'them'}, or"
+            " correct `sandbox` in the pipeline",
+            permanent=True,
+        )
     return named
 
 

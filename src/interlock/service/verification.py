@@ -112,11 +112,18 @@ def branch_of(repository: Path, environ: Mapping[str, str], commit: str, base: s
     return Branch(tree, tuple(line[0] if len(line) == 2 else "" for line in lines))
 
 
+def tip_of(repository: Path, environ: Mapping[str, str], branch: str) -> str:
+    """Where the user's branch is now; empty if it is not there."""
+    words = ["git", "rev-parse", "--verify", "-q", f"refs/heads/{branch}"]
+    done = capture(words, cwd=repository, env=environ, timeout_s=_CALL_S)
+    return done.out.decode("ascii", "replace").strip() if done.code == 0 else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where a run is read from. `records_of` and `pipeline_of` raise Damaged where a run is not as it was recorded.
-    `branch` looks at a commit in the user's repository, and at how it follows from another; the others are those
-    of Workspaces."""
+    `branch` looks at a commit in the user's repository, and at how it follows from another, `tip` at the commit of a
+    branch there; the others are those of Workspaces."""
 
     keys: PublicKeys
     blobs: Blobs
@@ -126,6 +133,7 @@ class Sources:
     records_of: Callable[[str], list[Recorded]]
     read: Callable[[str, str, int], bytes | None]
     branch: Callable[[str, str], Branch]
+    tip: Callable[[str], str]
     merge: Callable[[Sequence[str], Stamp, str, Sequence[str]], Merged]
 
 
@@ -293,8 +301,16 @@ def _of_run(reading: _Reading, handoffs: list[Finding], delivered: Delivered | N
     return Finding(
         problems=tuple(problem for one in found for problem in one.problems),
         unchecked=tuple(each for one in found for each in one.unchecked),
-        notes=() if reading.ended else ("the run has not ended: this is what was accepted so far",),
+        notes=tuple(_notes(reading, delivered)),
     )
+
+
+def _notes(reading: _Reading, delivered: Delivered | None) -> Iterator[str]:
+    if not reading.ended:
+        yield "the run has not ended: this is what was accepted so far"
+    now = reading.sources.tip(delivered.branch) if delivered is not None else ""
+    if delivered is not None and now not in ("", delivered.commit):
+        yield f"branch {delivered.branch} is now at {now[:10]}, which this run did not deliver"
 
 
 def _end(reading: _Reading, handoffs: list[Finding], delivered: Delivered | None) -> Finding:

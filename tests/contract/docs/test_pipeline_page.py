@@ -103,7 +103,8 @@ def test_every_example_is_valid(block: Block, tmp_path: Path):
         findings = load_pipeline(path, tmp_path).findings
     except InterlockError as error:
         pytest.fail(f"{error}\n{path.read_text()}")
-    assert [finding for finding in findings if "no stage uses" not in str(finding)] == []
+    of_machine = ("no stage uses", "sandbox: read: there is no")  # not of the example
+    assert [finding for finding in findings if not any(words in str(finding) for words in of_machine)] == []
 
 
 def test_a_wrong_example_would_be_seen(tmp_path: Path):

@@ -244,3 +244,18 @@ def test_a_gate_that_fails_says_what_a_linked_program_of_it_may_lack(tmp_path: P
     assert f"{tool} is in the sandbox without the files beside it" in said.out
     world.commit({"interlock.yaml": f"{PIPELINE}{gate}sandbox: {{read: [{tool.parent}]}}\n"})
     assert "✓ code/words passed" in world.ask("check", **FULL).text
+
+
+def test_paths_to_read_that_are_not_there_are_all_named_and_no_run_begins(tmp_path: Path) -> None:
+    """A warning before, since another machine may have them."""
+    reads = f"sandbox: {{read: [/nowhere/one, {tmp_path}, /nowhere/two]}}\n"
+    world = new_world(tmp_path / "user", {"interlock.yaml": PIPELINE + reads})
+    warned = [f"warning: sandbox: read: there is no /nowhere/{name} on this machine" for name in ("one", "two")]
+    world.ask("validate").ended(0, *warned)
+    doctor = world.ask("doctor").text
+    assert all(f"! pipeline: interlock.yaml:{line}" in doctor for line in [PIPELINE.count("\n") + 1]), doctor
+    assert doctor.count("sandbox: read: there is no /nowhere/") == 2, doctor
+
+    said = world.ask("run", "-t", "x", **FULL).ended(5, "read: there is no /nowhere/one, no /nowhere/two: create them")
+    assert "\nrun " not in f"\n{said.err}"
+    assert world.ask("list", "--json").out.count('"id"') == 0

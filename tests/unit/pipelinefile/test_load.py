@@ -145,7 +145,8 @@ def load_text(root: Path, content: str) -> Loaded:
 
 def test_a_full_pipeline_has_nothing_to_complain_about(root: Path) -> None:
     loaded = load(root)
-    assert loaded.findings == ()
+    of_machine = "sandbox: read: there is no "  # what it may have or not
+    assert [one for one in loaded.findings if not one.message.startswith(of_machine)] == []
     assert loaded.pipeline.name == "feature"
     assert [stage.id for stage in loaded.pipeline.stages] == ["brief", "plan", "code", "ship"]
     assert [path for path, _ in loaded.sources] == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -18,24 +19,25 @@ if TYPE_CHECKING:
     from interlock.core.events import Evidence, VerdictGiven
     from interlock.service import Service
 
+_BASE = "base"
 _BYTES_MAX = 20_000_000  # of evidence that is made safe for a terminal; --raw has no limit
 
 
 @click.command()
-@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2] [GATE]", shell_complete=targets)
+@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2 | base] [GATE]", shell_complete=targets)
 @click.option("--raw", is_flag=True, help="Print the bytes unchanged, with control characters and the JSON of agents.")
 @click.option("--report", is_flag=True, help="Print the gate's report instead of its log.")
 @click.option("--of", "reviewer", metavar="NAME", default="", help="Print only the log of this reviewer.")
 @click.option("--json", "json", is_flag=True, help="Print the history of the run as NDJSON.")
 def logs(target: tuple[str, ...], raw: bool, report: bool, reviewer: str, json: bool) -> int:
-    """Print the output of an attempt, or of GATE when it judged the attempt. Without a stage: the events of the run."""
-    from interlock.cli.targets import find_target
+    """Print the output of an attempt, or of GATE when it judged the attempt. Without a stage: the events of the run.
 
+    `base` and GATE or STAGE/GATE: what the gate printed on the base, before any attempt."""
     with application(looks=True) as app:
-        found = find_target(app.service, target, app.service.latest_run)
+        found = _find(app.service, target)
         if json:
             say(_history(app.service, found))
-        elif not found.stage:
+        elif not found.stage and not found.rest:
             say(_story(app.service, found.view.id))
         else:
             evidence = _evidence_of(found)
@@ -50,6 +52,23 @@ def logs(target: tuple[str, ...], raw: bool, report: bool, reviewer: str, json: 
             _print(app.blobs.get(item.digest), raw=raw, of_agent=not found.rest)
             note(_canary_note(app, evidence) if found.rest and not raw else ())
     return 0
+
+
+def _find(service: Service, words: tuple[str, ...]) -> Target:
+    """What the words mean. The base always has a gate, and it is meant by a stage without an attempt. Raises
+    UsageError."""
+    from interlock.cli.targets import Target, find_run, find_target
+
+    if _BASE in words[:2]:
+        view, rest = find_run(service, words, service.latest_run)
+        if rest[:1] == (_BASE,) and all(stage.id != _BASE for stage in view.stages):
+            return Target(view, attempt=_BASE, rest=rest[1:] or ("",))
+    found = find_target(service, words, service.latest_run)
+    if found.attempt or not found.rest or found.view.stage(found.stage).attempts:
+        return found
+    gate = f"{found.stage}/{found.rest[0].rpartition('/')[2]}"
+    on_base = any(view.verdict.gate == gate for view in found.view.base_verdicts)
+    return replace(found, attempt=_BASE, rest=(gate, *found.rest[1:])) if on_base else found
 
 
 def _canary_note(app: Application, evidence: Sequence[Evidence]) -> Iterator[str]:
@@ -90,6 +109,8 @@ def _evidence_of(found: Target) -> Sequence[Evidence]:
     if len(found.rest) > 1:
         raise UsageError(f"unexpected argument: {found.rest[1]}: expected [RUN] STAGE/1.2 [GATE]")
     gate = found.rest[0] if found.rest else ""
+    if found.attempt == _BASE:
+        return _gate_evidence([view.verdict for view in found.view.base_verdicts], gate, "the base")
     if gate and found.attempt and parse_attempt(found.attempt).number == 0:
         return _gate_evidence(_input_verdicts(found), gate, found.attempt)
     attempt = find_attempt(found)
@@ -106,7 +127,8 @@ def _choose(found: Target, evidence: Sequence[Evidence], name: str) -> Evidence:
         item = next((item for item in evidence if item.name == name), None)
         if item is None:
             known = ", ".join(item.name for item in evidence) or "nothing"
-            raise UsageError(f"gate {found.rest[0]} kept no {name} of {found.attempt or 'it'}: it kept {known}")
+            about = "the base" if found.attempt == _BASE else found.attempt or "it"
+            raise UsageError(f"gate {found.rest[0]} kept no {name} of {about}: it kept {known}")
         return item
     item = next((item for item in evidence if item.name == "log"), None)
     if item is None:
@@ -135,6 +157,9 @@ def _input_verdicts(found: Target) -> list[VerdictGiven]:
 
 
 def _gate_evidence(verdicts: Sequence[VerdictGiven], gate: str, about: str) -> Sequence[Evidence]:
+    if not gate:
+        known = ", ".join(dict.fromkeys(verdict.gate for verdict in verdicts)) or "none has judged it yet"
+        raise UsageError(f"name a gate that judged {about}: {known}")
     fitting = [verdict for verdict in verdicts if gate in (verdict.gate, verdict.gate.rpartition("/")[2])]
     if not fitting:
         known = ", ".join(dict.fromkeys(verdict.gate.rpartition("/")[2] for verdict in verdicts))

@@ -63,8 +63,9 @@ def run(
         return _dry(name, until)
     text = _task(_positional(words, task, name), task_file)
     with application(sandbox=sandbox) as app:
-        _warn_of(app.require_sandbox())
+        _warn_of(level := app.require_sandbox())
         request = _request(app, (text, given), name, until, base)
+        app.require_reads(request.pipeline, level)
         started = app.service.start_run(request)
         note(f"run {started}")
         return drive_detached(app, started, display) if detach else drive(app, started, display)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -32,6 +33,15 @@ def check(view: View) -> None:
         _changed_tests(view, stage)
         _hidden(view, stage)
     _setup(view)
+    _reads(view)
+
+
+def _reads(view: View) -> None:
+    """What the sandbox is to show. It may be there on another machine."""
+    for number, path in enumerate(view.pipeline.sandbox.read):
+        if not os.path.exists(os.path.expanduser(path)):  # noqa: PTH110, PTH111 - do not raise
+            hint = "create it, or correct the path: no run can start here in a sandbox"
+            view.warn(("sandbox", "read", number), f"sandbox: read: there is no {path} on this machine", hint)
 
 
 @lru_cache(maxsize=4096)
