@@ -6,7 +6,8 @@ the machine's fault and is not kept; a run that another version kept in an unkno
 
 Rule: exit code and report must both be good. If nothing can be decided (command not found, timeout, no report), the
 candidate fails if the same gate could decide on the accepted input; else the verdict is `errored`. An exit code other
-than 0 is ignored only if the report shows failing tests that are allowed to fail.
+than 0 is ignored only if the report shows failing tests that are allowed to fail. On the base, it decides nothing if
+the command names a file that the sandbox hides: no agent can correct that.
 """
 
 from __future__ import annotations
@@ -188,7 +189,7 @@ def _authored_tests(context: GateContext, request: GateRequest) -> Iterator[str]
 
 
 # Rules of findings on a run that did not end in a way that can be judged.
-UNFINISHED = frozenset({"dir", "not_found", "report", "timeout"})
+UNFINISHED = frozenset({"dir", "not_found", "report", "sandbox", "timeout"})
 
 _NAMED_MAX = 5  # files
 _NOT_RUNNABLE = frozenset({126, 127})  # a shell's exit codes for a command that it cannot run or find
@@ -220,12 +221,15 @@ def verdict(request: GateRequest, ran: CommandRun) -> Judgement:
         return unproven
     silent = unproven.findings if unproven is not None else ()
     findings = (*silent, *compared.findings, *_exit(request, ran, compared))
+    hint = _unseen(request) if findings else ""
+    if hint and request.subject.is_base and all(finding.rule == "exit" for finding in findings):
+        return _without_decision(request, ran, _Undecided("sandbox", f"{hint}; exit code {ran.code}", permanent=True))
     status = VerdictStatus.FAILED if findings else VerdictStatus.PASSED
     notes = (*compared.notes, *_without_canary(ran), *_changes_files(ran, request.gate.command))
-    if findings and (hint := _unseen(request)):
+    if hint:
         notes = (*notes, Finding("sandbox", hint, Severity.NOTE))
-    elif findings and (hint := _unseen(request, alone)):
-        notes = (*notes, Finding("beside", hint, Severity.NOTE))
+    elif findings and (lacking := _unseen(request, alone)):
+        notes = (*notes, Finding("beside", lacking, Severity.NOTE))
     return Judgement(status, (*findings, *notes), tests=compared.tests)
 
 
@@ -233,7 +237,8 @@ def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
     """Why the command could not decide, apart from the content of its report."""
     if ran.how is None:
         return _Undecided("dir", ran.why, permanent=True)
-    hint = f"{_unseen(request) or _unseen(request, alone)}; ".removeprefix("; ")
+    seen = _unseen(request) or _unseen(request, alone)
+    hint = f"{seen}; " if seen else ""
     if ran.how is How.NOT_FOUND:
         message = f"{hint}the command was not found: install it, or correct the gate"
         return _Undecided("not_found", message, permanent=True)
@@ -249,7 +254,7 @@ def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
         message = f"{hint}exit code {ran.code}: {what}"
         return _Undecided("not_found", message, permanent=True)
     if isinstance(ran.report, Unreadable):
-        return _Undecided("report", f"{ran.report} (exit code {ran.code})")
+        return _Undecided("report", f"{hint}{ran.report} (exit code {ran.code})", permanent=bool(hint))
     setting = _needing_a_baseline(request)
     if setting and request.baseline is None and not _stands_alone(request):
         message = f"{setting} needs the gate's report on the accepted input, but there is none"

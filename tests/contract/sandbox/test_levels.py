@@ -259,3 +259,26 @@ def test_paths_to_read_that_are_not_there_are_all_named_and_no_run_begins(tmp_pa
     said = world.ask("run", "-t", "x", **FULL).ended(5, "read: there is no /nowhere/one, no /nowhere/two: create them")
     assert "\nrun " not in f"\n{said.err}"
     assert world.ask("list", "--json").out.count('"id"') == 0
+
+
+@pytest.mark.parametrize("runs", ["test -f FLAG", "cat FLAG", "/bin/sh -c 'no-such-program --fast'"])
+def test_a_gate_that_cannot_run_in_the_sandbox_stops_the_run_at_the_base(runs: str, tmp_path: Path) -> None:
+    """No agent is paid for what only the pipeline can correct."""
+    flag = tmp_path / "flag"
+    flag.touch()
+    gate = f"      - {{id: flag, run: {runs.replace('FLAG', str(flag))}}}\n"
+    world = new_world(tmp_path / "user", {"interlock.yaml": PIPELINE + gate})
+    said = world.ask("run", "-t", "Look.", "--plain", **FULL).ended(5, "gate code/flag cannot run on the base")
+    hidden = f"{flag} is not in the sandbox: add it to `read` under `sandbox` in the pipeline"
+    assert (hidden in said.text) == ("FLAG" in runs), said.text
+    assert levels(world) == []
+
+
+def test_what_only_a_candidate_hides_is_its_failure(tmp_path: Path) -> None:
+    """On the base the command did not get as far as the file."""
+    (tmp_path / "flag").touch()
+    gate = f"      - {{id: flag, run: test ! -e where.txt || test -f {tmp_path / 'flag'}}}\n"
+    world = new_world(tmp_path / "user", {"interlock.yaml": PIPELINE + gate})
+    world.ask("run", "-t", "Look.", "--plain", **FULL).ended(3)
+    verdict = verdicts_of(stage_of(world.show(), "code")["attempts"][0])["code/flag"]
+    assert verdict["status"] == "failed"
