@@ -46,10 +46,11 @@ def fingerprint(verdicts: Iterable[VerdictGiven]) -> str:
 
 
 def for_agent(verdicts: Iterable[VerdictGiven]) -> tuple[tuple[str, Finding], ...]:
-    """Gate and finding, as an agent may see them: held-out ones as a count only."""
+    """Gate and finding, as an agent may see them: held-out ones as a count only, and nothing of what the sandbox hides,
+    or an agent would learn what there is on the machine."""
     shown: list[tuple[str, Finding]] = []
     for verdict in failed(verdicts):
-        told = [finding for finding in verdict.findings if finding.rule != ASKED_AGAIN]
+        told = [finding for finding in verdict.findings if finding.rule not in (ASKED_AGAIN, "sandbox")]
         open_ones = [finding for finding in told if not finding.secret]
         hidden = len(told) - len(open_ones)
         shown.extend((verdict.gate, finding) for finding in open_ones)

@@ -240,3 +240,30 @@ def test_paths_to_read_that_are_not_there_are_all_named_and_no_run_begins(tmp_pa
     said = world.ask("run", "-t", "x", **FULL).ended(5, "read: there is no /nowhere/one, no /nowhere/two: create them")
     assert "\nrun " not in f"\n{said.err}"
     assert world.ask("list", "--json").out.count('"id"') == 0
+
+
+SAYS = """\
+version: 1
+name: one
+agents:
+  coder:
+    use: command
+    run: date +%N > x.txt
+stages:
+  code:
+    agent: coder
+    attempts: 2
+    gates:
+      - {id: data, run: sh data.sh}
+"""
+
+
+def test_a_file_that_a_gate_says_it_misses_is_named_for_the_person_alone(tmp_path: Path) -> None:
+    """An agent would learn by it what there is on the machine."""
+    (tmp_path / "flag").touch()
+    script = f"if [ -f x.txt ]; then d={tmp_path}; cat $d/flag; fi\n"
+    world = new_world(tmp_path / "user", {"interlock.yaml": SAYS, "data.sh": script})
+    world.ask("run", "-t", "x", "--plain", **FULL).ended(3, f"{tmp_path / 'flag'} is not in the sandbox: add it to")
+    brief = world.ask("show", "@", "code/1.2", "--brief").ended(0).out
+    assert "No such file or directory" in brief
+    assert "is not in the sandbox" not in brief
