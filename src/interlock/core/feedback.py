@@ -15,7 +15,9 @@ ESCALATE = "escalate"  # the reason class of a finding that only a person can an
 # What a finding says to who wrote the pipeline: nothing that an agent can do.
 _FOR_AUTHORS = re.compile(
     r"""
-    ; \s only \s a \s stage \s (that|with) \s `(authors|adds) .*? \s may (\s (change|add) \s (it|that))? $
+    \S+ \s is \s not \s in \s the \s sandbox: \s add \s it \s to \s `read`
+      \s under \s `sandbox` \s in \s the \s pipeline (;\s)?
+    | ; \s only \s a \s stage \s (that|with) \s `(authors|adds) .*? \s may (\s (change|add) \s (it|that))? $
     | , \s or \s let \s the \s stage \s say \s `[^`]*`
     | , \s or \s set \s `may_be_empty:[^`]*` \s in \s the \s stage
     | , \s or \s raise \s the \s gate's \s `timeout`
@@ -48,10 +50,11 @@ def fingerprint(verdicts: Iterable[VerdictGiven]) -> str:
 
 
 def for_agent(verdicts: Iterable[VerdictGiven]) -> tuple[tuple[str, Finding], ...]:
-    """Gate and finding, as an agent may see them: held-out ones as a count only."""
+    """Gate and finding, as an agent may see them: held-out ones as a count only, and nothing of what the sandbox hides,
+    or an agent would learn what there is on the machine."""
     shown: list[tuple[str, Finding]] = []
     for verdict in failed(verdicts):
-        told = [finding for finding in verdict.findings if finding.rule != ASKED_AGAIN]
+        told = [finding for finding in verdict.findings if finding.rule not in (ASKED_AGAIN, "sandbox")]
         open_ones = [finding for finding in told if not finding.secret]
         hidden = len(told) - len(open_ones)
         shown.extend((verdict.gate, finding) for finding in open_ones)

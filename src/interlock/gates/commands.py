@@ -26,6 +26,7 @@ from interlock.gates import canary, inline, proof
 from interlock.gates.baseline import Comparison, compare, explained
 from interlock.gates.cache import recall, remember, run_key, verdict_key
 from interlock.gates.held_out import HeldOutMissing
+from interlock.gates.hidden import missed
 from interlock.gates.locks import Slot, WaitingWork, hold_locks, show_waiting
 from interlock.gates.manifests import DEPENDENCIES
 from interlock.gates.proof import is_due
@@ -230,6 +231,7 @@ def verdict(request: GateRequest, ran: CommandRun) -> Judgement:
         notes = (*notes, Finding("sandbox", hint, Severity.NOTE))
     elif findings and (lacking := _unseen(request, alone)):
         notes = (*notes, Finding("beside", lacking, Severity.NOTE))
+    notes = (*notes, *missed(request, ran)) if findings else notes
     return Judgement(status, (*findings, *notes), tests=compared.tests)
 
 
@@ -280,8 +282,9 @@ def _without_decision(request: GateRequest, ran: CommandRun, undecided: _Undecid
     message = f"{undecided.message}\n{tail}" if tail else undecided.message
     if request.decided_on_input and undecided.rule != "baseline":
         message = f"{message}\n(on the accepted input the same gate could decide)"
-        return Judgement(VerdictStatus.FAILED, (Finding(undecided.rule, message),))
-    return Judgement(VerdictStatus.ERRORED, (Finding(undecided.rule, message),), permanent=undecided.permanent)
+        return Judgement(VerdictStatus.FAILED, (Finding(undecided.rule, message), *missed(request, ran)))
+    findings = (Finding(undecided.rule, message), *missed(request, ran))
+    return Judgement(VerdictStatus.ERRORED, findings, permanent=undecided.permanent)
 
 
 def _reported(request: GateRequest, ran: CommandRun) -> Comparison:

@@ -16,7 +16,7 @@ Rule: no program of ours runs in a room, and no secret is on a command line.
 """
 
 from interlock.sandbox.probe import FS_WORDS, LEVELS, Probe, best_level, holds, instead, probe, probe_fence, require
-from interlock.sandbox.reads import alone, is_shown, named_paths, unseen
+from interlock.sandbox.reads import alone, is_shown, named_paths, unseen, unseen_in
 from interlock.sandbox.room import Network, Room, confine
 from interlock.sandbox.trial import POLLING, Held, limits_held
 
@@ -40,4 +40,5 @@ __all__ = [
     "probe_fence",
     "require",
     "unseen",
+    "unseen_in",
 ]

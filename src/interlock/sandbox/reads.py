@@ -51,6 +51,14 @@ _LINKS_MAX = 5_000  # looked at in one entry of PATH
 _HOPS_MAX = 40
 _ABSOLUTE = re.compile(r"(?<![\w.~$}/-])/(?:[\w.@+-]+/)*[\w.@+-]+")
 _WORD = re.compile(r"[\w.@+-]+")
+_MISSES = re.compile(
+    r"no such file|not found|does not exist|permission denied|ENOENT|EACCES|(?:cannot|can't|could not|couldn't) \w+",
+    re.IGNORECASE,
+)
+_KEYS = (
+    ".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".config", ".netrc", ".git-credentials", ".password-store",
+)  # fmt: skip
+_LINES_MAX, _LINE_MAX, _NAMED_MAX = 20, 2_000, 20  # of an output
 _OWN = tuple(map(Path, ("/w", "/dev", "/proc", "/etc")))  # what a room has of its own there
 
 
@@ -86,6 +94,15 @@ def named_paths(read: Iterable[str]) -> tuple[Path, ...]:
     return named
 
 
+def unseen_in(output: bytes, sandbox: Sandbox, of: str) -> str:
+    """As `unseen`, for the files that a program says it misses, in its last lines. It may say what it likes: nobody
+    is told to show a home, or a folder of keys; and the answer is for a person alone."""
+    lines = output.decode("utf-8", "replace").splitlines()[-_LINES_MAX:]
+    named = (word for line in reversed(lines) if _MISSES.search(line) for word in _ABSOLUTE.findall(line[:_LINE_MAX]))
+    words = [word for word in islice(dict.fromkeys(named), _NAMED_MAX) if not _is_private(Path(os.path.normpath(word)))]
+    return next(filter(None, (unseen((word,), sandbox, of) for word in words)), "")
+
+
 def unseen(command: Iterable[str], sandbox: Sandbox, of: str) -> str:
     """What to do if words of the pipeline name a path that is on the machine, but not in the sandbox; empty if none
     does."""
@@ -94,7 +111,7 @@ def unseen(command: Iterable[str], sandbox: Sandbox, of: str) -> str:
     named = [Path(os.path.expanduser(path)) for path in sandbox.read]  # noqa: PTH111 - does not raise
     for word in _ABSOLUTE.findall(" ".join(command)):
         path = Path(os.path.normpath(word))
-        if not _within(path, (*_OWN, *named)) and not is_shown(path, of) and path.exists():
+        if not _within(path, (*_OWN, *named)) and not is_shown(path, of) and os.path.exists(path):  # noqa: PTH110 - does not raise
             return f"{path} is not in the sandbox: add it to `read` under `sandbox` in the pipeline"
     return ""
 
@@ -259,6 +276,10 @@ def _is_kept_for_programs(folder: Path) -> bool:
 
 def _there(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110 - does not raise where the user may not look
+
+
+def _is_private(path: Path) -> bool:
+    return _shows_too_much(path) or path.is_relative_to("/sys") or any(part in _KEYS for part in path.parts)
 
 
 def _homes() -> Iterator[Path]:

@@ -24,7 +24,7 @@ from interlock.core.pipeline import CommandLine, Setup
 from interlock.ports import Checkout, InfrastructureError, Sandbox, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
-from interlock.sandbox import Network, Room, confine, unseen
+from interlock.sandbox import Network, Room, confine, unseen, unseen_in
 from interlock.workspaces import layout
 from interlock.workspaces.layout import remove
 from interlock.workspaces.setup_home import environment_in_room, put_settings
@@ -250,7 +250,9 @@ class Recipes:
         log.unlink(missing_ok=True)
         if done.how is not How.EXITED or done.code != 0:
             missing = done.how is How.NOT_FOUND or done.code in _NOT_RUNNABLE
-            hint = unseen(command.words, checkout.sandbox, env.get("PATH", os.defpath)) if missing else ""
+            path = env.get("PATH", os.defpath)
+            hint = unseen(command.words, checkout.sandbox, path) if missing else ""
+            hint = hint or unseen_in(done.tail, checkout.sandbox, path)
             first = f"{hint}; " if hint else ""
             why = f"`{_shown(command)}`: {first}{_ending(done)}{_hint(withheld_names(self._environ, setup))}"
             tail = done.tail.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]

@@ -282,3 +282,57 @@ def test_what_only_a_candidate_hides_is_its_failure(tmp_path: Path) -> None:
     world.ask("run", "-t", "Look.", "--plain", **FULL).ended(3)
     verdict = verdicts_of(stage_of(world.show(), "code")["attempts"][0])["code/flag"]
     assert verdict["status"] == "failed"
+
+
+SAYS = """\
+version: 1
+name: one
+agents:
+  coder:
+    use: command
+    run: date +%N > x.txt
+stages:
+  code:
+    agent: coder
+    attempts: 2
+    gates:
+      - {id: data, run: sh data.sh}
+"""
+
+
+def test_a_file_that_a_gate_says_it_misses_is_named_for_the_person_alone(tmp_path: Path) -> None:
+    """An agent would learn by it what there is on the machine."""
+    (tmp_path / "flag").touch()
+    script = f"if [ -f x.txt ]; then d={tmp_path}; cat $d/flag; fi\n"
+    world = new_world(tmp_path / "user", {"interlock.yaml": SAYS, "data.sh": script})
+    world.ask("run", "-t", "x", "--plain", **FULL).ended(3, f"{tmp_path / 'flag'} is not in the sandbox: add it to")
+    brief = world.ask("show", "@", "code/1.2", "--brief").ended(0).out
+    assert "No such file or directory" in brief
+    assert "is not in the sandbox" not in brief
+
+
+SETS_UP = """\
+version: 1
+name: one
+agents:
+  coder: {use: command, run: date +%N > x.txt}
+setup:
+  - {run: sh setup.sh, paths: [out]}
+stages:
+  code:
+    agent: coder
+    attempts: 2
+    gates:
+      - {id: ok, run: "true"}
+"""
+
+
+def test_a_file_that_setup_says_it_misses_is_named_for_the_person_alone(tmp_path: Path) -> None:
+    (tmp_path / "flag").touch()
+    script = f"mkdir out; if [ -f x.txt ]; then d={tmp_path}; cat $d/flag; fi\n"
+    world = new_world(tmp_path / "user", {"interlock.yaml": SETS_UP, "setup.sh": script})
+    world.ask("run", "-t", "x", "--plain", **FULL).ended(3)
+    assert f"{tmp_path / 'flag'} is not in the sandbox: add it to `read`" in world.ask("show", "--full").text
+    brief = world.ask("show", "@", "code/1.2", "--brief").ended(0).out
+    assert "`sh setup.sh`: " in brief
+    assert "is not in the sandbox" not in brief

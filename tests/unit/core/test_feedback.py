@@ -34,6 +34,8 @@ def test_what_is_for_the_author_of_the_pipeline_is_left_out() -> None:
     message += ' `authors: ["x.toml#tool.ruff"]` may change it'
     assert for_worker(message) == "x.toml: tool.ruff was changed, but it steers what judges: put it back as it was"
     assert for_worker("a; only this\nb") == "a; only this\nb"
+    hidden = "`make`: /srv/x is not in the sandbox: add it to `read` under `sandbox` in the pipeline; exit code 2"
+    assert for_worker(hidden) == "`make`: exit code 2"
 
 
 def test_no_message_of_a_gate_speaks_of_the_pipeline_to_a_worker() -> None:
