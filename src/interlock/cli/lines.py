@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from interlock.cli.words import clock, ended, gate_name, place, safe, short, traits
+from interlock.cli.verdicts import first_line, verdict_words
+from interlock.cli.words import clock, ended, gate_name, safe, short
 from interlock.core.attempts import in_a_row
 from interlock.core.events import (
     AnswerTaken,
@@ -38,12 +39,11 @@ from interlock.core.events import (
     VerdictStatus,
     WhenHeld,
 )
+from interlock.core.feedback import passed_limit
 from interlock.core.ids import AttemptId
 from interlock.core.limits import TRIES_MAX
 from interlock.core.pipeline import Pipeline
-from interlock.readmodel.reasons import about_command, headline, without_notes
 from interlock.service.formats import count, duration, usage
-from interlock.text.names import rejected_by
 
 _OfStage = InputPrepared | StageSkipped | ApprovalAsked | CandidateRejected | HandoffAccepted | SentBack
 _OfRun = RunStarted | OwnerChanged | AnswerTaken | Refused | EffectErrored | Delivered | RunFinished
@@ -90,6 +90,7 @@ class Story:
     _down: dict[str, set[str]] = field(default_factory=dict)
     _began: dict[AttemptId, float] = field(default_factory=dict)
     _red: set[str] = field(default_factory=set)
+    _limited: set[AttemptId] = field(default_factory=set)
     _statuses: dict[AttemptId, dict[str, VerdictStatus]] = field(default_factory=dict)
 
     def line(self, record: Recorded) -> StoryLine | None:
@@ -121,7 +122,7 @@ class Story:
                     record.at, event.retry_at, permanent=event.permanent, tries=tries
                 )
                 charged = "this counts as one attempt" if event.worked else "this does not count as an attempt"
-                return f"infrastructure: {_first_line(event.why, 240)}; {again}; {charged}"
+                return f"infrastructure: {first_line(event.why, 240)}; {again}; {charged}"
             case AttemptLost():
                 return f"lost: {safe(event.why)}; this does not count as an attempt"
             case VerdictGiven():
@@ -195,7 +196,9 @@ class Story:
         return "script runs" if stage.command is not None else "no agent: runs its gates on the accepted input"
 
     def _although(self, event: _OfStage) -> str:
-        """The gates of an attempt that did not pass, as far as the story saw them."""
+        """The gates of an attempt that did not pass, or what a limit did, as far as the story saw them."""
+        if isinstance(event, CandidateRejected) and event.attempt in self._limited:
+            return "nothing of its work was taken"
         if not isinstance(event, HandoffAccepted):
             return ""
         known = self._statuses.get(event.attempt, {})
@@ -220,41 +223,13 @@ class Story:
         if not self.pipeline.stage(event.attempt.stage).has_worker:
             return ""
         if event.refusal is not None:
+            if passed_limit(event.refusal):
+                self._limited.add(event.attempt)
             return verdict_words(event.refusal)
         took = duration(at - self._began.get(event.attempt, at))
         parts = ["cached"] if event.cached else [part for part in (took, usage(event.usage)) if part]
         ended = "" if event.outcome == "completed" else f", its agent {event.outcome.replace('_', ' ')}"
         return f"candidate {short(event.commit)}{ended} ({', '.join(parts)})"
-
-
-def verdict_words(event: VerdictGiven) -> str:
-    """`gate test failed: 2 findings (tests/test_x.py:14 message)`."""
-    name = f"gate {gate_name(event.gate, '' if event.subject.is_base else event.subject.stage)}"
-    match event.status:
-        case VerdictStatus.PASSED:
-            said = about_command(event.findings)
-            return f"{name} passed{traits(event)}" + (f"; note: {safe(said)}" if said else "")
-        case VerdictStatus.FAILED if event.by and event.findings:
-            return safe(rejected_by(event.by, event.findings[0].message))
-        case VerdictStatus.FAILED:
-            return f"{name} failed{traits(event)}: {_findings(event)}"
-        case VerdictStatus.ERRORED:
-            why = safe(headline(event.findings[0]).message) if event.findings else "no reason given"
-            return f"{name} errored{traits(event)}: {why}"
-
-
-def _findings(event: VerdictGiven) -> str:
-    if not event.findings:
-        return "no findings given"
-    wrong = without_notes(event.findings)
-    telling = next((one for one in event.findings if one.rule == "sandbox"), wrong[0])  # it says what to do
-    first, notes = headline(telling), len(event.findings) - len(wrong)
-    message = _first_line(first.message)
-    named = "" if first.file and message.startswith(first.file) else place(first)
-    where = " ".join(part for part in (named, message) if part)
-    more = " ..." if len(event.findings) > 1 and not where.endswith("...") else ""
-    noted = f" and {count(notes, 'note')}" if notes else ""
-    return f"{count(len(wrong), 'finding')}{noted} ({where}{more})"
 
 
 def _first_of_rows(pipeline: Pipeline, stage: str) -> Iterator[str]:
@@ -272,13 +247,8 @@ def _again(now: float, retry_at: float, *, permanent: bool, tries: int) -> str:
     return f"again at {clock(retry_at)}" if retry_at >= now + 1 else "again at once"
 
 
-def _first_line(text: str, limit: int = 140) -> str:
-    """The first line; `logs` shows the rest."""
-    return safe(text.strip().partition("\n")[0], limit)
-
-
 def _of_stage(event: _OfStage, although: str) -> str:
-    """`although` says which gates of the attempt did not pass."""
+    """`although` says which gates of the attempt did not pass, or what a limit did."""
     match event:
         case InputPrepared():
             return _input(event)
@@ -286,6 +256,8 @@ def _of_stage(event: _OfStage, although: str) -> str:
             return f"skipped: {safe(event.why)}"
         case ApprovalAsked():
             return f"waits for a person: {safe(event.question)}"
+        case CandidateRejected() if although:
+            return f"rejected: {although}"
         case CandidateRejected():
             gates = ", ".join(gate_name(gate, event.attempt.stage) for gate in event.gates)
             return f"rejected by {gates}" if gates else "rejected: it changed nothing" if event.empty else "rejected"

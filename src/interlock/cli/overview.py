@@ -16,6 +16,7 @@ import click
 from interlock.cli.pages import answer_lines, head_lines, stage_line, undelivered_lines, waiting_lines
 from interlock.cli.words import ended, gate_name, in_a_line, moment, nearly_used, next_commands, safe, short
 from interlock.core.events import VerdictStatus
+from interlock.core.feedback import passed_limit
 from interlock.core.pipeline import ARTIFACTS
 from interlock.core.state import Phase
 from interlock.readmodel.history import AttemptPhase, AttemptView
@@ -150,6 +151,8 @@ def _reason(view: RunView, reason: Reason, room: int) -> str:
     more = f" (and {reason.findings - 1} more)" if reason.findings > 1 else ""
     same = f" (same {reason.times} times)" if reason.times > 1 else ""
     about = _about(view, reason)
+    if reason.limited:
+        return f"{about} {in_a_line(message, room or 200)}{same}"
     how = f"{about} {_how(view, reason, gate)}" if about else _how(view, reason, gate)
     said = " ".join(part for part in (named, message.strip()) if part)
     said = said.removeprefix("rejected ") if reason.by else said
@@ -261,6 +264,8 @@ def _group(group: Sequence[AttemptView]) -> str:
     if not failed:
         return f"{which} {newest.phase}{same}: {in_a_line(newest.why, 140) or 'it changed nothing'}"
     verdict = failed[0]
+    if limit := passed_limit(verdict):
+        return f"{which} {in_a_line(limit, 240)}{same}"
     gate = gate_name(verdict.gate, newest.id.stage)
     finding = headline(verdict.findings[0]) if verdict.findings else None
     if verdict.by and finding:

@@ -30,6 +30,7 @@ from interlock.cli.words import (
     traits,
 )
 from interlock.core.events import Finding, VerdictStatus
+from interlock.core.feedback import passed_limit
 from interlock.core.ids import parse_attempt
 from interlock.core.joins import conflict_text
 from interlock.core.state import Phase, Spending
@@ -290,7 +291,8 @@ def _verdict(view: VerdictView, stage: str, before: str = "", *, deep: bool = Fa
     mark, tone = MARKS[verdict.status]
     name = gate_name(verdict.gate, stage)
     prefix = "base: " if stage == "base" else before
-    yield f"    {click.style(mark, fg=tone)} {prefix}{name:<12} {verdict.status}{traits(verdict)}"
+    said = in_a_line(passed_limit(verdict), 400) or f"{name:<12} {verdict.status}{traits(verdict)}"
+    yield f"    {click.style(mark, fg=tone)} {prefix}{said}"
     for finding in verdict.findings[:_FINDINGS_MAX]:
         yield from (f"        {line}" for line in _finding(finding, deep=deep))
     if len(verdict.findings) > _FINDINGS_MAX:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from rich.text import Text
 
-from interlock.cli.lines import verdict_words
+from interlock.cli.verdicts import verdict_words
 from interlock.cli.words import MARKS, RUN_TONES, gate_name, in_a_line, nearly_used, run_word, safe, stage_look
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import AttemptId, base_of

@@ -10,6 +10,7 @@ from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
 
 CHANGED_FILES = "changed_files"  # the rule of a note on a gate whose command changed files of its own checkout
 ASKED_AGAIN = "asked_again"  # the rule of a note on a reviewer whose answer was refused: for people only
+LIMIT = "limit"  # the rule of a finding on what a limit of the sandbox ended
 ESCALATE = "escalate"  # the reason class of a finding that only a person can answer
 # What a finding says to who wrote the pipeline: nothing that an agent can do.
 _FOR_AUTHORS = re.compile(
@@ -27,6 +28,7 @@ _FOR_AUTHORS = re.compile(
     re.VERBOSE | re.MULTILINE,
 )
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|\d+")  # an address is another one in each process
+_WAS_ENDED = " was ended: "
 _BLANK = re.compile(r"\s+")
 
 
@@ -71,6 +73,16 @@ def for_worker(message: str) -> str:
 def same_words(gate: str, file: str, message: str) -> str:
     """Equal for findings that say the same, whatever their numbers and blanks."""
     return "\x1f".join((gate, file, _plain(message)))
+
+
+def passed_limit(verdict: VerdictGiven) -> str:
+    """`ended by a limit: memory: used more than 2.0 GB` if the verdict says so of the work itself, else empty. Such a
+    verdict is kept as one of the scope gate, which saw no tree."""
+    if verdict.status is not VerdictStatus.FAILED or not verdict.gate.endswith("/scope"):
+        return ""
+    message = next((finding.message for finding in verdict.findings if finding.rule == LIMIT), "")
+    program, ended, limit = message.partition(_WAS_ENDED)
+    return f"ended by a limit: {limit if ended else program}" if message else ""
 
 
 def reasons(verdicts: Iterable[VerdictGiven]) -> tuple[str, ...]:

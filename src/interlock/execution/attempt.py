@@ -18,6 +18,7 @@ from interlock.core.events import (
     Finding,
     Recorded,
 )
+from interlock.core.feedback import LIMIT
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import ARTIFACTS, AgentSpec, Stage
 from interlock.execution.brief import compose
@@ -112,7 +113,7 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
     if outcome.ended in _INFRASTRUCTURE or (key and outcome.ended is not Ended.COMPLETED):
         return _errored(world, context, effect, outcome)
     if outcome.ended is Ended.OVER_LIMIT:  # what it left may be more than anybody can take
-        return _refused_work(world, effect, outcome, (Finding("limit", outcome.message),))
+        return _refused_work(world, effect, outcome, (Finding(LIMIT, outcome.message),))
     try:
         candidate = _snapshot(world, context, effect, checkout, stamp, cancel)
     except UnfitTree as unfit:

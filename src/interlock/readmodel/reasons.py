@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 
 from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
-from interlock.core.feedback import ASKED_AGAIN, CHANGED_FILES, same_words
+from interlock.core.feedback import ASKED_AGAIN, CHANGED_FILES, LIMIT, passed_limit, same_words
 from interlock.core.state import RunState
 from interlock.readmodel.history import AttemptPhase, AttemptView, Past
 
@@ -49,6 +49,11 @@ class Reason:
     findings: int = 0
     times: int = 1
     by: str = ""  # the person who rejected
+
+    @property
+    def limited(self) -> bool:
+        """Whether a limit of the sandbox ended the work, as the message says."""
+        return self.rule == LIMIT and self.gate.endswith("/scope")
 
 
 def reasons(state: RunState, past: Past) -> Iterator[Reason]:
@@ -163,7 +168,7 @@ def _of_verdict(stage: str, attempt: str, verdict: VerdictGiven, times: int) -> 
         verdict.gate,
         verdict.status,
         verdict.hard,
-        first.message,
+        passed_limit(verdict) or first.message,
         first.rule,
         first.file,
         first.line,

@@ -16,6 +16,7 @@ from interlock.core.events import (
     PauseReason,
     VerdictStatus,
 )
+from interlock.core.feedback import passed_limit
 from interlock.core.ids import AttemptId
 from interlock.core.judging import find_gate
 from interlock.core.limits import LimitUsage, amounts
@@ -324,8 +325,7 @@ def _to_accept(stage: StageState) -> AttemptId | None:
 
 def _passed_limit(rejection: Rejection) -> bool:
     """Whether nothing was taken of it: its program passed a limit of the sandbox."""
-    scope = [verdict for verdict in rejection.verdicts if verdict.gate.endswith("/scope")]
-    return any(finding.rule == "limit" for verdict in scope for finding in verdict.findings)
+    return any(map(passed_limit, rejection.verdicts))
 
 
 def _hint(stage: StageState) -> str:

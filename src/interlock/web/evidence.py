@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from interlock.core.events import VerdictGiven, VerdictStatus
+from interlock.core.feedback import passed_limit
 from interlock.core.pipeline import ARTIFACTS
 from interlock.ports import Change, InterlockError, Workspaces
 from interlock.readmodel.history import AttemptPhase, AttemptView
@@ -65,6 +66,7 @@ class Caught:
     line: int
     message: str
     gate: str = ""  # of that finding
+    limited: bool = False  # a limit of the sandbox ended the work, as the message says
 
     @property
     def newest(self) -> AttemptView:
@@ -133,5 +135,7 @@ def _caught(group: Sequence[AttemptView]) -> Caught:
     if first is None:
         return Caught(group, gates, "", 0, plain(newest.why, 600))
     finding = first.findings[0]
+    if limit := passed_limit(first):
+        return Caught(group, (), "", 0, plain(limit, 600), first.gate, limited=True)
     message = without_place(plain(finding.message, 600), finding.file, finding.line)
     return Caught(group, gates, finding.file, finding.line, message, first.gate)

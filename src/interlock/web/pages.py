@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from interlock.agents.logs import readable
 from interlock.core.events import Evidence, Usage
+from interlock.core.feedback import passed_limit
 from interlock.core.pipeline import ARTIFACTS
 from interlock.core.state import Spending
 from interlock.gates.reports import FILE_MAX
@@ -307,6 +308,7 @@ def _templates() -> Environment:
         "worked": worked,
         "newest_verdicts": newest_verdicts,
         "message": message,
+        "passed_limit": passed_limit,
         "told": told,
         "grouped": grouped,
         "sentence": lambda text: text[:1].upper() + text[1:],

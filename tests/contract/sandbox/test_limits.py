@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from pathlib import Path
 
 import pytest
 from tests.contract.cli_world import World, new_world, stage_of, verdicts_of
 from tests.contract.sandbox.rooms import checkout_in, run_in
+from tests.contract.web.world import served
 from tests.rooms_here import needs_rooms
 
 from interlock.core.pipeline import RoomLimits
@@ -67,6 +70,21 @@ def test_an_agent_that_passes_a_limit_is_rejected_and_the_next_is_told(does: str
     assert f"sh was ended: {words}" in str(first)
     assert words in world.git("show", f"{world.show()['branch']}:told")
     assert words in world.ask("show", "--full", **FULL).text
+
+
+def test_a_rejection_by_a_limit_names_it_and_no_gate(tmp_path: Path) -> None:
+    """Wherever it is read: lines, the page of a run and of an attempt, the browser."""
+    world = world_of(tmp_path / "user", agent=BOMB)
+    words = "ended by a limit: processes: had more than 20 processes and threads at once"
+    said = world.ask("run", "-t", "Look.", "--plain", **FULL).ended(3, words, "rejected: nothing of its work was taken")
+    run = world.show()["id"]
+    with served(world) as site, site.client() as client:
+        page, attempt = (client.get(f"/runs/{run}{path}").text for path in ("", "/attempts/code/1.1"))
+    shown = [world.ask("show", *more, **FULL).text for more in ((), ("code/1.1", "--full"))]
+    told = (said.text, *shown, *(unescape(re.sub(r"<[^>]+>", "", text)) for text in (page, attempt)))
+    for text in told:
+        assert words in text, text
+        assert not re.search(r"by scope|gate (code/)?scope failed|scope +failed|^scope sh was", text), text
 
 
 def test_a_gate_that_passes_a_limit_never_passes(tmp_path: Path) -> None:

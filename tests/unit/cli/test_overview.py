@@ -10,9 +10,9 @@ from tests.unit.core.histories import ASKED as ASKING
 from tests.unit.core.histories import FAILED, ONE, PIPELINE, SECOND
 from tests.unit.readmodel.test_history import seen
 
-from interlock.cli.lines import verdict_words
 from interlock.cli.overview import Around, run_page, status_page
 from interlock.cli.pages import full_page
+from interlock.cli.verdicts import verdict_words
 from interlock.cli.words import closing, folded, wrapped
 from interlock.core.events import (
     Action,
