@@ -58,7 +58,9 @@ def supervise(
         with control:
             program = _Program(work, control, reads, log, on_output)
             try:
-                return program.run(cancel)
+                finished = program.run(cancel)
+                log.excused = finished.how is How.OVER_LIMIT
+                return finished
             finally:
                 program.end()
 
@@ -281,6 +283,8 @@ class _Program:
 
 def _passed(work: Supervised, name: str) -> str:
     """The limit that was passed, in words."""
+    if name == "full":
+        return "disk: filled the disk"
     most = work.limits._asdict()[name] if work.limits else 0
     match name:
         case "memory":

@@ -4,12 +4,16 @@ looking again and again. Who passes a limit is ended, with all that it started.
 Rule: only the standard library, as for the supervisor. The supervisor itself is outside of all limits.
 """
 
+# pathlib alone would double the start time of the supervisor.
+# ruff: noqa: PTH116
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import threading
 import time
+from contextlib import suppress
 
 from interlock.process.cgroups import Group
 from interlock.process.usage import Disk, Limits, in_room
@@ -18,6 +22,7 @@ _LOOK_S, _LOOK_MAX_S = 0.1, 0.5  # between two looks, by what one took
 _SHARE = 5
 _OF_ROOM = 4  # processes that make the room, and for a moment the supervisor
 _POLLED = "polling"
+_FULL = 0.9  # of what was free when it began: who wrote that much has filled the disk
 
 
 class Bounds:
@@ -32,7 +37,9 @@ class Bounds:
             group.set({"memory": limits.memory, "pids": limits.processes + _OF_ROOM if limits.processes else 0})
         bounds = group.bounds if group is not None else {}
         self.means = {"memory": bounds.get("memory", _POLLED), "processes": bounds.get("pids", _POLLED)}
-        self._disk = Disk(limits) if limits.disk or limits.files else None
+        self._room = int(_free(limits.places) * _FULL)
+        most = min(limits.disk, self._room) if self._room else limits.disk
+        self._disk = Disk(limits._replace(disk=most)) if limits.disk or limits.files else None
         self._next = time.monotonic() + _LOOK_S
 
     def enter(self) -> None:
@@ -91,9 +98,21 @@ class Bounds:
         found = self._disk.look(first, whole=whole)
         if 0 < self._limits.disk < found.bytes:
             return "disk"
+        if 0 < self._room < found.bytes and _free(self._limits.places) < self._room * (1 - _FULL):
+            return "full"
         if 0 < self._limits.files < found.files:
             return "files"
         return "file_size" if 0 < self._limits.file_size <= found.largest else ""
+
+
+def _free(places: tuple[str, ...]) -> int:
+    """Bytes on the disks of all places together; 0 if that is not known."""
+    free = {}
+    for place in places:
+        with suppress(OSError):
+            found = os.statvfs(place)
+            free[os.stat(place).st_dev] = found.f_bavail * found.f_frsize
+    return sum(free.values())
 
 
 _KINDS = {"memory": "memory", "processes": "pids"}

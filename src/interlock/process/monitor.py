@@ -4,9 +4,11 @@ CPU time).
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -14,6 +16,7 @@ from interlock.ports import InfrastructureError
 from interlock.process.table import descendants, process
 
 TAIL_BYTES = 65_536
+_FULL_MAX_S = 5.0  # longer than it takes to see who filled the disk
 
 
 class BoundedLog:
@@ -28,6 +31,9 @@ class BoundedLog:
         self._tail = bytearray()  # the end of all output, including the head
         self._after_head = 0
         self._notes = b""
+        self._full = ""  # what the system said of the disk
+        self._full_until = 0.0
+        self.excused = False  # output may be missing: the program was ended for what it wrote
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("wb", buffering=0)
@@ -36,10 +42,12 @@ class BoundedLog:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        with self._file, _explained(self._path):
+        with self._file, self._on_disk():
             if self.left_out:
                 self._write(b"\n[... %d bytes left out ...]\n" % self.left_out)
             self._write(_end(self._last, self._keep) + self._notes)
+        if self._full and kind is None and not self.excused:
+            raise InfrastructureError(f"cannot write the log {self._path}: {self._full}")
 
     @property
     def left_out(self) -> int:
@@ -56,16 +64,30 @@ class BoundedLog:
         self._notes += f"{line}\n".encode("utf-8", "backslashreplace")
 
     def add(self, chunk: bytes) -> None:
-        """Add output. Raises InfrastructureError if the disk is full."""
+        """Add output. For some seconds of a full disk it is only kept for the tail: the program that filled it may be
+        about to be ended for that. Then raises InfrastructureError."""
         _append(self._tail, chunk, TAIL_BYTES)
         head, rest = chunk[: self._head_free], chunk[self._head_free :]
         if head:
             self._head_free -= len(head)
-            with _explained(self._path):
+            with self._on_disk():
                 self._write(head)
         if rest:
             self._after_head += len(rest)
             _append(self._last, rest, self._keep)
+
+    @contextmanager
+    def _on_disk(self) -> Iterator[None]:
+        with _explained(self._path):
+            try:
+                yield
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                if self._full and time.monotonic() > self._full_until:
+                    raise
+                self._full_until = self._full_until if self._full else time.monotonic() + _FULL_MAX_S
+                self._full = os.strerror(error.errno)
 
     def _write(self, content: bytes) -> None:
         view = memoryview(content)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 
 from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
-from interlock.core.feedback import ASKED_AGAIN, CHANGED_FILES, passed_limit, same_words
+from interlock.core.feedback import ASKED_AGAIN, CHANGED_FILES, LIMIT, passed_limit, same_words
 from interlock.core.state import RunState
 from interlock.readmodel.history import AttemptPhase, AttemptView, Past
 
@@ -49,7 +49,11 @@ class Reason:
     findings: int = 0
     times: int = 1
     by: str = ""  # the person who rejected
-    limited: bool = False  # a limit of the sandbox ended the work, as the message says
+
+    @property
+    def limited(self) -> bool:
+        """Whether a limit of the sandbox ended the work, as the message says."""
+        return self.rule == LIMIT and self.gate.endswith("/scope")
 
 
 def reasons(state: RunState, past: Past) -> Iterator[Reason]:
@@ -158,21 +162,19 @@ def _of_stage(past: Past, name: str) -> Iterator[Reason]:
 def _of_verdict(stage: str, attempt: str, verdict: VerdictGiven, times: int) -> Reason:
     wrong = without_notes(verdict.findings)
     first = _told(next(iter(wrong), Finding("", "")))
-    limit = passed_limit(verdict)
     return Reason(
         stage,
         attempt,
         verdict.gate,
         verdict.status,
         verdict.hard,
-        limit or first.message,
+        passed_limit(verdict) or first.message,
         first.rule,
         first.file,
         first.line,
         len(wrong),
         times,
         verdict.by,
-        bool(limit),
     )
 
 

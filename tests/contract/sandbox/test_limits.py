@@ -195,3 +195,25 @@ def until(holds: object) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+@pytest.mark.parametrize("limit", ["", "sandbox: {disk: 5 GB}\n"], ids=["default", "more than there is"])
+def test_who_fills_a_small_disk_has_passed_a_limit(limit: str, tmp_path: Path) -> None:
+    """Its output cannot be written meanwhile, which is no failure of the machine."""
+    fills = "cat /dev/zero > big; i=0; while [ $i -lt 9 ]; do seq 20000; i=$((i + 1)); done; sleep 1"
+    pipeline = f"""\
+version: 1
+{limit}agents:
+  coder: {{use: command, run: ["sh", "-c", "{fills}"]}}
+stages:
+  code: {{agent: coder, attempts: 1, gates: [{{id: works, run: "true"}}]}}
+"""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=150m", "small", str(disk)], check=True)
+    try:
+        world = new_world(disk / "user", {"interlock.yaml": pipeline})
+        world.ask("run", "-t", "Look.", "--plain", **FULL).ended(3, "code/1.1     ended by a limit: disk: ")
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

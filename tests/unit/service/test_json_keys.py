@@ -33,7 +33,7 @@ KEYS = {
     " evidence verdicts record override_by sent_back_to asked notes",
     VerdictView: "at verdict",
     Reply: "at answer refused",
-    Reason: "stage attempt gate status hard message rule file line findings times by limited",
+    Reason: "stage attempt gate status hard message rule file line findings times by",
     WaitingWork: "run subject gate why",
     Change: "path status old_mode new_mode added removed",
     Spending: "attempts tokens cost_usd cost_known wall_s",
