@@ -37,13 +37,14 @@ stages:
     agent: coder
     gates:
       - id: ok
-        run: test -s where.txt && test ! -s key.txt && test -s out/made && ! cat {outside}/key
+        run: sh seen.sh
       - id: none
         run: |
           ! python3 -c 'import socket; socket.create_connection(("127.0.0.1", 9))' 2> said
           grep Permission said
         cache: none
 """
+SEEN = "test -s where.txt && test ! -s key.txt && test -s out/made && ! cat {outside}/key\n"
 FS = {"INTERLOCK_SANDBOX": "fs"}
 NOTHING = {"INTERLOCK_SANDBOX": ""}
 
@@ -58,7 +59,9 @@ def outside(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def world(tmp_path: Path, outside: Path) -> World:
-    return new_world(tmp_path / "user", {"interlock.yaml": PIPELINE.format(outside=outside)})
+    return new_world(
+        tmp_path / "user", {"interlock.yaml": PIPELINE.format(outside=outside), "seen.sh": SEEN.format(outside=outside)}
+    )
 
 
 @pytest.mark.parametrize("way", ["option", "settings", "variable"])
