@@ -39,6 +39,22 @@ def started(words: tuple[str, ...], cwd: Path, environ: Mapping[str, str], stdin
     return done.returncode, done.stdout, done.stderr
 
 
+def _mounts() -> str:
+    """The namespace in which this process has its mounts."""
+    try:
+        return os.readlink("/proc/self/ns/mnt")  # noqa: PTH115 - it leads nowhere
+    except OSError:
+        return ""
+
+
+_MOUNTS = _mounts()
+
+
+def is_apart() -> bool:
+    """Whether this process has left the mounts of the fork server: what is mounted from then on is not seen there."""
+    return _mounts() != _MOUNTS
+
+
 def forked(words: tuple[str, ...], cwd: Path, environ: Mapping[str, str], stdin: bytes, limit_s: float) -> Ended:
     """Raises TimeoutError after `limit_s`."""
     context = multiprocessing.get_context("forkserver")

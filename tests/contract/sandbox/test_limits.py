@@ -170,23 +170,36 @@ def test_no_control_group_is_left(tmp_path: Path) -> None:
         "run_in(checkout_in(pathlib.Path(sys.argv[1])), 'sleep ' + sys.argv[3])"
     )
     words = (sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parents[3]))
-    before = groups()
-    subprocess.run((*words, "0"), check=True)
-    until(lambda: groups() <= before)
-    killed = subprocess.Popen((*words, "60"))
-    until(lambda: bool(groups() - before))
-    servers = {int(name.split("-")[1]) for name in groups() - before}
-    killed.send_signal(signal.SIGKILL)
-    for server in servers:
-        os.kill(server, signal.SIGKILL)
-    killed.wait()
+    with subprocess.Popen((*words, "1")) as ended:
+        until(lambda: bool(servers_of(ended)))
+        servers = servers_of(ended)
+    until(lambda: servers.isdisjoint(groups()))
+    with subprocess.Popen((*words, "60")) as killed:
+        until(lambda: bool(servers_of(killed)))
+        servers = servers_of(killed)
+        killed.send_signal(signal.SIGKILL)
+        for server in servers:
+            os.kill(server, signal.SIGKILL)
     time.sleep(0.5)
     subprocess.run((*words, "0"), check=True)
-    until(lambda: not any(name.split("-")[1] in map(str, servers) for name in groups()))
+    until(lambda: servers.isdisjoint(groups()))
 
 
-def groups() -> set[str]:
-    return {path.name for one in find_parents() for path in Path(one.folder).glob("interlock-*-[0-9]*")}
+def groups() -> set[int]:
+    """The fork servers that groups are named by; other tests have theirs."""
+    found = (path.name for one in find_parents() for path in Path(one.folder).glob("interlock-*-[0-9]*"))
+    return {int(name.split("-")[1]) for name in found}
+
+
+def servers_of(process: subprocess.Popen[bytes]) -> set[int]:
+    return {server for server in groups() if _parent(server) == process.pid}
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def until(holds: object) -> None:
