@@ -46,7 +46,12 @@ def supervise(
     """
     _check(work)
     work = _with_gateway(work)
-    with BoundedLog(work.log, work.log_bytes_max) as log, _stdin(work) as stdin, _pipe() as (reads, writes):
+    patient = work.limits is not None
+    with (
+        BoundedLog(work.log, work.log_bytes_max, patient=patient) as log,
+        _stdin(work) as stdin,
+        _pipe() as (reads, writes),
+    ):
         try:
             control = (by or spawner()).spawn(work, stdin, writes)
         except BaseException:
@@ -154,6 +159,7 @@ class _Program:
                 self._read_control()
             self._ask_to_end(cancel)
             self._kill_if_late()
+            self._log.check()
         for _ in range(_READS_MAX):
             if not self._read_output():
                 break

@@ -21,10 +21,12 @@ _FULL_MAX_S = 5.0  # longer than it takes to see who filled the disk
 
 class BoundedLog:
     """A log of at most about `bytes_max` bytes. The first half is written at once, so that people can follow it; the
-    last half is written at the end, after a line that says how many bytes are missing."""
+    last half is written at the end, after a line that says how many bytes are missing. `patient`: on a full disk it
+    waits a few seconds for the limit that the program has passed."""
 
-    def __init__(self, path: Path, bytes_max: int) -> None:
+    def __init__(self, path: Path, bytes_max: int, *, patient: bool = False) -> None:
         self._path = path
+        self._patient = patient
         self._head_free = bytes_max - bytes_max // 2
         self._keep = bytes_max // 2
         self._last = bytearray()  # the end of the output after the head
@@ -47,7 +49,7 @@ class BoundedLog:
                 self._write(b"\n[... %d bytes left out ...]\n" % self.left_out)
             self._write(_end(self._last, self._keep) + self._notes)
         if self._full and kind is None and not self.excused:
-            raise InfrastructureError(f"cannot write the log {self._path}: {self._full}")
+            raise self._unwritten()
 
     @property
     def left_out(self) -> int:
@@ -64,8 +66,8 @@ class BoundedLog:
         self._notes += f"{line}\n".encode("utf-8", "backslashreplace")
 
     def add(self, chunk: bytes) -> None:
-        """Add output. For some seconds of a full disk it is only kept for the tail: the program that filled it may be
-        about to be ended for that. Then raises InfrastructureError."""
+        """Add output. On a full disk a patient log only keeps it for the tail, for some seconds: the program that
+        filled it may be about to be ended for that. Then raises InfrastructureError."""
         _append(self._tail, chunk, TAIL_BYTES)
         head, rest = chunk[: self._head_free], chunk[self._head_free :]
         if head:
@@ -76,18 +78,25 @@ class BoundedLog:
             self._after_head += len(rest)
             _append(self._last, rest, self._keep)
 
+    def check(self) -> None:
+        """Raises InfrastructureError if the disk was full for too long."""
+        if self._full and time.monotonic() > self._full_until:
+            raise self._unwritten()
+
+    def _unwritten(self) -> InfrastructureError:
+        return InfrastructureError(f"cannot write the log {self._path}: {self._full}")
+
     @contextmanager
     def _on_disk(self) -> Iterator[None]:
         with _explained(self._path):
             try:
                 yield
             except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                if self._full and time.monotonic() > self._full_until:
+                if not self._patient or error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise
                 self._full_until = self._full_until if self._full else time.monotonic() + _FULL_MAX_S
                 self._full = os.strerror(error.errno)
+                self.check()
 
     def _write(self, content: bytes) -> None:
         view = memoryview(content)
