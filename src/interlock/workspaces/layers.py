@@ -24,7 +24,7 @@ from interlock.workspaces import layout, trees
 from interlock.workspaces.layout import Layers
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_WHOLE = -1
+WHOLE = -1  # in place of the upper layer of a folder: all of it is read
 # Attributes that overlays write and that do not change what is seen; any other one may.
 _HARMLESS = re.compile(r"(?:trusted|user)\.overlay\.(?:origin|impure|nlink|upper|uuid)")
 _OF_OVERLAYS = ("trusted.overlay.", "user.overlay.")
@@ -54,16 +54,16 @@ def is_lost(root: Path, known: Layers | None) -> bool:
 
 
 def folder_over_lower(name: bytes, parent: int) -> int:
-    """Open the folder `name` of the upper layer, in its open folder `parent`. _WHOLE if what the lower layer has in its
+    """Open the folder `name` of the upper layer, in its open folder `parent`. WHOLE if what the lower layer has in its
     place may not be seen."""
     try:
         fd = os.open(name, _FOLDER_FLAGS, dir_fd=parent)
     except OSError:
-        return _WHOLE
+        return WHOLE
     if _is_plain(os.listxattr(fd)):
         return fd
     os.close(fd)
-    return _WHOLE
+    return WHOLE
 
 
 def touched(layers: Layers) -> Iterator[tuple[bytes, bool]]:

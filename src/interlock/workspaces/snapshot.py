@@ -32,7 +32,6 @@ DEPTH_MAX = 200
 FILE_BYTES_MAX = 2 << 30
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_WHOLE = -1  # in place of the upper layer of a folder: all of it is read
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -81,7 +80,7 @@ def read_changes(objects: Objects, tree: Path, known: Baseline) -> Found:
     except OSError as error:
         raise disk_error(tree, error) from error
     try:
-        upper = os.open(over.upper, _FOLDER_FLAGS) if over else _WHOLE
+        upper = os.open(over.upper, _FOLDER_FLAGS) if over else layers.WHOLE
     except OSError as error:
         os.close(root)
         raise disk_error(tree, error) from error
@@ -91,7 +90,7 @@ def read_changes(objects: Objects, tree: Path, known: Baseline) -> Found:
 @dataclass(frozen=True, slots=True)
 class _Folder:
     """A folder of the walk. `ignored`: it is ignored or below an ignored folder, so new files in it stay out. `upper`:
-    the same folder in the upper layer of the checkout, which says where to look; _WHOLE means everywhere."""
+    the same folder in the upper layer of the checkout, which says where to look; layers.WHOLE means everywhere."""
 
     path: bytes
     fd: int
@@ -101,15 +100,15 @@ class _Folder:
 
     def close(self) -> None:
         os.close(self.fd)
-        if self.upper != _WHOLE:
+        if self.upper != layers.WHOLE:
             os.close(self.upper)
 
     def entries(self) -> Iterator[tuple[bytes, os.stat_result | None]]:
         """What may differ from the lower layer; None stands for what does not exist."""
-        with os.scandir(self.fd if self.upper == _WHOLE else self.upper) as entries:
+        with os.scandir(self.fd if self.upper == layers.WHOLE else self.upper) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 name = os.fsencode(entry.name)
-                if self.upper == _WHOLE:
+                if self.upper == layers.WHOLE:
                     yield name, entry.stat(follow_symlinks=False)
                     continue
                 try:
@@ -140,7 +139,7 @@ class _Walk:
                     self._walk(folder)
                 finally:
                     folder.close()
-            if upper != _WHOLE:
+            if upper != layers.WHOLE:
                 self._leave_out_setup(tree)
         except OSError as error:
             raise InfrastructureError(f"a workspace cannot be read: {error.strerror}") from error
@@ -154,7 +153,7 @@ class _Walk:
 
     def _add(self, folder: _Folder) -> None:
         self._waiting.append(folder)
-        if folder.upper == _WHOLE:
+        if folder.upper == layers.WHOLE:
             self._whole.append(folder.path)
 
     def _gone(self, path: bytes) -> None:
@@ -224,8 +223,8 @@ class _Walk:
             os.chmod(name, 0o700, dir_fd=folder.fd)
             fd = os.open(name, _FOLDER_FLAGS, dir_fd=folder.fd)
         ignored = folder.ignored or self._baseline.ignores.matches(path, is_folder=True)
-        upper = _WHOLE
-        if folder.upper != _WHOLE and self._is_in_lower(path):
+        upper = layers.WHOLE
+        if folder.upper != layers.WHOLE and self._is_in_lower(path):
             upper = layers.folder_over_lower(name, folder.upper)
         self._add(_Folder(path, fd, ignored, folder.depth + 1, upper))
 
@@ -234,7 +233,7 @@ class _Walk:
         return known is not None and is_folder(os.fsencode(known.lower) + b"/" + path)
 
     def _leaf(self, folder: _Folder, path: bytes, status: os.stat_result, tracked: Entry | None) -> None:
-        if tracked is None and folder.upper != _WHOLE:
+        if tracked is None and folder.upper != layers.WHOLE:
             self._gone(path)  # a folder that was here
         self._met.add(path)
         if stat.S_ISLNK(status.st_mode):
