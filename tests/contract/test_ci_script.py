@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ["scripts/bootstrap", "scripts/lint", "scripts/test", ".ci/05-install", ".ci/10-demo", ".ci/40-agents"]
+PARTS = [
+    "scripts/bootstrap", "scripts/lint", "scripts/test",
+    ".ci/05-install", ".ci/10-demo", ".ci/31-chromium", ".ci/40-agents",
+]  # fmt: skip
 SAYS = '#!/bin/sh\necho "said $0"\n[ "${0##*/}" != "$FAILS" ]\n'
 
 
@@ -44,3 +47,15 @@ def test_no_part_fails_unseen(project: Path, name: str) -> None:
     code, said = ran(project, name.rpartition("/")[2])
     assert code != 0, said
     assert f"said ./{name}\n" in said or f"said {name}\n" in said, said
+
+
+def test_tests_begin_while_agents_are_installed_and_can_see_when_they_are(project: Path) -> None:
+    (project / ".ci/40-agents").write_text(
+        "#!/bin/sh\nfor second in 1 2 3 4 5 6 7 8 9; do [ -e begun ] && exit 0; sleep 1; done\nexit 1\n"
+    )
+    (project / "scripts/test").write_text(
+        "#!/bin/sh\nls $AGENTS_INSTALLING && touch begun\n"
+        'for second in 1 2 3 4 5 6 7 8 9; do [ -e "$AGENTS_INSTALLING" ] || exit 0; sleep 1; done\nexit 1\n'
+    )
+    code, said = ran(project, "")
+    assert code == 0, said

@@ -7,6 +7,7 @@ import os
 import pwd
 import subprocess
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from interlock.ports import Brief, Checkout, Outcome, Sandbox
 
 AS_ASKED = Sandbox(os.environ.get("INTERLOCK_SANDBOX", "none"))
 
+INSTALL_S = 300.0
+_INSTALLING = os.environ.get("AGENTS_INSTALLING", "")  # a file that is there while .ci/run installs them
 _CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache")
 _VERSIONS = {
     **{program.name: program.tested for program in PROGRAMS},
@@ -50,7 +53,10 @@ MODELS = {
 
 
 def bin_of(name: str) -> str:
-    """The folder of the installed program. Skips the test if scripts/agents has not installed it."""
+    """The folder of the installed program, once .ci/run has installed them. Skips the test if it is not there."""
+    until = time.monotonic() + INSTALL_S
+    while _INSTALLING and Path(_INSTALLING).exists() and time.monotonic() < until:
+        time.sleep(0.5)
     folder = Path(_CACHE) / "interlock-agents" / name / _VERSIONS[name]
     if not (folder / "installed").exists():
         pytest.skip(f"{name} {_VERSIONS[name]} is not installed: scripts/agents {name}")
