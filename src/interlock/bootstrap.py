@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from interlock.application import Application, Once, given_sandbox, keys_of
 from interlock.execution.histories import Histories
-from interlock.journal import FileBlobs, SetAsideRuns, SqliteJournal
-from interlock.ports import Brief, Cancel, RecordStore, World
+from interlock.journal import FileBlobs, SetAsideRuns, SharedBlobs, SqliteJournal
+from interlock.ports import Blobs, Brief, Cancel, Gates, UsageError, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
@@ -38,7 +38,13 @@ from interlock.settings import (
 from interlock.settings import Owner as Holder
 
 if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functions around it
-    from interlock.engines.owner import Observer, Owner
+    import threading
+
+    from interlock.engines.owner import Engine, Observer, Owner
+    from interlock.engines.temporal.remote import Server
+    from interlock.engines.temporal.worker import Performer
+    from interlock.execution.context import Context
+    from interlock.execution.ledger import Ledger
     from interlock.gates.locks import Slot, Slots
     from interlock.gates.referee import GateContext, Referee
     from interlock.notify import Channel, Notices
@@ -67,7 +73,7 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
     identity = identify(general, common_dir)
     paths = identity.paths
     clock = SystemClock()
-    journal, blobs, aside = SqliteJournal(paths.journal), FileBlobs(paths.blobs), SetAsideRuns(paths.aside)
+    journal, blobs, aside = SqliteJournal(paths.journal), _blobs(paths.blobs, settings), SetAsideRuns(paths.aside)
     notice, gone = identity.notice, _vanished(identity)
     if not (identity.known and identity.recorded) and journal.runs():  # runs of an earlier version, or settled in part
         identity.settle()
@@ -94,7 +100,7 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
         settle=identity.settle,
     )
     notices = Once(lambda: _notices(common, service))
-    owner = Once(lambda: _driver(common, service, gate_context(), notices(), workspaces().stored_records))
+    owner = Once(lambda: _driver(common, service, gate_context(), notices()))
     pull_requests = Once(lambda: _pull_requests(common, service, workspaces, owner))
     return Application(
         top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, pull_requests, aside, notice
@@ -111,7 +117,7 @@ class _Common:
     paths: RepositoryPaths
     settings: Settings
     journal: SqliteJournal
-    blobs: FileBlobs
+    blobs: Blobs
     clock: SystemClock
 
     @property
@@ -172,18 +178,19 @@ def _notices(common: _Common, service: Service) -> Notices:
     )
 
 
-def _driver(common: _Common, service: Service, gate_context: GateContext, notices: Notices, kept: RecordStore) -> Owner:
+def _blobs(folder: Path, settings: Settings) -> Blobs:
+    """Those of this machine; where a folder is shared, what is not here is read from there."""
+    shared = settings.temporal.blobs
+    return SharedBlobs(FileBlobs(folder), FileBlobs(Path(shared))) if shared else FileBlobs(folder)
+
+
+def _driver(common: _Common, service: Service, gate_context: GateContext, notices: Notices) -> Owner:
     from interlock.engines.owner import Owner
-    from interlock.pipelinefile.templates import render
-    from interlock.signing import SignedRecords
 
     holder = this_process()
-    stores = (common.blobs, common.journal, common.clock)
-    parts = (gate_context.workspaces, gate_context.agents, service.gates(), *stores, render, lambda: True)
-    records = SignedRecords(keys_of(common.general).signer(), common.blobs, kept)
     service.settle()
     return Owner(
-        world=World(*parts, records=records),
+        world=_world(common, gate_context, service.gates()),
         lock=partial(_lock, common.paths, holder),
         seize=partial(_lock, common.paths, holder, seize=True),
         state_of=service.histories.state,
@@ -194,7 +201,59 @@ def _driver(common: _Common, service: Service, gate_context: GateContext, notice
         backoff_s=common.backoff_s,
         attendants=tuple(_attendants(notices, service.describe_run, common.environ)),
         effects=partial(_effects, common, holder),
+        remote=partial(_remote, common, gate_context.workspaces),
     )
+
+
+def _world(common: _Common, gate_context: GateContext, gates: Gates) -> World:
+    from interlock.pipelinefile.templates import render
+    from interlock.signing import SignedRecords
+
+    workspaces = gate_context.workspaces
+    records = SignedRecords(keys_of(common.general).signer(), common.blobs, workspaces.stored_records)
+    stores = (common.blobs, common.journal, common.clock)
+    return World(workspaces, gate_context.agents, gates, *stores, render, lambda: True, records=records)
+
+
+def _remote(
+    common: _Common, workspaces: GitWorkspaces, ledger: Ledger, world: World, context: Context, stop: threading.Event
+) -> Engine:
+    from interlock.engines.temporal.remote import RemoteEngine
+
+    named = (server_of(common.settings), common.paths.root.name)
+    return RemoteEngine(*named, common.blobs, workspaces, ledger, world, context, stop, common.settings.max_parallel)
+
+
+def server_of(settings: Settings) -> Server:
+    """The server for runs on many machines. Raises UsageError where the settings lack what is needed."""
+    try:
+        from interlock.engines.temporal.remote import Server
+    except ModuleNotFoundError as error:
+        raise UsageError("runs on Temporal need its client: pip install 'interlock[temporal]'") from error
+
+    given = settings.temporal
+    if not given.blobs:
+        raise UsageError(
+            "runs on Temporal need a folder that all machines share: set temporal.blobs to its absolute path in the settings"
+        )
+    return Server(given.address, given.namespace, given.queue)
+
+
+def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -> tuple[Server, Performer]:
+    """A worker: without a repository, with a store, checkouts and caches of its own. Raises UsageError,
+    InfrastructureError."""
+    general = paths_of(environ)
+    settings = settings or load_settings(general.config)
+    server = server_of(settings)
+    from interlock.engines.temporal.worker import Desk, Performer
+
+    paths = RepositoryPaths(general.state / "worker", general.cache / "worker" / "places")
+    blobs = _blobs(paths.blobs, settings)
+    common = _Common(paths.store, environ, general, paths, settings, SqliteJournal(paths.journal), blobs, SystemClock())
+    workspaces = _workspaces(paths, paths.store, environ)
+    gate_context = _gate_context(common, workspaces)
+    world = _world(common, gate_context, _referee(gate_context))
+    return server, Performer(Desk(world, workspaces), blobs, environ, common.backoff_s)
 
 
 def _pull_requests(

@@ -105,6 +105,7 @@ class RunStarted:
     sandbox: str = "none"
     by: str = ""
     pipeline_text: str = ""  # sha256 of it as the journal keeps it; earlier versions did not say
+    engine: str = ""  # `temporal`; empty: this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ class InputPrepared:
     conflicts: tuple[str, ...] = ()
     names: tuple[str, ...] = ()  # of the stages that the sources are of, where there are several
     undecided: tuple[Undecided, ...] = ()
+    pack: str = ""  # digest of a pack with the commit, where other machines need it
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,7 @@ class CandidateProduced:
     cached: bool = False
     unfit: tuple[Finding, ...] = ()  # what no commit can hold, for which it was not taken: it is the input then
     notes: tuple[str, ...] = ()
+    pack: str = ""  # digest of a pack with the commit, where other machines need it
 
     @property
     def refusal(self) -> VerdictGiven | None:

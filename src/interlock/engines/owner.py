@@ -29,6 +29,13 @@ class HeldLock(Protocol):
         """Raises InfrastructureError where somebody has seized it since."""
 
 
+class Engine(Protocol):
+    """What drives one run, on a thread of this process."""
+
+    def drive(self) -> None:
+        """Go on until the run is finished, waits for a human, or is stopped."""
+
+
 class Observer(Protocol):
     """Somebody who is there while a run is driven, and never in its way."""
 
@@ -57,6 +64,7 @@ class Owner:
     backoff_s: float = 1.0
     attendants: tuple[Callable[[str], Observer], ...] = ()
     effects: Callable[[str], AbstractContextManager[object]] = nullcontext
+    remote: Callable[[Ledger, World, Context, threading.Event], Engine] | None = None
 
     def drive(
         self,
@@ -79,11 +87,17 @@ class Owner:
             with self._attended(run) as attendants:
                 for attendant in attendants:
                     ledger.listen(attendant.hear)
-                ledger.claim(self.name)
                 world = replace(self.world, alone=partial(self._alone, ledger, threading.Lock()))
-                engine = LocalEngine(ledger, world, self._context(ledger), self.places, stop or threading.Event())
-                engine.drive()
+                self._engine(ledger, world, stop or threading.Event()).drive()
             return ledger.state
+
+    def _engine(self, ledger: Ledger, world: World, stop: threading.Event) -> Engine:
+        """The one that the run was started with. What this machine drives, it claims first."""
+        context = self._context(ledger)
+        if ledger.started.engine and self.remote is not None:
+            return self.remote(ledger, world, context, stop)
+        ledger.claim(self.name)
+        return LocalEngine(ledger, world, context, self.places, stop)
 
     def attend(self, run: str) -> None:
         """Let the attendants do what a former driving of the run has left to them."""

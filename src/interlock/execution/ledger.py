@@ -77,13 +77,25 @@ class Ledger:
         """Journal what lies in the inbox, in the order it came, but for what must wait. Returns how many there were."""
         answers = self._journal.answers(self.run)
         for answer in answers:
-            event = _taken(answer, blobs)
+            event = taken(answer, blobs)
             with self._lock:
                 if must_wait(self._state, answer.action):
                     continue
                 why = admit(self._state, event)
                 self._append(Refused("answer", answer.id, why, event) if why else event)
         return len(answers)
+
+    def copy(self, record: Recorded) -> None:
+        """Append what another machine recorded, as it stands there. Raises InfrastructureError where it does not follow
+        on what is here."""
+        with self._lock:
+            if record.seq != self._state.seq + 1:
+                raise InfrastructureError(
+                    f"run {self.run}: event {record.seq} cannot follow event {self._state.seq}: the copy here and the run"
+                    " on the server are not the same",
+                    permanent=True,
+                )
+            self._write(record.at, record.event)
 
     def _append(self, event: Event) -> Recorded:
         """Where the clock has jumped, that is a fact of its own before it: nobody worked meanwhile."""
@@ -104,7 +116,8 @@ class Ledger:
         return record
 
 
-def _taken(answer: Answer, blobs: Blobs) -> AnswerTaken:
+def taken(answer: Answer, blobs: Blobs) -> AnswerTaken:
+    """The event of an answer; its comment is kept as feedback."""
     feedback = ""
     if answer.comment:
         feedback = blobs.put(json.dumps({"by": answer.by, "comment": answer.comment}, sort_keys=True).encode())

@@ -243,6 +243,9 @@ class Records(Protocol):
         """Sign the record, and keep it as evidence and in the store. Returns the digest of what is kept. The same again
         keeps nothing new."""
 
+    def take(self, run: str, digest: str) -> None:
+        """Keep in the store a record that another machine signed and whose digest is this."""
+
 
 # --- the world ----------------------------------------------------------------------------------
 

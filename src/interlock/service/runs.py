@@ -32,6 +32,7 @@ class RunRequest:
     sandbox: str = "none"
     by: str = ""
     sources: tuple[tuple[str, str], ...] = ()
+    engine: str = ""
 
 
 def begin(journal: Journal, run: str, at: float, request: RunRequest) -> RunStarted:
@@ -49,6 +50,7 @@ def begin(journal: Journal, run: str, at: float, request: RunRequest) -> RunStar
         until=request.until,
         sandbox=request.sandbox,
         by=request.by,
+        engine=request.engine,
     )
     if not request.until:
         _require_branch(pipeline, event)

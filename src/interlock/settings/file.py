@@ -48,6 +48,17 @@ class NotifySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TemporalSettings:
+    """The Temporal server, what its namespace and task queues are called, and the folder of blobs that all machines
+    share. Without that folder there are no runs on many machines."""
+
+    address: str = "127.0.0.1:7233"
+    namespace: str = "default"
+    queue: str = "interlock"
+    blobs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """`slots` limits what works at once over all runs of the user, `max_parallel` the effects of one run. `daily_*`
     limit what agents spend from midnight to midnight, over all runs; 0 is no limit."""
@@ -60,6 +71,7 @@ class Settings:
     ci: CiSettings = field(default_factory=CiSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
     held_out: Mapping[str, str] = field(default_factory=dict)  # names in pipelines, and the folders of their files
+    temporal: TemporalSettings = field(default_factory=TemporalSettings)
 
 
 _EXPECTED = MappingProxyType(
@@ -72,6 +84,7 @@ _EXPECTED = MappingProxyType(
         "ci": "a mapping",
         "notify": "a mapping",
         "held_out": "a mapping",
+        "temporal": "a mapping",
     }
 )
 
@@ -142,6 +155,7 @@ def _fits(name: str, value: object) -> bool:
 # --- sections -----------------------------------------------------------------------------------
 
 
+_PLACE = re.compile(r"[A-Za-z0-9.\[\]:_-]+:\d{1,5}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _ATTEMPTS_MAX = 20
@@ -221,6 +235,14 @@ _NOTIFY: Known = MappingProxyType(
         "attempts": (is_attempts, f"an integer from 1 to {_ATTEMPTS_MAX}"),
     }
 )
+_TEMPORAL: Known = MappingProxyType(
+    {
+        "address": (lambda value: isinstance(value, str) and bool(_PLACE.fullmatch(value)), "HOST:PORT"),
+        "namespace": (lambda value: isinstance(value, str) and bool(value), "the name of a namespace"),
+        "queue": (lambda value: isinstance(value, str) and is_name(value), "lower case letters, digits and -"),
+        "blobs": (lambda value: isinstance(value, str) and PurePath(value).is_absolute(), "an absolute path"),
+    }
+)
 _NEVER_SHOWN = frozenset({"notify.webhook", "notify.secret"})  # a wrong value may be a secret
 
 
@@ -284,5 +306,6 @@ SECTIONS: Mapping[str, Section] = MappingProxyType(
         "ci": Section(lambda value: wrong_keys(value, _CI, "ci"), lambda value: CiSettings(**value)),
         "notify": Section(_wrong_notify, _notify),
         "held_out": Section(_wrong_held_out, dict),
+        "temporal": Section(lambda value: wrong_keys(value, _TEMPORAL, "temporal"), lambda value: TemporalSettings(**value)),
     }
 )

@@ -34,6 +34,7 @@ from interlock.workspaces import (
     gc,
     layered,
     merging,
+    packs,
     publish,
     storage,
 )
@@ -259,6 +260,15 @@ class GitWorkspaces:
         """Whether the store holds the commit."""
         found = self._objects.lookup(commit) if storage.exists(self._store) else None
         return found is not None and found[0] == "commit"
+
+    def pack(self, commit: str, base: str = "") -> bytes:
+        """As the port says. Raises InfrastructureError."""
+        return packs.pack(self._git, self._commit(commit).oid, base)
+
+    def receive(self, commit: str, content: bytes, *, is_base: bool) -> None:
+        """As the port says. Raises InfrastructureError if it is no pack of that commit."""
+        storage.create(self._store, "sha1" if len(commit) == 40 else "sha256")
+        packs.receive(self._git, self._store, commit, content, is_base=is_base)
 
     def merge(self, sources: Sequence[str], stamp: Stamp, ref: str = "", names: Sequence[str] = ()) -> Merged:
         """As the port says. If `ref` is given, it keeps the result."""

@@ -1,0 +1,189 @@
+"""A run on a Temporal server, as a machine with its repository sees it: it is started, copied into the local journal,
+answered, and delivered into the repository from here.
+
+Rule: what the workflow says is the history. The local journal is a copy of it, behind by a second at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from temporalio.client import Client, RPCError, WorkflowHandle
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from interlock.core.events import HandoffAccepted, Recorded
+from interlock.core.plan import plan
+from interlock.core.wire import encode_event
+from interlock.engines.reconcile import reconcile
+from interlock.engines.temporal.messages import (
+    ANSWER,
+    HISTORY,
+    WORKFLOW,
+    RunInput,
+    event_row,
+    made_commit,
+    record_of,
+)
+from interlock.engines.temporal.worker import Commits, Desk, Performer, Serving, serve
+from interlock.execution.context import Context
+from interlock.execution.ledger import Ledger, taken
+from interlock.pipelinefile import encode_pipeline
+from interlock.ports import Blobs, InfrastructureError, World
+
+Told = TypeVar("Told")
+
+_CONNECT_S = 10.0
+_LOOK_S = 0.5  # between two looks at a history in which nothing happens
+_FIRST_LOOK_S = 0.05
+_UNREACHED_MAX_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where the server is, and the name of the task queue of all runs."""
+
+    address: str
+    namespace: str = "default"
+    queue: str = "interlock"
+
+    async def connect(self) -> Client:
+        """Raises InfrastructureError that says what to do."""
+        try:
+            return await asyncio.wait_for(Client.connect(self.address, namespace=self.namespace), _CONNECT_S)
+        except (RuntimeError, RPCError, asyncio.TimeoutError) as error:
+            raise InfrastructureError(
+                f"no Temporal server answers at {self.address} ({str(error) or 'no answer'}): start one with"
+                " `interlock dev`, or correct temporal.address in the settings"
+            ) from error
+
+    def delivery(self, repository: str) -> str:
+        """The task queue of what only a process in that repository can do."""
+        return f"{self.queue}.deliver.{repository}"
+
+
+@dataclass(slots=True)
+class RemoteEngine:
+    """Implements `owner.Engine`. `repository` names this clone among all that deliver."""
+
+    server: Server
+    repository: str
+    blobs: Blobs  # shared with the workers
+    commits: Commits
+    ledger: Ledger
+    world: World
+    context: Context
+    stop: threading.Event
+    places: int = 4
+    _sent: set[str] = field(default_factory=set)  # answers
+    _failing_since: float = 0.0
+
+    def drive(self) -> None:
+        """Copy the run's history until it is finished or waits for a human, or until `stop`. Raises
+        InfrastructureError if the server is out of reach for a minute: the run continues there."""
+        asyncio.run(self._drive())
+
+    async def _drive(self) -> None:
+        client = await self.server.connect()
+        handle = await self._started(client)
+        delivering = asyncio.create_task(self._deliver(client))
+        try:
+            pause = _FIRST_LOOK_S
+            while not self.stop.is_set():
+                await self._answer(handle)
+                news = await self._reached(lambda: self._copy(handle))
+                if self._rests():
+                    return
+                pause = _FIRST_LOOK_S if news else min(_LOOK_S, pause * 2)
+                await asyncio.sleep(pause)
+        finally:
+            delivering.cancel()
+            with suppress(asyncio.CancelledError):
+                await delivering
+
+    async def _started(self, client: Client) -> WorkflowHandle[Any, Any]:
+        """The workflow of the run. It is started if the local journal knows no more of it than its start."""
+        name = f"interlock-{self.ledger.run}"
+        if self.ledger.state.seq > 1:
+            return client.get_workflow_handle(name)
+        try:
+            return await client.start_workflow(
+                WORKFLOW,
+                await asyncio.to_thread(self._input),
+                id=name,
+                task_queue=self.server.queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            )
+        except WorkflowAlreadyStartedError:
+            return client.get_workflow_handle(name)
+
+    def _input(self) -> RunInput:
+        pipeline, started = encode_pipeline(self.ledger.pipeline), encode_event(self.ledger.started)
+        return RunInput(
+            run=self.ledger.run,
+            pipeline=pipeline,
+            started=started,
+            documents=(self.blobs.put(pipeline.encode()), self.blobs.put(started.encode())),
+            at=self.ledger.state.started_at,
+            base_pack=self.blobs.put(self.commits.pack(self.ledger.started.base_commit, "")),
+            delivery=self.server.delivery(self.repository),
+            places=self.places,
+        )
+
+    async def _deliver(self, client: Client) -> None:
+        performer = Performer(Desk(self.world, self.commits), self.blobs, self.context.environ, self.context.backoff_s)
+        await serve(client, performer, (Serving(self.server.delivery(self.repository), 1),), lambda: None)
+
+    async def _answer(self, handle: WorkflowHandle[Any, Any]) -> None:
+        for answer in self.world.journal.answers(self.ledger.run):
+            if answer.id not in self._sent:
+                event = taken(answer, self.blobs)
+                await self._reached(
+                    lambda event=event, name=answer.id: handle.execute_update(ANSWER, event_row(event), id=name)
+                )
+                self._sent.add(answer.id)
+
+    async def _copy(self, handle: WorkflowHandle[Any, Any]) -> bool:
+        """Append what is new. Whether there was anything."""
+        rows = await handle.query(HISTORY, self.ledger.state.seq, result_type=list)
+        for record in map(record_of, rows):
+            await asyncio.to_thread(self._take, record)
+        return bool(rows)
+
+    def _take(self, record: Recorded) -> None:
+        """The commit first: what the journal tells of is here."""
+        made = made_commit(record.event)
+        if made is not None and not self.commits.has(made[0]):
+            self.commits.receive(made[0], self.blobs.get(made[1]), is_base=False)
+        if isinstance(record.event, HandoffAccepted) and self.world.records is not None:
+            self.world.records.take(self.ledger.run, record.event.record)
+        self.ledger.copy(record)
+
+    def _rests(self) -> bool:
+        """Whether it is finished, or only a human can move it."""
+        if self.ledger.state.finished is not None:
+            return True
+        if self.world.journal.answers(self.ledger.run):
+            return False
+        turn = reconcile(plan(self.ledger.pipeline, self.ledger.state), (), self.places)
+        return turn.rests and turn.alarm is None
+
+    async def _reached(self, ask: Callable[[], Awaitable[Told]]) -> Told:
+        """Ask the server, again while it is out of reach, for a minute at most."""
+        since = time.monotonic()
+        while True:
+            try:
+                return await ask()
+            except RPCError as error:
+                if time.monotonic() - since > _UNREACHED_MAX_S or self.stop.is_set():
+                    raise InfrastructureError(
+                        f"the Temporal server at {self.server.address} does not answer ({error}): the run continues"
+                        f" there; `interlock resume {self.ledger.run}` follows it again"
+                    ) from error
+                await asyncio.sleep(_LOOK_S)

@@ -1,0 +1,40 @@
+"""Blobs that several machines share: a folder that all of them can write, read through a local one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from interlock.journal.blobs import FileBlobs
+from interlock.ports import InfrastructureError
+
+
+class SharedBlobs:
+    """Implements `ports.Blobs`. What is put is in both folders when that returns; what is read is kept in the local
+    one, and its digest is checked both times."""
+
+    def __init__(self, local: FileBlobs, shared: FileBlobs) -> None:
+        self._local, self._shared = local, shared
+
+    def put(self, content: bytes) -> str:
+        self._shared.put(content)
+        return self._local.put(content)
+
+    def put_file(self, path: Path) -> tuple[str, int]:
+        digest, size = self._local.put_file(path)
+        self._shared.put_file(self._local.path(digest))
+        return digest, size
+
+    def get(self, digest: str) -> bytes:
+        try:
+            return self._local.get(digest)
+        except InfrastructureError:
+            content = self._shared.get(digest)
+            self._local.put(content)
+            return content
+
+    def path(self, digest: str) -> Path:
+        """The path in the local folder, fetched where it is not there."""
+        path = self._local.path(digest)
+        if not path.exists():
+            self.get(digest)
+        return path
