@@ -38,13 +38,9 @@ from interlock.settings import (
 from interlock.settings import Owner as Holder
 
 if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functions around it
-    import threading
-
-    from interlock.engines.owner import Engine, Observer, Owner
+    from interlock.engines.owner import Drive, Engine, Observer, Owner
     from interlock.engines.temporal.remote import Server
     from interlock.engines.temporal.worker import Performer
-    from interlock.execution.context import Context
-    from interlock.execution.ledger import Ledger
     from interlock.gates.locks import Slot, Slots
     from interlock.gates.referee import GateContext, Referee
     from interlock.notify import Channel, Notices
@@ -100,7 +96,7 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
         settle=identity.settle,
     )
     notices = Once(lambda: _notices(common, service))
-    owner = Once(lambda: _driver(common, service, gate_context(), notices()))
+    owner = Once(lambda: _driver(common, service, (workspaces(), gate_context()), notices()))
     pull_requests = Once(lambda: _pull_requests(common, service, workspaces, owner))
     return Application(
         top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, pull_requests, aside, notice
@@ -184,13 +180,13 @@ def _blobs(folder: Path, settings: Settings) -> Blobs:
     return SharedBlobs(FileBlobs(folder), FileBlobs(Path(shared))) if shared else FileBlobs(folder)
 
 
-def _driver(common: _Common, service: Service, gate_context: GateContext, notices: Notices) -> Owner:
+def _driver(common: _Common, service: Service, parts: tuple[GitWorkspaces, GateContext], notices: Notices) -> Owner:
     from interlock.engines.owner import Owner
 
     holder = this_process()
     service.settle()
     return Owner(
-        world=_world(common, gate_context, service.gates()),
+        world=_world(common, *parts, service.gates()),
         lock=partial(_lock, common.paths, holder),
         seize=partial(_lock, common.paths, holder, seize=True),
         state_of=service.histories.state,
@@ -201,27 +197,23 @@ def _driver(common: _Common, service: Service, gate_context: GateContext, notice
         backoff_s=common.backoff_s,
         attendants=tuple(_attendants(notices, service.describe_run, common.environ)),
         effects=partial(_effects, common, holder),
-        remote=partial(_remote, common, gate_context.workspaces),
+        remote=partial(_remote, common),
     )
 
 
-def _world(common: _Common, gate_context: GateContext, gates: Gates) -> World:
+def _world(common: _Common, workspaces: GitWorkspaces, gate_context: GateContext, gates: Gates) -> World:
     from interlock.pipelinefile.templates import render
     from interlock.signing import SignedRecords
 
-    workspaces = gate_context.workspaces
     records = SignedRecords(keys_of(common.general).signer(), common.blobs, workspaces.stored_records)
     stores = (common.blobs, common.journal, common.clock)
     return World(workspaces, gate_context.agents, gates, *stores, render, lambda: True, records=records)
 
 
-def _remote(
-    common: _Common, workspaces: GitWorkspaces, ledger: Ledger, world: World, context: Context, stop: threading.Event
-) -> Engine:
+def _remote(common: _Common, drive: Drive) -> Engine:
     from interlock.engines.temporal.remote import RemoteEngine
 
-    named = (server_of(common.settings), common.paths.root.name)
-    return RemoteEngine(*named, common.blobs, workspaces, ledger, world, context, stop, common.settings.max_parallel)
+    return RemoteEngine(server_of(common.settings), common.paths.root.name, common.settings.max_parallel, drive)
 
 
 def server_of(settings: Settings) -> Server:
@@ -234,7 +226,7 @@ def server_of(settings: Settings) -> Server:
     given = settings.temporal
     if not given.blobs:
         raise UsageError(
-            "runs on Temporal need a folder that all machines share: set temporal.blobs to its absolute path in the settings"
+            "runs on Temporal need a folder that all machines share: set temporal.blobs in the settings to its path"
         )
     return Server(given.address, given.namespace, given.queue)
 
@@ -245,15 +237,15 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     general = paths_of(environ)
     settings = settings or load_settings(general.config)
     server = server_of(settings)
-    from interlock.engines.temporal.worker import Desk, Performer
+    from interlock.engines.temporal.worker import Performer
 
     paths = RepositoryPaths(general.state / "worker", general.cache / "worker" / "places")
     blobs = _blobs(paths.blobs, settings)
     common = _Common(paths.store, environ, general, paths, settings, SqliteJournal(paths.journal), blobs, SystemClock())
     workspaces = _workspaces(paths, paths.store, environ)
     gate_context = _gate_context(common, workspaces)
-    world = _world(common, gate_context, _referee(gate_context))
-    return server, Performer(Desk(world, workspaces), blobs, environ, common.backoff_s)
+    world = _world(common, workspaces, gate_context, _referee(gate_context))
+    return server, Performer(world, environ, common.backoff_s)
 
 
 def _pull_requests(

@@ -29,6 +29,16 @@ class HeldLock(Protocol):
         """Raises InfrastructureError where somebody has seized it since."""
 
 
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """What an engine is given to drive one run."""
+
+    ledger: Ledger
+    world: World
+    context: Context
+    stop: threading.Event
+
+
 class Engine(Protocol):
     """What drives one run, on a thread of this process."""
 
@@ -64,7 +74,7 @@ class Owner:
     backoff_s: float = 1.0
     attendants: tuple[Callable[[str], Observer], ...] = ()
     effects: Callable[[str], AbstractContextManager[object]] = nullcontext
-    remote: Callable[[Ledger, World, Context, threading.Event], Engine] | None = None
+    remote: Callable[[Drive], Engine] | None = None  # for runs that another machine controls
 
     def drive(
         self,
@@ -95,7 +105,7 @@ class Owner:
         """The one that the run was started with. What this machine drives, it claims first."""
         context = self._context(ledger)
         if ledger.started.engine and self.remote is not None:
-            return self.remote(ledger, world, context, stop)
+            return self.remote(Drive(ledger, world, context, stop))
         ledger.claim(self.name)
         return LocalEngine(ledger, world, context, self.places, stop)
 

@@ -91,8 +91,8 @@ class Ledger:
         with self._lock:
             if record.seq != self._state.seq + 1:
                 raise InfrastructureError(
-                    f"run {self.run}: event {record.seq} cannot follow event {self._state.seq}: the copy here and the run"
-                    " on the server are not the same",
+                    f"run {self.run}: event {record.seq} cannot follow event {self._state.seq}: the copy that is here"
+                    " and the run on the server are not the same",
                     permanent=True,
                 )
             self._write(record.at, record.event)

@@ -201,6 +201,14 @@ class Stamp:
 
 
 class Workspaces(Protocol):
+    def pack(self, commit: str, base: str = "") -> bytes:
+        """A git pack with what `commit` has and `base` has not, or with all of it: so commits reach other machines.
+        Raises InfrastructureError."""
+
+    def receive(self, commit: str, content: bytes, *, is_base: bool) -> None:
+        """Take a commit out of such a pack. A base comes without its parents. Raises InfrastructureError if it is not
+        in it."""
+
     def merge(self, sources: Sequence[str], stamp: Stamp, ref: str, names: Sequence[str] = ()) -> Merged:
         """Merge the sources pairwise in order and keep the result by `ref`; `names` are their stages. A single source
         is its own merge, and so is one that contains all others. Raises InfrastructureError if a merge changes what

@@ -306,6 +306,8 @@ SECTIONS: Mapping[str, Section] = MappingProxyType(
         "ci": Section(lambda value: wrong_keys(value, _CI, "ci"), lambda value: CiSettings(**value)),
         "notify": Section(_wrong_notify, _notify),
         "held_out": Section(_wrong_held_out, dict),
-        "temporal": Section(lambda value: wrong_keys(value, _TEMPORAL, "temporal"), lambda value: TemporalSettings(**value)),
+        "temporal": Section(
+            lambda value: wrong_keys(value, _TEMPORAL, "temporal"), lambda value: TemporalSettings(**value)
+        ),
     }
 )

@@ -20,7 +20,9 @@ def pack(git: Git, commit: str, base: str = "") -> bytes:
     """A pack with the objects of `commit` that `base` has not; all of its tree where there is no base. Raises
     InfrastructureError."""
     wanted = f"{commit}\n" + (f"^{base}\n" if base else "")
-    return git.call("pack-objects", "-q", "--revs", "--stdout", "--thin", "--delta-base-offset", stdin=wanted.encode()).out
+    return git.call(
+        "pack-objects", "-q", "--revs", "--stdout", "--thin", "--delta-base-offset", stdin=wanted.encode()
+    ).out
 
 
 def receive(git: Git, store: Path, commit: str, content: bytes, *, is_base: bool = False) -> None:

@@ -54,7 +54,8 @@ _sandbox = click.option(
 @click.option("--json", "json", is_flag=True, help="Print events as NDJSON on stdout.")
 def run(
     words: tuple[str, ...], task: str | None, task_file: str | None, inputs: tuple[str, ...], name: str,
-    base: str | None, until: str, detach: bool, engine: str, dry_run: bool, sandbox: str | None, plain: bool, json: bool,
+    base: str | None, until: str, detach: bool, engine: str, dry_run: bool, sandbox: str | None, plain: bool,
+    json: bool,
 ) -> int:  # fmt: skip
     """Start a run and follow it to its end. TASK is text or @FILE, or is read from standard input."""
     from interlock.bootstrap import server_of

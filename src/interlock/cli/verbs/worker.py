@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from typing import TYPE_CHECKING
 
 import click
 
 from interlock.cli.terminal import note
+
+if TYPE_CHECKING:
+    from interlock.engines.temporal.remote import Server
+    from interlock.engines.temporal.worker import Performer, Serving
 
 
 @click.command()
@@ -27,7 +32,7 @@ def worker(slots: int, controller: bool) -> int:
     return asyncio.run(_served(server, performer, serving, ready))
 
 
-async def _served(server, performer, serving, ready):  # type: ignore[no-untyped-def]
+async def _served(server: Server, performer: Performer, serving: Serving, ready: str) -> int:
     from interlock.engines.temporal.worker import serve
 
     client = await server.connect()

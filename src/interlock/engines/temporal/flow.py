@@ -107,7 +107,7 @@ class RunWorkflow:
                 self._in_flight[key(effect)][1].cancel()
             for effect in turn.start:
                 self._start(effect)
-            if self._state.finished is not None or self._moved != seen:
+            if self._moved != seen:
                 continue
             if self._may_begin_anew():
                 workflow.continue_as_new(replace(given, records=packed(self._records)))
@@ -159,7 +159,7 @@ class RunWorkflow:
         left = None if alarm is None else timedelta(seconds=max(0.0, alarm - workflow.now().timestamp()))
         try:
             await workflow.wait_condition(lambda: self._moved != seen, timeout=left)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             assert alarm is not None
             self._record(TimeReached(alarm))
 

@@ -7,11 +7,11 @@ Rule: what the workflow says is the history. The local journal is a copy of it, 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from temporalio.client import Client, RPCError, WorkflowHandle
@@ -21,6 +21,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from interlock.core.events import HandoffAccepted, Recorded
 from interlock.core.plan import plan
 from interlock.core.wire import encode_event
+from interlock.engines.owner import Drive
 from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.messages import (
     ANSWER,
@@ -31,11 +32,10 @@ from interlock.engines.temporal.messages import (
     made_commit,
     record_of,
 )
-from interlock.engines.temporal.worker import Commits, Desk, Performer, Serving, serve
-from interlock.execution.context import Context
-from interlock.execution.ledger import Ledger, taken
+from interlock.engines.temporal.worker import Performer, Serving, serve
+from interlock.execution.ledger import taken
 from interlock.pipelinefile import encode_pipeline
-from interlock.ports import Blobs, InfrastructureError, World
+from interlock.ports import InfrastructureError
 
 Told = TypeVar("Told")
 
@@ -57,7 +57,7 @@ class Server:
         """Raises InfrastructureError that says what to do."""
         try:
             return await asyncio.wait_for(Client.connect(self.address, namespace=self.namespace), _CONNECT_S)
-        except (RuntimeError, RPCError, asyncio.TimeoutError) as error:
+        except (RuntimeError, RPCError, TimeoutError) as error:
             raise InfrastructureError(
                 f"no Temporal server answers at {self.address} ({str(error) or 'no answer'}): start one with"
                 " `interlock dev`, or correct temporal.address in the settings"
@@ -70,19 +70,14 @@ class Server:
 
 @dataclass(slots=True)
 class RemoteEngine:
-    """Implements `owner.Engine`. `repository` names this clone among all that deliver."""
+    """Implements `owner.Engine`. `repository` names this clone among all that deliver; the blobs of the world of `run`
+    are shared with the workers."""
 
     server: Server
     repository: str
-    blobs: Blobs  # shared with the workers
-    commits: Commits
-    ledger: Ledger
-    world: World
-    context: Context
-    stop: threading.Event
-    places: int = 4
+    places: int
+    run: Drive
     _sent: set[str] = field(default_factory=set)  # answers
-    _failing_since: float = 0.0
 
     def drive(self) -> None:
         """Copy the run's history until it is finished or waits for a human, or until `stop`. Raises
@@ -95,9 +90,9 @@ class RemoteEngine:
         delivering = asyncio.create_task(self._deliver(client))
         try:
             pause = _FIRST_LOOK_S
-            while not self.stop.is_set():
+            while not self.run.stop.is_set():
                 await self._answer(handle)
-                news = await self._reached(lambda: self._copy(handle))
+                news = await self._reached(partial(self._copy, handle))
                 if self._rests():
                     return
                 pause = _FIRST_LOOK_S if news else min(_LOOK_S, pause * 2)
@@ -109,8 +104,8 @@ class RemoteEngine:
 
     async def _started(self, client: Client) -> WorkflowHandle[Any, Any]:
         """The workflow of the run. It is started if the local journal knows no more of it than its start."""
-        name = f"interlock-{self.ledger.run}"
-        if self.ledger.state.seq > 1:
+        name = f"interlock-{self.run.ledger.run}"
+        if self.run.ledger.state.seq > 1:
             return client.get_workflow_handle(name)
         try:
             return await client.start_workflow(
@@ -124,34 +119,32 @@ class RemoteEngine:
             return client.get_workflow_handle(name)
 
     def _input(self) -> RunInput:
-        pipeline, started = encode_pipeline(self.ledger.pipeline), encode_event(self.ledger.started)
+        pipeline, started = encode_pipeline(self.run.ledger.pipeline), encode_event(self.run.ledger.started)
         return RunInput(
-            run=self.ledger.run,
+            run=self.run.ledger.run,
             pipeline=pipeline,
             started=started,
-            documents=(self.blobs.put(pipeline.encode()), self.blobs.put(started.encode())),
-            at=self.ledger.state.started_at,
-            base_pack=self.blobs.put(self.commits.pack(self.ledger.started.base_commit, "")),
+            documents=(self.run.world.blobs.put(pipeline.encode()), self.run.world.blobs.put(started.encode())),
+            at=self.run.ledger.state.started_at,
+            base_pack=self.run.world.blobs.put(self.run.world.workspaces.pack(self.run.ledger.started.base_commit, "")),
             delivery=self.server.delivery(self.repository),
             places=self.places,
         )
 
     async def _deliver(self, client: Client) -> None:
-        performer = Performer(Desk(self.world, self.commits), self.blobs, self.context.environ, self.context.backoff_s)
+        performer = Performer(self.run.world, self.run.context.environ, self.run.context.backoff_s)
         await serve(client, performer, (Serving(self.server.delivery(self.repository), 1),), lambda: None)
 
     async def _answer(self, handle: WorkflowHandle[Any, Any]) -> None:
-        for answer in self.world.journal.answers(self.ledger.run):
+        for answer in self.run.world.journal.answers(self.run.ledger.run):
             if answer.id not in self._sent:
-                event = taken(answer, self.blobs)
-                await self._reached(
-                    lambda event=event, name=answer.id: handle.execute_update(ANSWER, event_row(event), id=name)
-                )
+                row = event_row(taken(answer, self.run.world.blobs))
+                await self._reached(partial(handle.execute_update, ANSWER, row, id=answer.id))
                 self._sent.add(answer.id)
 
     async def _copy(self, handle: WorkflowHandle[Any, Any]) -> bool:
         """Append what is new. Whether there was anything."""
-        rows = await handle.query(HISTORY, self.ledger.state.seq, result_type=list)
+        rows = await handle.query(HISTORY, self.run.ledger.state.seq, result_type=list)
         for record in map(record_of, rows):
             await asyncio.to_thread(self._take, record)
         return bool(rows)
@@ -159,19 +152,19 @@ class RemoteEngine:
     def _take(self, record: Recorded) -> None:
         """The commit first: what the journal tells of is here."""
         made = made_commit(record.event)
-        if made is not None and not self.commits.has(made[0]):
-            self.commits.receive(made[0], self.blobs.get(made[1]), is_base=False)
-        if isinstance(record.event, HandoffAccepted) and self.world.records is not None:
-            self.world.records.take(self.ledger.run, record.event.record)
-        self.ledger.copy(record)
+        if made is not None and not self.run.world.workspaces.has(made[0]):
+            self.run.world.workspaces.receive(made[0], self.run.world.blobs.get(made[1]), is_base=False)
+        if isinstance(record.event, HandoffAccepted) and self.run.world.records is not None:
+            self.run.world.records.take(self.run.ledger.run, record.event.record)
+        self.run.ledger.copy(record)
 
     def _rests(self) -> bool:
         """Whether it is finished, or only a human can move it."""
-        if self.ledger.state.finished is not None:
+        if self.run.ledger.state.finished is not None:
             return True
-        if self.world.journal.answers(self.ledger.run):
+        if self.run.world.journal.answers(self.run.ledger.run):
             return False
-        turn = reconcile(plan(self.ledger.pipeline, self.ledger.state), (), self.places)
+        turn = reconcile(plan(self.run.ledger.pipeline, self.run.ledger.state), (), self.places)
         return turn.rests and turn.alarm is None
 
     async def _reached(self, ask: Callable[[], Awaitable[Told]]) -> Told:
@@ -181,9 +174,9 @@ class RemoteEngine:
             try:
                 return await ask()
             except RPCError as error:
-                if time.monotonic() - since > _UNREACHED_MAX_S or self.stop.is_set():
+                if time.monotonic() - since > _UNREACHED_MAX_S or self.run.stop.is_set():
                     raise InfrastructureError(
                         f"the Temporal server at {self.server.address} does not answer ({error}): the run continues"
-                        f" there; `interlock resume {self.ledger.run}` follows it again"
+                        f" there; `interlock resume {self.run.ledger.run}` follows it again"
                     ) from error
                 await asyncio.sleep(_LOOK_S)

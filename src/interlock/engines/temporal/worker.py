@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Protocol
 
 from temporalio import activity
 from temporalio.client import Client
@@ -30,7 +29,7 @@ from interlock.engines.temporal.messages import PERFORM, EffectInput, EventRow, 
 from interlock.execution.context import Context
 from interlock.execution.perform import perform
 from interlock.pipelinefile import decode_pipeline
-from interlock.ports import Blobs, Cancelled, InfrastructureError, World
+from interlock.ports import Cancelled, InfrastructureError, World
 from interlock.process import prepare
 
 _BEAT_S = 1.0
@@ -39,28 +38,11 @@ _GRACE = timedelta(seconds=5)
 THROUGH = ("interlock",)  # imported once, not anew for each run
 
 
-class Commits(Protocol):
-    """Commits of other machines."""
-
-    def has(self, commit: str) -> bool: ...
-    def pack(self, commit: str, base: str) -> bytes: ...
-    def receive(self, commit: str, content: bytes, *, is_base: bool) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What one repository's runs are worked on with: a world, and its commits."""
-
-    world: World
-    commits: Commits
-
-
 @dataclass(slots=True)
 class Performer:
-    """Performs effects. `desk_of` gives the desk for a base commit's repository."""
+    """Performs effects. The blobs of its world are shared with all other machines."""
 
-    desk: Desk
-    blobs: Blobs
+    world: World
     environ: Mapping[str, str]
     backoff_s: float = 1.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -80,7 +62,7 @@ class Performer:
         effect = decode_effect(given.effect)
         self._receive(given)
         context = self._context(given)
-        world = replace(self.desk.world, holds_fence=lambda: not activity.is_cancelled())
+        world = replace(self.world, holds_fence=lambda: not activity.is_cancelled())
         facts = perform(world, context, effect, cancel)
         try:
             event = next(facts)
@@ -96,11 +78,11 @@ class Performer:
     def _receive(self, given: EffectInput) -> None:
         with self._lock:
             for number, (commit, digest) in enumerate(given.packs):
-                if not self.desk.commits.has(commit):
-                    self.desk.commits.receive(commit, self.blobs.get(digest), is_base=number == 0)
+                if not self.world.workspaces.has(commit):
+                    self.world.workspaces.receive(commit, self.world.blobs.get(digest), is_base=number == 0)
 
     def _context(self, given: EffectInput) -> Context:
-        pipeline, started = (self.blobs.get(digest).decode() for digest in given.documents)
+        pipeline, started = (self.world.blobs.get(digest).decode() for digest in given.documents)
         first = decode_event("RunStarted", started)
         assert isinstance(first, RunStarted)
         return Context(given.run, decode_pipeline(pipeline), first, given.started_at, self.environ, self.backoff_s)
@@ -113,9 +95,11 @@ class Performer:
                 known.add(effect.input_commit)
             case PrepareInput():
                 known.update(effect.sources)
+            case _:
+                pass
         if isinstance(event, CandidateProduced | InputPrepared) and event.commit not in known:
-            content = self.desk.commits.pack(event.commit, context.started.base_commit)
-            return replace(event, pack=self.blobs.put(content))
+            content = self.world.workspaces.pack(event.commit, context.started.base_commit)
+            return replace(event, pack=self.world.blobs.put(content))
         return event
 
 
