@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,7 +69,11 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
     identity = identify(general, common_dir)
     paths = identity.paths
     clock = SystemClock()
-    journal, blobs, aside = SqliteJournal(paths.journal), _blobs(paths.blobs, settings), SetAsideRuns(paths.aside)
+    journal, blobs, aside = (
+        SqliteJournal(paths.journal),
+        _blobs(paths.blobs, settings, general, reads=True),
+        SetAsideRuns(paths.aside),
+    )
     notice, gone = identity.notice, _vanished(identity)
     if not (identity.known and identity.recorded) and journal.runs():  # runs of an earlier version, or settled in part
         identity.settle()
@@ -174,10 +178,18 @@ def _notices(common: _Common, service: Service) -> Notices:
     )
 
 
-def _blobs(folder: Path, settings: Settings) -> Blobs:
-    """Those of this machine; where a folder is shared, what is not here is read from there."""
-    shared = settings.temporal.blobs
-    return SharedBlobs(FileBlobs(folder), FileBlobs(Path(shared))) if shared else FileBlobs(folder)
+def _blobs(folder: Path, settings: Settings, paths: Paths, *, reads: bool = False) -> Blobs:
+    """Those of this machine; what is not here is read from the folder that is shared, where there is one."""
+    shared = _shared_blobs(settings, paths)
+    return SharedBlobs(FileBlobs(folder), FileBlobs(shared), reads=reads) if shared else FileBlobs(folder)
+
+
+def _shared_blobs(settings: Settings, paths: Paths) -> Path | None:
+    """The folder that all machines share. Without a setting, a server on this machine has one beside its own state."""
+    if settings.temporal.blobs:
+        return Path(settings.temporal.blobs)
+    local = paths.state / "dev" / "blobs"
+    return local if settings.temporal.address.startswith(("127.", "localhost:", "[::1]:")) else None
 
 
 def _driver(common: _Common, service: Service, parts: tuple[GitWorkspaces, GateContext], notices: Notices) -> Owner:
@@ -213,10 +225,13 @@ def _world(common: _Common, workspaces: GitWorkspaces, gate_context: GateContext
 def _remote(common: _Common, drive: Drive) -> Engine:
     from interlock.engines.temporal.remote import RemoteEngine
 
-    return RemoteEngine(server_of(common.settings), common.paths.root.name, common.settings.max_parallel, drive)
+    server = server_of(common.settings, common.general)
+    shared = _blobs(common.paths.blobs, common.settings, common.general)
+    drive = replace(drive, world=replace(drive.world, blobs=shared))
+    return RemoteEngine(server, common.paths.root.name, common.settings.max_parallel, drive)
 
 
-def server_of(settings: Settings) -> Server:
+def server_of(settings: Settings, paths: Paths) -> Server:
     """The server for runs on many machines. Raises UsageError where the settings lack what is needed."""
     try:
         from interlock.engines.temporal.remote import Server
@@ -224,9 +239,10 @@ def server_of(settings: Settings) -> Server:
         raise UsageError("runs on Temporal need its client: pip install 'interlock[temporal]'") from error
 
     given = settings.temporal
-    if not given.blobs:
+    if _shared_blobs(settings, paths) is None:
         raise UsageError(
-            "runs on Temporal need a folder that all machines share: set temporal.blobs in the settings to its path"
+            f"runs on {given.address} need a folder of blobs that all machines share: set temporal.blobs in the"
+            " settings to its absolute path"
         )
     return Server(given.address, given.namespace, given.queue)
 
@@ -236,11 +252,11 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     InfrastructureError."""
     general = paths_of(environ)
     settings = settings or load_settings(general.config)
-    server = server_of(settings)
+    server = server_of(settings, general)
     from interlock.engines.temporal.worker import Performer
 
     paths = RepositoryPaths(general.state / "worker", general.cache / "worker" / "places")
-    blobs = _blobs(paths.blobs, settings)
+    blobs = _blobs(paths.blobs, settings, general)
     common = _Common(paths.store, environ, general, paths, settings, SqliteJournal(paths.journal), blobs, SystemClock())
     workspaces = _workspaces(paths, paths.store, environ)
     gate_context = _gate_context(common, workspaces)

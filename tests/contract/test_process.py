@@ -193,6 +193,10 @@ def test_a_deaf_daemon_is_killed(run: Run, tmp_path: Path, pids: Callable[[], li
     assert dead(pids())
 
 
+def test_a_year_is_a_time_limit_like_another(run: Run, by: Spawner) -> None:
+    assert run("sleep 0.2", by=by, timeout_s=366 * 86_400.0).code == 0
+
+
 def test_children_left_in_the_group_are_dead(run: Run, pids: Callable[[], list[int]], by: Spawner) -> None:
     assert run("sleep 600 & echo $! >> ../pids; (sleep 600 & echo $! >> ../pids)", by=by).code == 0
     assert len(pids()) == 2

@@ -9,19 +9,21 @@ from interlock.ports import InfrastructureError
 
 
 class SharedBlobs:
-    """Implements `ports.Blobs`. What is put is in both folders when that returns; what is read is kept in the local
-    one, and its digest is checked both times."""
+    """Implements `ports.Blobs`. What is put is in both folders when that returns, or only in the local one if it only
+    `reads`; what is read is kept in the local one, and its digest is checked both times."""
 
-    def __init__(self, local: FileBlobs, shared: FileBlobs) -> None:
-        self._local, self._shared = local, shared
+    def __init__(self, local: FileBlobs, shared: FileBlobs, *, reads: bool = False) -> None:
+        self._local, self._shared, self._reads = local, shared, reads
 
     def put(self, content: bytes) -> str:
-        self._shared.put(content)
+        if not self._reads:
+            self._shared.put(content)
         return self._local.put(content)
 
     def put_file(self, path: Path) -> tuple[str, int]:
         digest, size = self._local.put_file(path)
-        self._shared.put_file(self._local.path(digest))
+        if not self._reads:
+            self._shared.put_file(self._local.path(digest))
         return digest, size
 
     def get(self, digest: str) -> bytes:

@@ -34,6 +34,7 @@ from interlock.process.table import Process, descendants, processes, send_signal
 
 GRACE_S = 0.5  # between SIGTERM and SIGKILL
 END_MAX_S = 20.0  # for SIGKILL to work; longer only where the kernel itself hangs
+_SLEEP_MAX_S = 86_400.0  # of one poll, whose milliseconds fit in 32 bits
 _LOOK_S = 1.0  # how often descendants are noted if there is no reaper
 _PR_SET_PDEATHSIG = 1
 _EXEC_FAILED = 127
@@ -115,7 +116,7 @@ def _watch(tree: _Tree, control: socket.socket, bell: int, until: float) -> tupl
             return "deadline", 0
         if tree.passes_limit():
             return "over", 0
-        ready = {file for file, _ in poll.poll(int(tree.note(left_s) * 1000) + 1)}
+        ready = {file for file, _ in poll.poll(int(min(tree.note(left_s), _SLEEP_MAX_S) * 1000) + 1)}
         if bell in ready:
             drain(bell)
         if control.fileno() in ready:

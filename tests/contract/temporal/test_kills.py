@@ -16,7 +16,10 @@ from interlock.core.events import AttemptLost, AttemptStarted, Delivered, Handof
 SLOW = """\
 version: 1
 agents:
-  slow: {use: command, env: [HERE], run: [bash, -c, 'echo $$ >> "$HERE/at-work"; until [ -e "$HERE/go" ]; do sleep 0.05; done; echo x > a.txt']}
+  slow:
+    use: command
+    env: [HERE]
+    run: [bash, -c, 'echo $$ >> "$HERE/at-work"; until [ -e "$HERE/go" ]; do sleep 0.05; done; echo x > a.txt']
 stages:
   code: {agent: slow, gates: [{id: g, run: "test -s a.txt"}]}
 """

@@ -61,6 +61,7 @@ def run(
     from interlock.bootstrap import server_of
     from interlock.cli.drive import drive, drive_detached
     from interlock.cli.screens import DisplayOptions
+    from interlock.settings import paths_of
 
     given, display = _inputs(inputs), DisplayOptions(plain, json)
     if dry_run:
@@ -68,7 +69,7 @@ def run(
     text = _task(_positional(words, task, name), task_file)
     with application(sandbox=sandbox) as app:
         if engine == "temporal":
-            server_of(app.settings)
+            server_of(app.settings, paths_of(app.environ))
         _warn_of(level := app.require_sandbox())
         request = _request(app, (text, given), name, until, base)
         app.require_reads(request.pipeline, level)
