@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from interlock.journal import SetAsideRuns, SqliteJournal
-from interlock.ports import Blobs, UsageError
+from interlock.journal import FileBlobs, SetAsideRuns, SharedBlobs, SqliteJournal
+from interlock.ports import UsageError
 from interlock.process import capture, detach, mounts
 from interlock.sandbox import LEVELS, holds, named_paths, require
 from interlock.service import Service
@@ -64,7 +64,7 @@ class Application:
     settings: Settings
     service: Service
     journal: SqliteJournal
-    blobs: Blobs
+    blobs: FileBlobs | SharedBlobs
     environ: Mapping[str, str]
     _workspaces: Once[GitWorkspaces]
     _owner: Once[Owner]

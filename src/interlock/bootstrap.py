@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from interlock.application import Application, Once, given_sandbox, keys_of
 from interlock.execution.histories import Histories
-from interlock.journal import FileBlobs, SetAsideRuns, SharedBlobs, SqliteJournal
-from interlock.ports import Blobs, Brief, Cancel, Gates, UsageError, World
+from interlock.journal import FileBlobs, LocalRuns, SetAsideRuns, SharedBlobs, SqliteJournal
+from interlock.ports import Brief, Cancel, Gates, UsageError, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
@@ -38,7 +38,7 @@ from interlock.settings import (
 from interlock.settings import Owner as Holder
 
 if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functions around it
-    from interlock.engines.owner import Drive, Engine, Observer, Owner
+    from interlock.engines.owner import Drive, Driving, Observer, Owner
     from interlock.engines.temporal.remote import Server
     from interlock.engines.temporal.worker import Performer
     from interlock.gates.locks import Slot, Slots
@@ -78,18 +78,17 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
     if not (identity.known and identity.recorded) and journal.runs():  # runs of an earlier version, or settled in part
         identity.settle()
         notice, gone = "", lost_journal(paths.root)
-    histories = Histories(journal)
+    engine = LocalRuns(journal, journal, partial(_owner, paths))
     workspaces = Once(partial(_workspaces, paths, top, environ))
     common = _Common(top, environ, general, paths, settings, journal, blobs, clock)
     gate_context = Once(lambda: _gate_context(common, workspaces()))
     service = Service(
-        journal=journal,
-        histories=histories,
+        engine=engine,
+        histories=Histories(engine.history),
         blobs=blobs,
         workspaces=workspaces,
         gates=Once(lambda: _referee(gate_context())),
         clock=clock,
-        owner_of=partial(_owner, paths),
         new_run_id=lambda: new_run_id(clock.now(), secrets.token_bytes(8)),
         new_answer_id=lambda: secrets.token_hex(8),
         lost_runs=partial(_lost, journal, paths),
@@ -117,7 +116,7 @@ class _Common:
     paths: RepositoryPaths
     settings: Settings
     journal: SqliteJournal
-    blobs: Blobs
+    blobs: FileBlobs | SharedBlobs
     clock: SystemClock
 
     @property
@@ -172,13 +171,14 @@ def _notices(common: _Common, service: Service) -> Notices:
         attempts=notify.attempts,
         backoff_s=common.backoff_s,
         repository=str(common.top),
-        journal=common.journal,
+        records=service.history,
+        notes=common.journal,
         clock=common.clock,
         locate=service.locate_run,
     )
 
 
-def _blobs(folder: Path, settings: Settings, paths: Paths, *, reads: bool = False) -> Blobs:
+def _blobs(folder: Path, settings: Settings, paths: Paths, *, reads: bool = False) -> FileBlobs | SharedBlobs:
     """Those of this machine; what is not here is read from the folder that is shared, where there is one."""
     shared = _shared_blobs(settings, paths)
     return SharedBlobs(FileBlobs(folder), FileBlobs(shared), reads=reads) if shared else FileBlobs(folder)
@@ -199,9 +199,11 @@ def _driver(common: _Common, service: Service, parts: tuple[GitWorkspaces, GateC
     service.settle()
     return Owner(
         world=_world(common, *parts, service.gates()),
+        journal=common.journal,
         lock=partial(_lock, common.paths, holder),
         seize=partial(_lock, common.paths, holder, seize=True),
         state_of=service.histories.state,
+        pipeline_of=service.pipeline_of,
         name=f"{holder.pid}@{holder.host}",
         environ=common.environ,
         sandbox=given_sandbox(common.environ),
@@ -222,7 +224,7 @@ def _world(common: _Common, workspaces: GitWorkspaces, gate_context: GateContext
     return World(workspaces, gate_context.agents, gates, *stores, render, lambda: True, records=records)
 
 
-def _remote(common: _Common, drive: Drive) -> Engine:
+def _remote(common: _Common, drive: Drive) -> Driving:
     from interlock.engines.temporal.remote import RemoteEngine
 
     server = server_of(common.settings, common.general)
@@ -271,7 +273,7 @@ def _pull_requests(
 
     return PullRequests(
         service=service,
-        journal=common.journal,
+        notes=common.journal,
         push=lambda commit, remote, branch: workspaces().propose(commit, remote, branch),
         lock=lambda run: owner().effects(run),
         repository=common.top,

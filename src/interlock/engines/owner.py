@@ -6,19 +6,20 @@ Rule: the kernel frees the lock of a dead owner; the fence shuts out one that is
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
 from interlock.core.events import Recorded
+from interlock.core.inbox import Answer
+from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
 from interlock.engines.local import LocalEngine
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
-from interlock.execution.records import recorded_pipeline
-from interlock.ports import Fenced, World
+from interlock.ports import Fenced, Journal, World
 from interlock.process import prepare
 
 
@@ -37,9 +38,10 @@ class Drive:
     world: World
     context: Context
     stop: threading.Event
+    answers: Callable[[], Sequence[Answer]]  # that lie in the inbox
 
 
-class Engine(Protocol):
+class Driving(Protocol):
     """What drives one run, on a thread of this process."""
 
     def drive(self) -> None:
@@ -61,12 +63,15 @@ class Owner:
     """Drives runs in this process. `lock` raises InfrastructureError, naming the owner, where a run is taken; `seize`
     takes it all the same. `effects` gives a run's second lock, held around what cannot be undone and while the run is
     taken: an owner that is stopped in such an effect is not replaced in the middle of it. `state_of` reads the whole
-    history; `name` is how this process signs (`pid@host`). Each of `attendants` makes one for a run."""
+    history, `pipeline_of` what the run began with; `name` is how this process signs (`pid@host`). Each of `attendants`
+    makes one for a run."""
 
     world: World
+    journal: Journal
     lock: Callable[[str], AbstractContextManager[HeldLock]]
     seize: Callable[[str], AbstractContextManager[object]]
     state_of: Callable[[str], RunState]
+    pipeline_of: Callable[[str], Pipeline]
     name: str
     environ: Mapping[str, str] = field(default_factory=dict)
     sandbox: str = ""  # the level of what it drives; empty: that of each run
@@ -74,7 +79,7 @@ class Owner:
     backoff_s: float = 1.0
     attendants: tuple[Callable[[str], Observer], ...] = ()
     effects: Callable[[str], AbstractContextManager[object]] = nullcontext
-    remote: Callable[[Drive], Engine] | None = None  # for runs that another machine controls
+    remote: Callable[[Drive], Driving] | None = None  # for runs that another machine controls
 
     def drive(
         self,
@@ -86,10 +91,10 @@ class Owner:
     ) -> RunState:
         """Own the run and go on until it is finished, waits for a human, or `stop` is set. Returns its state.
         Raises UsageError (no such run), Fenced, InfrastructureError (another process has it, and others)."""
-        pipeline = recorded_pipeline(self.world.journal, run, self.state_of)
+        pipeline = self.pipeline_of(run)
         prepare()
         with self._owned(run, take_over=take_over) as fence:
-            ledger = Ledger(self.state_of(run), pipeline, self.world.journal, self.world.clock, fence)
+            ledger = Ledger(self.state_of(run), pipeline, self.journal, self.world.clock, fence)
             if ledger.state.finished is not None:
                 return ledger.state
             if listener is not None:
@@ -101,11 +106,11 @@ class Owner:
                 self._engine(ledger, world, stop or threading.Event()).drive()
             return ledger.state
 
-    def _engine(self, ledger: Ledger, world: World, stop: threading.Event) -> Engine:
+    def _engine(self, ledger: Ledger, world: World, stop: threading.Event) -> Driving:
         """The one that the run was started with. What this machine drives, it claims first."""
         context = self._context(ledger)
         if ledger.started.engine and self.remote is not None:
-            return self.remote(Drive(ledger, world, context, stop))
+            return self.remote(Drive(ledger, world, context, stop, partial(self.journal.answers, ledger.run)))
         ledger.claim(self.name)
         return LocalEngine(ledger, world, context, self.places, stop)
 
@@ -122,7 +127,7 @@ class Owner:
             with self.effects(run):
                 if held is not None:
                     held.check()
-                fence = self.world.journal.take(run)
+                fence = self.journal.take(run)
                 if held is None:
                     stack.enter_context(self.seize(run))
             yield fence

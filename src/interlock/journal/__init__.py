@@ -6,7 +6,8 @@
 from interlock.journal.blobs import FileBlobs
 from interlock.journal.chain import SetAsideRuns
 from interlock.journal.memory import MemoryBlobs, MemoryJournal
+from interlock.journal.runs import LocalRuns
 from interlock.journal.shared import SharedBlobs
 from interlock.journal.sqlite import SqliteJournal
 
-__all__ = ["FileBlobs", "MemoryBlobs", "MemoryJournal", "SetAsideRuns", "SharedBlobs", "SqliteJournal"]
+__all__ = ["FileBlobs", "LocalRuns", "MemoryBlobs", "MemoryJournal", "SetAsideRuns", "SharedBlobs", "SqliteJournal"]

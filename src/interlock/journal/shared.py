@@ -23,7 +23,7 @@ class SharedBlobs:
     def put_file(self, path: Path) -> tuple[str, int]:
         digest, size = self._local.put_file(path)
         if not self._reads:
-            self._shared.put_file(self._local.path(digest))
+            self._shared.put_file(path)
         return digest, size
 
     def get(self, digest: str) -> bytes:
@@ -34,9 +34,14 @@ class SharedBlobs:
             self._local.put(content)
             return content
 
+    def size(self, digest: str) -> int | None:
+        found = self._local.size(digest)
+        return self._shared.size(digest) if found is None else found
+
     def path(self, digest: str) -> Path:
-        """The path in the local folder, fetched where it is not there."""
+        """Where the content is on this machine, for people; it is fetched if it is not here. Raises KeyError if `digest`
+        is no digest."""
         path = self._local.path(digest)
-        if not path.exists():
+        if not path.exists() and self._shared.size(digest) is not None:
             self.get(digest)
         return path

@@ -15,35 +15,20 @@ from temporalio.exceptions import ActivityError, TemporalError, is_cancelled_exc
 
 from interlock.core.admission import admit
 from interlock.core.answers import must_wait
-from interlock.core.effects import (
-    AskApproval,
-    DeliverBranch,
-    Effect,
-    EvaluateGate,
-    FinishRun,
-    Pause,
-    SendBack,
-    StartAttempt,
-    key,
-)
+from interlock.core.effects import Decision, DeliverBranch, EvaluateGate, Operation, StartAttempt, key
 from interlock.core.events import (
     AnswerTaken,
-    ApprovalAsked,
     AttemptLost,
-    AttemptStarted,
     Event,
     OwnerChanged,
-    Paused,
     Recorded,
     Refused,
-    RunFinished,
     RunStarted,
-    SentBack,
     TimeReached,
 )
+from interlock.core.facts import claim, decided
 from interlock.core.fold import apply
 from interlock.core.ids import AttemptId
-from interlock.core.judging import find_gate
 from interlock.core.plan import plan
 from interlock.core.state import RunState, stage_of
 from interlock.core.wire import decode_event, encode_effect
@@ -89,7 +74,7 @@ class RunWorkflow:
         for record in self._records:
             self._state = apply(self._state, record)
         self._packs = {made[0]: made[1] for record in self._records if (made := made_commit(record.event))}
-        self._in_flight: dict[str, tuple[Effect, asyncio.Task[None]]] = {}
+        self._in_flight: dict[str, tuple[Operation, asyncio.Task[None]]] = {}
         self._waiting: list[AnswerTaken] = []
         self._moved = 0
 
@@ -103,8 +88,8 @@ class RunWorkflow:
             seen = self._moved
             self._take_answers()
             turn = reconcile(plan(self._pipeline, self._state), self._effects(), given.places)
-            for effect in turn.cancel:
-                self._in_flight[key(effect)][1].cancel()
+            for unwanted in turn.cancel:
+                self._in_flight[key(unwanted)][1].cancel()
             for effect in turn.start:
                 self._start(effect)
             if self._moved != seen:
@@ -143,7 +128,7 @@ class RunWorkflow:
             why = admit(self._state, event)
             self._append(Refused("answer", event.answer, why, event) if why else event)
 
-    def _effects(self) -> tuple[Effect, ...]:
+    def _effects(self) -> tuple[Operation, ...]:
         return tuple(effect for effect, _ in self._in_flight.values())
 
     def _may_begin_anew(self) -> bool:
@@ -183,41 +168,21 @@ class RunWorkflow:
 
     # --- effects
 
-    def _start(self, effect: Effect) -> None:
-        if (event := self._fact(effect)) is not None:
-            self._record(event)
+    def _start(self, effect: Operation | Decision) -> None:
+        if isinstance(effect, Decision):
+            self._record(decided(self._pipeline, effect))
             return
-        claim = None
+        claimed = None
         if isinstance(effect, StartAttempt):
-            claim = self._record(self._claim(effect))
-            if claim is None:
+            claimed = self._record(claim(self._pipeline, effect, self._started.sandbox))
+            if claimed is None:
                 return
-        task = asyncio.create_task(self._perform(effect, claim))
+        task = asyncio.create_task(self._perform(effect, claimed))
         self._in_flight[key(effect)] = (effect, task)
 
-    def _fact(self, effect: Effect) -> Event | None:
-        """The event of an effect that needs nothing of the world."""
-        match effect:
-            case AskApproval():
-                return ApprovalAsked(effect.subject, effect.gate, find_gate(self._pipeline, effect.gate)[1].question)
-            case SendBack():
-                return SentBack(effect.attempt, effect.target, effect.rule, effect.feedback, effect.resets)
-            case Pause():
-                return Paused(effect.stage, effect.reason, effect.detail)
-            case FinishRun():
-                return RunFinished(effect.status, effect.why)
-            case _:
-                return None
-
-    def _claim(self, effect: StartAttempt) -> AttemptStarted:
-        works = self._pipeline.stage(effect.attempt.stage).has_worker and not effect.by
-        model = self._pipeline.agent(effect.agent).model if effect.agent else ""
-        level = self._started.sandbox if works else ""
-        return AttemptStarted(effect.attempt, effect.agent, model, effect.input_tree, effect.by, level)
-
-    async def _perform(self, effect: Effect, claim: Recorded | None) -> None:
+    async def _perform(self, effect: Operation, claimed: Recorded | None) -> None:
         try:
-            for kind, body in await self._activity(effect, claim):
+            for kind, body in await self._activity(effect, claimed):
                 self._record(decode_event(kind, body))
         except (TemporalError, asyncio.CancelledError) as error:
             if not is_cancelled_exception(error):
@@ -226,21 +191,21 @@ class RunWorkflow:
             self._in_flight.pop(key(effect), None)
             self._moved += 1
 
-    def _failed(self, effect: Effect, error: BaseException) -> None:
+    def _failed(self, effect: Operation, error: BaseException) -> None:
         """Its worker is gone, or failed in a way that it has no words for."""
         if not isinstance(effect, StartAttempt):
             raise error
         why = str(error.cause if isinstance(error, ActivityError) and error.cause else error)
         self._record(AttemptLost(effect.attempt, f"its worker reports no more: {why}"))
 
-    async def _activity(self, effect: Effect, claim: Recorded | None) -> list[EventRow]:
+    async def _activity(self, effect: Operation, claimed: Recorded | None) -> list[EventRow]:
         text = encode_effect(effect)
         given = EffectInput(
             run=self._given.run,
             documents=self._given.documents,
             started_at=self._state.started_at,
             effect=text,
-            claim=record_row(claim) if claim else None,
+            claim=record_row(claimed) if claimed else None,
             packs=self._needed(text),
         )
         beat = timedelta(seconds=self._given.heartbeat_s)

@@ -19,6 +19,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from interlock.core.events import HandoffAccepted, Recorded
+from interlock.core.inbox import feedback_of, taken
 from interlock.core.plan import plan
 from interlock.core.wire import encode_event
 from interlock.engines.owner import Drive
@@ -33,7 +34,6 @@ from interlock.engines.temporal.messages import (
     record_of,
 )
 from interlock.engines.temporal.worker import Performer, Serving, serve
-from interlock.execution.ledger import taken
 from interlock.pipelinefile import encode_pipeline
 from interlock.ports import InfrastructureError
 
@@ -136,9 +136,10 @@ class RemoteEngine:
         await serve(client, performer, (Serving(self.server.delivery(self.repository), 1),), lambda: None)
 
     async def _answer(self, handle: WorkflowHandle[Any, Any]) -> None:
-        for answer in self.run.world.journal.answers(self.run.ledger.run):
+        for answer in self.run.answers():
             if answer.id not in self._sent:
-                row = event_row(taken(answer, self.run.world.blobs))
+                comment = feedback_of(answer)
+                row = event_row(taken(answer, self.run.world.blobs.put(comment) if comment else ""))
                 await self._reached(partial(handle.execute_update, ANSWER, row, id=answer.id))
                 self._sent.add(answer.id)
 
@@ -162,7 +163,7 @@ class RemoteEngine:
         """Whether it is finished, or only a human can move it."""
         if self.run.ledger.state.finished is not None:
             return True
-        if self.run.world.journal.answers(self.run.ledger.run):
+        if self.run.answers():
             return False
         turn = reconcile(plan(self.run.ledger.pipeline, self.run.ledger.state), (), self.places)
         return turn.rests and turn.alarm is None

@@ -21,7 +21,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from interlock.core.effects import DeliverBranch, Effect, PrepareInput, StartAttempt
+from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput, StartAttempt, WaitUntil
 from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded, RunStarted
 from interlock.core.wire import decode_effect, decode_event
 from interlock.engines.temporal.flow import RunWorkflow
@@ -60,16 +60,14 @@ class Performer:
 
     def _events(self, given: EffectInput, cancel: threading.Event) -> Iterator[Event]:
         effect = decode_effect(given.effect)
+        assert not isinstance(effect, Decision | WaitUntil)  # nothing is performed for these
         self._receive(given)
         context = self._context(given)
         world = replace(self.world, holds_fence=lambda: not activity.is_cancelled())
-        facts = perform(world, context, effect, cancel)
+        facts = perform(world, context, effect, cancel, record_of(given.claim) if given.claim else None)
         try:
             event = next(facts)
-            if isinstance(effect, StartAttempt):
-                assert given.claim is not None
-                event = facts.send(record_of(given.claim))
-            elif isinstance(effect, DeliverBranch) and effect.begun and isinstance(event, DeliveryBegun):
+            if isinstance(effect, DeliverBranch) and effect.begun and isinstance(event, DeliveryBegun):
                 event = facts.send(Recorded(0, given.started_at, event))  # it is recorded already
             yield self._sent(event, effect, context)
         finally:
