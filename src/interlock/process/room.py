@@ -75,9 +75,9 @@ def signal_or_code(code: int) -> int:
 
 def listeners(pid: int, ports: tuple[int, ...]) -> tuple[list[int], int]:
     """Sockets that listen at `ports` on loopback, in the network of process `pid`; or the number of an error. Neither
-    if the room is gone already."""
+    if the room is gone already. Raises OSError if the machine has no room for one more process."""
     ours, theirs = socket.socketpair()
-    with ours:
+    with ours, theirs:
         child = os.fork()
         if child == 0:
             _listen_in(pid, ports, theirs)
