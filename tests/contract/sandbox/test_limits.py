@@ -196,6 +196,13 @@ def test_less_memory_than_a_room_takes_is_no_fault_of_the_machine(memory: int, s
 
 
 @needs_groups
+def test_bubblewrap_that_is_refused_a_process_has_passed_a_limit(start: Start) -> None:
+    """No pipeline can set so few: it makes no room, and says so."""
+    assert start("true", processes=-1).over.startswith("processes: ")
+    assert start("true").code == 0
+
+
+@needs_groups
 def test_who_takes_all_memory_at_once_is_ended_and_no_supervisor(start: Start) -> None:
     """Many begin at the same time. Files in memory belong to no process, so the kernel ends one that has little."""
     takes = "head -c 30000000 /dev/zero > /dev/shm/big"
@@ -229,10 +236,13 @@ def test_what_waits_may_be_killed(who: str, start: Start) -> None:
 def test_a_machine_without_room_for_processes_is_told_and_used_again(start: Start) -> None:
     """A fork bomb elsewhere: neither the fork server nor a supervisor can fork."""
     group = Group(tuple(one for one in PARENTS if one.kind == "pids"), f"{os.getpid()}-full")
-    group.set({"pids": 1000})
+    group.set({})
     try:
+        assert start("true").code == 0
         (folder,) = (one.folder for one in PARENTS if one.kind == "pids")
         Path(folder, f"interlock-{os.getpid()}-full", "cgroup.procs").write_text(f"{start.server}")
+        group.set({"pids": 1})
+        assert start("true").code == 0  # by what waited
         for most in (1, 2):  # the fork server alone, then with a supervisor
             group.set({"pids": most})
             with pytest.raises(InfrastructureError, match="is there room for more processes"):
@@ -240,6 +250,8 @@ def test_a_machine_without_room_for_processes_is_told_and_used_again(start: Star
         group.set({})
         for _ in range(3):
             assert start("true").code == 0
+        assert start.by._server is not None
+        assert start.by._server.pid == start.server
     finally:
         start.by.close()
         until(group.is_empty)
@@ -266,7 +278,7 @@ class Start:
         assert self.by._server is not None
         self.server = self.by._server.pid
 
-    def __call__(self, script: str, memory: int = 0) -> Finished:
+    def __call__(self, script: str, memory: int = 0, **others: int) -> Finished:
         checkout = checkout_in(self._folder / str(next(self._count)))
         work = Supervised(
             ("/bin/sh", "-c", script),
@@ -278,7 +290,7 @@ class Start:
         confined = confine(work, Room(checkout))
         assert confined.limits is not None
         return supervise(
-            replace(confined, limits=confined.limits._replace(memory=memory)), threading.Event(), by=self.by
+            replace(confined, limits=confined.limits._replace(memory=memory, **others)), threading.Event(), by=self.by
         )
 
 
