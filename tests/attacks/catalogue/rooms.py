@@ -105,6 +105,14 @@ ROWS = (
         ENDED, fs="held where a control group can be had, else open", none=OPEN, hole=UNLIMITED, number=26,
     ),
     Row(
+        "All memory at once, by files that belong to no process, so that the kernel ends the supervisor in place of the program",
+        "the supervisor is never in the control group of the program",
+        "tests/contract/sandbox/test_groups.py::test_no_supervisor_is_in_the_group_of_its_program, "
+        "tests/contract/sandbox/test_groups.py::test_who_takes_all_memory_at_once_is_ended_and_no_supervisor",
+        fs=HELD, none="open: there are no limits",
+        hole="tests/contract/sandbox/test_groups.py::test_a_supervisor_that_is_in_the_group_is_ended",
+    ),
+    Row(
         "A full disk: in tree, home or `/tmp`, one file without end, sparse files, files that are removed and still open, "
         "many small files or folders, folders that are renamed without end",
         "what it wrote is counted, more often when the disk becomes fuller; one file is bound by the kernel; it is ended alone",
