@@ -199,7 +199,7 @@ def _read(folder: Path) -> Made | None:
 def _write(folder: Path, made: Made) -> None:
     index = made.index
     tree = folder / _TREE
-    folders = [os.path.relpath(path, tree) for path, _, _ in os.walk(tree)]
+    folders = _folders_in(tree)
     about = {
         "boot": _boot(),
         "commit": made.commit,
@@ -215,6 +215,17 @@ def _write(folder: Path, made: Made) -> None:
     with tempfile.NamedTemporaryFile("w", dir=folder, encoding="ascii", delete=False) as file:
         json.dump(about, file)
     Path(file.name).replace(folder / _ABOUT)
+
+
+def _folders_in(tree: Path) -> list[str]:
+    """All folders, relative to `tree`, however deep: os.walk of Python 3.11 ends at a thousand. Raises OSError."""
+    found, waiting = [], ["."]
+    while waiting:
+        at = waiting.pop()
+        found.append(at)
+        with os.scandir(tree / at) as entries:
+            waiting += [f"{at}/{entry.name}" for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return found
 
 
 def _stamp(tree: Path, folders: Sequence[str]) -> str:

@@ -78,9 +78,10 @@ ROWS = (
     ),
     Row("cgroups", "not there", SEEN, fs=HELD, none="open for root", hole=HOLE, number=20),
     Row(
-        "A line typed into your terminal (TIOCSTI)", "a session of its own",
-        "test_room.py::test_21_the_terminal_is_out_of_reach, test_fence.py::test_21_no_terminal_is_reached",
-        fs=HELD, none="held: the supervisor makes one, too", hole="test_room.py::test_21_the_terminal_is_out_of_reach[True]", number=21,
+        "A line typed into your terminal (TIOCSTI)", "a session of its own; in `interlock shell`, a filter of system calls",
+        "test_room.py::test_21_the_terminal_is_out_of_reach, test_fence.py::test_21_no_terminal_is_reached, "
+        "test_terminal.py::test_21_nothing_is_typed_for_the_shell_of_the_user",
+        fs=HELD, none="held: the supervisor makes one, too; open in `interlock shell`", hole="test_room.py::test_21_the_terminal_is_out_of_reach[True]", number=21,
     ),
     Row(
         "A daemon that writes after the end",
