@@ -25,7 +25,7 @@ from typing import cast
 from interlock.core.events import Usage
 from interlock.ports import Brief, Cancel, Checkout, Ended, Outcome
 from interlock.process import Finished, How, Serve, Supervised, masked, supervise
-from interlock.sandbox import Network, Room, alone, confine, unseen
+from interlock.sandbox import NO_SYSTEM_FILES, Network, Room, alone, confine, unseen
 from interlock.text.cleaning import ending
 
 Serves = tuple[tuple[int, Serve], ...]  # ports in the room
@@ -326,6 +326,8 @@ def offer_check(brief: Brief, checkout: Checkout) -> Check | None:
     env = {name: value for name, value in brief.env.items() if not value or value not in brief.secrets}
     own = {"INTERLOCK_STATE_HOME": aside / "checks", "INTERLOCK_CACHE_HOME": aside / "rooms"}
     env |= {name: checkout.seen(path) for name, path in own.items()}
+    if checkout.sandbox.level == "fs":
+        env |= NO_SYSTEM_FILES
     command = (sys.executable, "-I", "-m", "interlock", "mcp", "--inside", checkout.seen(given))
     program = aside / SERVER
     words = ("/usr/bin/env", "-i", *(f"{name}={value}" for name, value in env.items()), *command)

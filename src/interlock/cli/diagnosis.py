@@ -276,7 +276,7 @@ def agents_of(pipelines: Sequence[PipelineRead]) -> tuple[AgentSpec, ...]:
 
 def check_limits(environ: Mapping[str, str], level: str) -> DoctorResult:
     """Which limits of a sandbox hold, tried with programs that pass them."""
-    from interlock.cli.words import COUNTED_BY_THE_KERNEL
+    from interlock.cli.words import COUNTED_BY_THE_KERNEL, POLLED
     from interlock.sandbox import POLLING, limits_held
 
     try:
@@ -290,8 +290,9 @@ def check_limits(environ: Mapping[str, str], level: str) -> DoctorResult:
     words = "; ".join(f"{', '.join(limits)} by {by}" for by, limits in means.items())
     if passed:
         text = f"{', '.join(passed)}: a program passed the limit and was not ended. {words}"
+        text += f". {COUNTED_BY_THE_KERNEL}" if "memory" in passed else ""
         return DoctorResult("limits", "warn", text, Exit.INFRASTRUCTURE)
-    advice = "" if "memory" not in means.get(POLLING, []) else f". {COUNTED_BY_THE_KERNEL}"
+    advice = "" if "memory" not in means.get(POLLING, []) else f". {POLLED} {COUNTED_BY_THE_KERNEL}"
     return DoctorResult("limits", "note" if advice else "ok", words + advice)
 
 

@@ -51,7 +51,7 @@ ROWS = (
         f"{NETWORK}, test_network.py::test_a_redirect_leads_nowhere_else, "
         "test_network.py::test_the_header_host_is_that_of_the_address, "
         "tests/contract/sandbox/test_fence.py::test_what_is_not_listed_is_refused_and_told",
-        fs="held; open for other machines at the number of the proxy's port", none="open: a list of hosts needs `full`", hole="test_holes.py::test_a_proxy_that_looks_at_nothing_fails", number=14,
+        fs="held; open for other machines at the number of the proxy's port", none="open: a list of hosts needs `full` or `fs`", hole="test_holes.py::test_a_proxy_that_looks_at_nothing_fails", number=14,
     ),
     Row(
         "With a list of hosts: another site of the same server, named in a tunnel (`Host`, or the name that TLS sends)",

@@ -15,11 +15,16 @@ import pytest
 from tests.contract.cli_world import World, new_world, stage_of, verdicts_of
 from tests.contract.sandbox.rooms import checkout_in, run_in
 from tests.contract.web.world import served
-from tests.rooms_here import needs_rooms
+from tests.rooms_here import needs_fences, needs_rooms
 
 from interlock.core.pipeline import RoomLimits
 from interlock.ports import Sandbox
 from interlock.process import How
+<<<<<<< HEAD
+=======
+from interlock.process.cgroups import find_parents
+from interlock.process.usage import Disk, Limits
+>>>>>>> user
 from interlock.sandbox import limits_held
 
 pytestmark = needs_rooms
@@ -138,6 +143,26 @@ def test_a_limit_that_was_passed_at_the_last_moment_counts(tmp_path: Path) -> No
     limits = RoomLimits(disk_bytes=10_000_000)
     ended = run_in(checkout_in(tmp_path, Sandbox("full", limits=limits)), "head -c 40000000 /dev/zero > big").finished
     assert (ended.how, ended.over) == (How.OVER_LIMIT, "disk: wrote more than 10 MB")
+
+
+@pytest.mark.parametrize("level", ["full", pytest.param("fs", marks=needs_fences)])
+def test_a_command_whose_file_became_too_long_makes_its_program_pass_the_limit(level: str, tmp_path: Path) -> None:
+    """The kernel ends the command that writes; the program goes on, and the file is not whole."""
+    sandbox = Sandbox(level, limits=RoomLimits(file_bytes=20_000_000))
+    ended = run_in(checkout_in(tmp_path, sandbox), "head -c 30000000 /dev/zero > big; true").finished
+    assert (ended.how, ended.over) == (How.OVER_LIMIT, "file_size: wrote a file of more than 20 MB")
+
+
+def test_what_is_written_behind_a_count_that_has_begun_counts_at_the_end(tmp_path: Path) -> None:
+    upper, home = tmp_path / "upper", tmp_path / "home"
+    for folder in (upper, home):
+        folder.mkdir()
+    disk = Disk(Limits(file_size=20_000_000, disk=10**12, files=10**6, places=(str(upper), str(home)), taken=True))
+    (home / "own").touch()
+    disk._walk = disk._counted(0)
+    next(disk._walk)  # it is in the second folder
+    (upper / "big").write_bytes(bytes(20_000_000))
+    assert disk.look(0, whole=True).largest == 20_000_000
 
 
 def test_what_was_there_before_does_not_count(tmp_path: Path) -> None:

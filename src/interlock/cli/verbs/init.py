@@ -36,7 +36,7 @@ LOG_READ_MAX = 20_000  # bytes
 PIPELINE = "quick"  # `feature` has the same gates
 FAILED_SHOWN_MAX = 3
 _ERROR_LINE = re.compile(
-    r"^\W{0,4}(?:E\s+)?(?:npm )?(?:error|ERR!?|fatal)\b|Error\b|No module named|not found|No matching", re.I
+    r"^\W{0,4}(?:E\s+)?(?:npm )?(?:error|ERR!?|fatal)\b|(?<!new )Error\b|No module named|not found|No matching", re.I
 )
 
 
