@@ -49,14 +49,14 @@ def supervise(  # noqa: PLR0913 - what the fork server hands over
 ) -> None:
     """Read a request from `control`, and do it. `group` is for a program with limits, and this process may have
     `entered` it."""
-    request = _receive(control)
+    request, mapped = _receive(control)
     if request is None:
         return
     _send(control, f"at {os.getpid()}")  # before the program can stop us
     bell = make_bell()
     began = time.monotonic()
     tree = _Tree(reaper=reaper and become_reaper())
-    failed = tree.start(request, (stdin, output), group, entered=entered)
+    failed = tree.start(request, (stdin, output, mapped), group, entered=entered)
     os.close(stdin)
     os.close(output)
     if not failed and request[4] and request[4][1]:
@@ -81,11 +81,14 @@ def supervise(  # noqa: PLR0913 - what the fork server hands over
     _send(control, f"ended {how} {code} {took_s:.6f} {left}")
 
 
-def _receive(control: socket.socket) -> Request | None:
-    """The request; None if the controller ended while it was sending."""
-    size = _receive_exactly(control, 8)
-    body = _receive_exactly(control, int.from_bytes(size, "big")) if size else b""
-    return marshal.loads(body) if body else None  # our own controller wrote it, with the same Python
+def _receive(control: socket.socket) -> tuple[Request | None, int]:
+    """The request, None if the controller ended while it was sending; and a map of ids, -1 if none is wanted."""
+    size, files, _, _ = socket.recv_fds(control, 8, 1)
+    for file in files:
+        os.set_inheritable(file, False)
+    body = _receive_exactly(control, int.from_bytes(size, "big")) if len(size) == 8 else b""
+    # Our own controller wrote it, with the same Python.
+    return (marshal.loads(body) if body else None), (files[0] if files else -1)
 
 
 def _receive_exactly(control: socket.socket, count: int) -> bytes:
@@ -152,8 +155,9 @@ class _Tree:
         self.bounds: Bounds | None = None
         self.over = ""  # the limit that was passed
 
-    def start(self, request: Request, files: tuple[int, int], group: Group | None, *, entered: bool) -> str:
-        """Start the program. Returns a line that says why it failed, or nothing."""
+    def start(self, request: Request, files: tuple[int, int, int], group: Group | None, *, entered: bool) -> str:
+        """Start the program, with its input, its output and a map of ids. Returns a line that says why it failed, or
+        nothing."""
         reads, writes = os.pipe()
         status = block = -1
         if request[4] is not None:
@@ -265,7 +269,7 @@ class _Tree:
         send_signal(self.members(), signal.SIGKILL)
 
 
-def _become(request: Request, files: tuple[int, int, int, int], writes: int, bounds: Bounds | None) -> None:
+def _become(request: Request, files: tuple[int, int, int, int, int], writes: int, bounds: Bounds | None) -> None:
     """Turn this process, a new fork, into the program. Does not return."""
     what = "start"
     try:
@@ -274,15 +278,20 @@ def _become(request: Request, files: tuple[int, int, int, int], writes: int, bou
         _die_with_parent()
         if bounds is not None:
             bounds.enter()
-        stdin, output, status, block = files
+        stdin, output, mapped, status, block = files
         if wanted is not None:
             stdin, output, status, block, writes = map(room.above, (stdin, output, status, block, writes))
+            mapped = room.above(mapped) if mapped >= 0 else mapped
             room.pass_on(wanted, status, block)
         for target, file in enumerate((stdin, output, output)):
             os.dup2(file, target)
         what = "folder"
         os.chdir(cwd)
         _reset_signals()
+        if wanted is not None and wanted[4] is not None:
+            what = "owner"
+            room.change_owner(wanted, argv, mapped, streams=True)
+            _die_with_parent()  # who changes its id is no more told of the end of its parent
         if wanted is not None and wanted[2]:
             room.scope(argv[0])
         if around is not None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from interlock.ports import Checkout, CheckoutSpec
 from interlock.ports.disk import disk_error
+from interlock.sandbox import take_over
 from interlock.workspaces import checkouts, layers, layout, templates, trees
 from interlock.workspaces.checkout_git import exclude, point_at, splice_index, write_index
 from interlock.workspaces.checkouts import CheckoutParts, CheckoutRequest
@@ -55,6 +56,7 @@ def fill(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> 
         if index.setup_files != known.setup_files:
             exclude(checkout.tree, index.setup_files)
     _update_index(parts, checkout.tree, template, request, index)
+    take_over(checkout)
     layout.hand_over(index)
     return checkout, index
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from interlock.ports import UPPER
 from interlock.ports.disk import disk_error
 from interlock.process import mounts
+from interlock.sandbox import owner_in
 from interlock.workspaces import layout, trees
 from interlock.workspaces.layout import Layers
 
@@ -36,7 +37,7 @@ def mount(root: Path, tree: Path, lower: Path) -> Layers:
     try:
         for each in (upper, work):
             each.mkdir()
-        mounts.mount_overlay(lower, upper, work, tree)
+        mounts.mount_overlay(lower, upper, work, tree, owner_in(root, lower))
     except OSError as error:
         raise disk_error(tree, error) from error
     return Layers(lower, upper)
@@ -110,6 +111,7 @@ def refusal(lower: Path, upper: Path) -> str:
         return f"no overlay in {upper} over {lower}: {error.strerror}: where their file system cannot hold one, {place}"
     finally:
         mounts.unmount(above / "tree")
+        mounts.forget_lower(below / "tree")
         layout.remove(below)
         layout.remove(above)
 
@@ -124,16 +126,16 @@ def refusal_here(lower: Path, upper: Path) -> str:
 
 
 def _tried(below: Path, above: Path) -> str:
-    for name in ("gone", "kept"):
-        (below / name).write_text(name, encoding="ascii")
-    upper, work, tree = (above / name for name in ("upper", "work", "tree"))
-    for folder in (upper, work, tree):
+    lower, upper, work, tree = below / "tree", *(above / name for name in ("upper", "work", "tree"))
+    for folder in (lower, upper, work, tree):
         folder.mkdir()
-    mounts.mount_overlay(below, upper, work, tree)
+    for name in ("gone", "kept"):
+        (lower / name).write_text(name, encoding="ascii")
+    mounts.mount_overlay(lower, upper, work, tree, owner_in(above, lower))
     (tree / "gone").unlink()
     (tree / "new").write_text("new", encoding="ascii")
     seen = sorted(path.name for path in tree.iterdir())
     mark = (upper / "gone").lstat()
-    if seen != ["kept", "new"] or not stat.S_ISCHR(mark.st_mode) or not (below / "gone").exists():
+    if seen != ["kept", "new"] or not stat.S_ISCHR(mark.st_mode) or not (lower / "gone").exists():
         return f"an overlay in {above.parent} over {below.parent} does not show what was changed in it"
     return ""
