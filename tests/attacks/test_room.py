@@ -271,7 +271,8 @@ def test_its_id_on_the_machine_is_nobodys(hole: bool, there: Outside) -> None:
     def look() -> None:
         while not (there.folder / "one/tree/begun").exists():
             time.sleep(0.01)
-        seen.update(os.stat(f"/proc/{one.pid}").st_uid for one in descendants({os.getpid()}) if one.pid != there.victim)
+        below = (one.pid for one in descendants({os.getpid()}) if one.pid != there.victim)
+        seen.update(Path(f"/proc/{pid}").stat().st_uid for pid in below)
         ends.set()
 
     looks = threading.Thread(target=look)

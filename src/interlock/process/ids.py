@@ -8,7 +8,7 @@ Rule: only the standard library, as for the supervisor.
 """
 
 # pathlib alone would double the start time of the supervisor.
-# ruff: noqa: PTH103, PTH110, PTH112, PTH116, PTH120
+# ruff: noqa: PTH103, PTH112, PTH116, PTH120
 from __future__ import annotations
 
 import ctypes
@@ -96,8 +96,8 @@ def become(wire: Wire, options: Sequence[bytes], ids: int, *, streams: bool) -> 
 
 
 def take_over(upper: bytes, tree: bytes, owner: int) -> None:
-    """Give what we wrote into an overlay to the owner of its checkout; `upper` is the layer with the changes. No program
-    may be at work in it."""
+    """Give what we wrote into an overlay to the owner of its checkout; `upper` is the layer with the changes. No
+    program may be at work in it."""
     waiting = [b""]
     while waiting:
         folder = waiting.pop()

@@ -26,8 +26,7 @@ _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_REC, _MS_PRIVATE, _MS_NOSUID, _MS_NODEV = 0x4000, 1 << 18, 2, 4
 _SAID_MAX = 4000
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
-_SHOWN = "shown"  # beside a lower layer: what it is seen as
-_shown_lock = threading.Lock()
+_MOUNTS_MAX = 4  # at one place: an overlay, and what it lies over
 
 
 class _Entered:
@@ -92,11 +91,12 @@ def outside() -> Spawner | None:
 
 
 def mount_overlay(lower: Path, upper: Path, work: Path, at: Path, owner: int = 0) -> None:
-    """Mount at `at`: the files of `lower`, with changes going to `upper`. As root, all that is root's in `lower` is seen
-    as that of `owner`, if one is given, and `upper` is given to it. Raises OSError."""
+    """Mount at `at`: the files of `lower`, with changes going to `upper`. With an `owner`, root's files in `lower` are
+    seen as the owner's, and `upper` is given to it. Raises OSError."""
     if owner:
-        lower = _shown_as(owner, lower)
         os.chown(upper, owner, owner)
+        ids.attach(ids.shown_as(os.fsencode(lower), ids.map_to(owner), deep=False), os.fsencode(at))
+        lower = at  # what is mounted on it next hides it
     named = {b"lowerdir": lower, b"upperdir": upper, b"workdir": work}
     words = [name + b"=" + _escaped(os.fsencode(path)) for name, path in named.items()]
     # Its changes need not survive a power loss, and ending it must not flush the disk.
@@ -107,15 +107,12 @@ def mount_overlay(lower: Path, upper: Path, work: Path, at: Path, owner: int = 0
 
 
 def unmount(at: Path) -> None:
-    """Remove the mount at `at`, if this process has one. It is no error if there is none."""
+    """Remove the mounts at `at`, if this process has some. It is no error if there is none."""
     if refusal():
         return
-    _libc().umount2(os.fsencode(at), _MNT_DETACH | _UMOUNT_NOFOLLOW)
-
-
-def forget_lower(lower: Path) -> None:
-    """Remove what `mount_overlay` has mounted beside `lower`. To be called before that is removed."""
-    unmount(lower.with_name(_SHOWN))
+    for _ in range(_MOUNTS_MAX):
+        if _libc().umount2(os.fsencode(at), _MNT_DETACH | _UMOUNT_NOFOLLOW) != 0:
+            return
 
 
 def is_mounted(at: Path) -> bool:
@@ -124,21 +121,6 @@ def is_mounted(at: Path) -> bool:
         return at.lstat().st_dev != at.parent.lstat().st_dev
     except OSError:
         return False
-
-
-def _shown_as(owner: int, lower: Path) -> Path:
-    """`lower` with root's files as the owner's: a mount beside it, which stays for the next overlay."""
-    shown = lower.with_name(_SHOWN)
-    with _shown_lock:
-        shown.mkdir(exist_ok=True)
-        if not _same(shown, lower):
-            ids.attach(ids.shown_as(os.fsencode(lower), ids.map_to(owner), deep=False), os.fsencode(shown))
-    return shown
-
-
-def _same(one: Path, other: Path) -> bool:
-    """Whether both paths are the same folder: a copy of a mount is no other device."""
-    return os.path.samestat(one.lstat(), other.lstat())
 
 
 def _unshare() -> None:

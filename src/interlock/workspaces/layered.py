@@ -41,7 +41,7 @@ def fill(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> 
     known = template.made.index
     index = CheckoutIndex(dict(known.stats), known.until_ns, dict(known.inner), known.setup_files)
     index.replaced = layout.setup_paths(spec.setup)
-    index.layers = layers.mount(checkout.root, checkout.tree, template.tree)
+    index.layers = layers.mount(checkout, template.tree)
     listing = parts.objects.listing(request.tree)
     _write_differences(parts, checkout.tree, _listing_of(parts, template), listing, index)
     if spec.carry:

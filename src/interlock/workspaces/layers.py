@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from interlock.ports import UPPER
+from interlock.ports import UPPER, Checkout
 from interlock.ports.disk import disk_error
 from interlock.process import mounts
 from interlock.sandbox import owner_in
@@ -31,13 +31,14 @@ _HARMLESS = re.compile(r"(?:trusted|user)\.overlay\.(?:origin|impure|nlink|upper
 _OF_OVERLAYS = ("trusted.overlay.", "user.overlay.")
 
 
-def mount(root: Path, tree: Path, lower: Path) -> Layers:
-    """Mount an overlay over `lower` at `tree`, in the checkout at `root`. Raises InfrastructureError."""
-    upper, work = root / UPPER, root / "work"
+def mount(checkout: Checkout, lower: Path) -> Layers:
+    """Mount an overlay over `lower` at the tree of the checkout. Raises InfrastructureError."""
+    tree, upper, work = checkout.tree, checkout.root / UPPER, checkout.root / "work"
+    owner = owner_in(checkout.root, lower) if checkout.sandbox.level == "full" else 0
     try:
         for each in (upper, work):
             each.mkdir()
-        mounts.mount_overlay(lower, upper, work, tree, owner_in(root, lower))
+        mounts.mount_overlay(lower, upper, work, tree, owner)
     except OSError as error:
         raise disk_error(tree, error) from error
     return Layers(lower, upper)
@@ -111,7 +112,6 @@ def refusal(lower: Path, upper: Path) -> str:
         return f"no overlay in {upper} over {lower}: {error.strerror}: where their file system cannot hold one, {place}"
     finally:
         mounts.unmount(above / "tree")
-        mounts.forget_lower(below / "tree")
         layout.remove(below)
         layout.remove(above)
 

@@ -26,7 +26,6 @@ from typing import Any
 
 from interlock.ports import InfrastructureError
 from interlock.ports.disk import disk_error
-from interlock.process import mounts
 from interlock.workspaces.checkout_git import Offsets
 from interlock.workspaces.layout import CheckoutIndex, FileStat, remove
 from interlock.workspaces.storage import lock_file
@@ -139,7 +138,6 @@ def remove_unused(folder: Path) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         (folder / _ABOUT).unlink(missing_ok=True)
-        mounts.forget_lower(folder / _TREE)
         remove(folder)
     except BlockingIOError:
         return False
