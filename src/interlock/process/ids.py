@@ -206,9 +206,14 @@ def _syscall(number: int, *words: object) -> int:
     return _call("syscall", ctypes.c_long(number), *words)
 
 
+@cache
+def _libc() -> ctypes.CDLL:
+    """Kept: to make one takes longer than a call of the kernel."""
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _call(name: str, *words: object) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    answer = int(getattr(libc, name)(*words))
+    answer = int(getattr(_libc(), name)(*words))
     if answer < 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
