@@ -30,6 +30,8 @@ _CLONE, _FROM_EMPTY_PATH, _IDMAP = 1, 4, 0x100000
 _NEWNS, _NEWUSER = 0x00020000, 0x10000000
 _MS_NOSUID, _MS_NODEV, _MS_REC, _MS_PRIVATE = 2, 4, 0x4000, 1 << 18
 _MNT_DETACH = 2
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DEPTH_MAX = 200
 _BINDS = (b"--bind", b"--ro-bind", b"--dev-bind")
 
 
@@ -96,18 +98,27 @@ def become(wire: Wire, options: Sequence[bytes], ids: int, *, streams: bool) -> 
 
 
 def take_over(upper: bytes, tree: bytes, owner: int) -> None:
-    """Give what we wrote into an overlay to the owner of its checkout; `upper` is the layer with the changes. No
-    program may be at work in it."""
-    waiting = [b""]
-    while waiting:
-        folder = waiting.pop()
-        with os.scandir(upper + folder) as entries:
-            for entry in entries:
-                path, found = folder + b"/" + entry.name, entry.stat(follow_symlinks=False)
-                if stat.S_ISDIR(found.st_mode):
-                    waiting.append(path)
-                if found.st_uid != owner and not stat.S_ISCHR(found.st_mode):  # of a file that is gone
-                    os.lchown(tree + path, owner, owner)
+    """Give what we wrote into an overlay to the owner of its checkout; `upper` is the layer with the changes. No link
+    is followed, and nothing is looked for deeper than we write. Raises OSError if there is no such checkout."""
+    folder = os.open(tree, _FOLDER)
+    try:
+        _take_over(upper, folder, owner, _DEPTH_MAX)
+    finally:
+        os.close(folder)
+
+
+def _take_over(upper: bytes, folder: int, owner: int, depth: int) -> None:
+    with suppress(OSError), os.scandir(upper) as entries:
+        for entry in entries:
+            found = entry.stat(follow_symlinks=False)
+            if found.st_uid != owner and not stat.S_ISCHR(found.st_mode):  # of a file that is gone
+                os.chown(entry.name, owner, owner, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISDIR(found.st_mode) and depth:
+                below = os.open(entry.name, _FOLDER, dir_fd=folder)
+                try:
+                    _take_over(entry.path, below, owner, depth - 1)
+                finally:
+                    os.close(below)
 
 
 def _show(own: Iterable[bytes], others: Iterable[bytes], owner: int, ids: int) -> None:

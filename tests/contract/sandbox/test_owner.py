@@ -10,6 +10,7 @@ from tests.contract.sandbox.rooms import checkout_in, run_in
 from tests.rooms_here import needs_rooms
 
 from interlock.ports import Sandbox
+from interlock.process import ids
 from interlock.sandbox import owner
 
 pytestmark = needs_rooms
@@ -54,3 +55,16 @@ def test_where_ids_cannot_be_mapped_a_room_is_roots_and_works(tmp_path: Path, mo
     (made.tree / "ours").write_text("ours")
     monkeypatch.setattr(owner, "owner_here", lambda: (0, "tried"))
     assert run_in(made, "test -O /usr && chmod 600 ours && echo works").said == "works"
+
+
+@as_root
+def test_what_we_write_into_an_overlay_is_given_to_it_and_no_link_is_followed(tmp_path: Path) -> None:
+    upper, tree, outside = (tmp_path / name for name in ("upper", "tree", "outside"))
+    for folder in (upper / "a", upper / "b/c", tree / "b/c", outside):
+        folder.mkdir(parents=True)
+    for path in (upper / "a/x", upper / "b/c/y", tree / "b/c/y", outside / "x"):
+        path.write_text("ours")
+    (tree / "a").symlink_to(outside)
+    ids.take_over(os.fsencode(upper), os.fsencode(tree), ids.spare())
+    given = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.lstat().st_uid == ids.spare()}
+    assert given == {"tree/a", "tree/b", "tree/b/c", "tree/b/c/y"}
