@@ -19,6 +19,13 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's rooms
 
 
 @as_root
+def test_this_machine_maps_ids(tmp_path: Path) -> None:
+    """The tests here need it; where it cannot be had, the reason is what fails."""
+    assert owner.owner_here() == (ids.spare(), "")
+    assert owner.owner_in(tmp_path) == ids.spare()
+
+
+@as_root
 def test_what_it_makes_is_roots_on_the_disk_and_its_own_in_the_room(tmp_path: Path) -> None:
     made = checkout_in(tmp_path / "one")
     (made.tree / "ours").write_text("ours")
