@@ -16,7 +16,7 @@ import os
 import resource
 import signal
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 
@@ -85,7 +85,9 @@ def become(wire: Wire, options: Sequence[bytes], ids: int, *, streams: bool) -> 
     owner, own, needed = wire
     _call("unshare", _NEWNS)
     _mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
-    _show(own, {*needed, *_bound(options)}.difference(own), owner, ids)
+    written = _bound(options, b"--bind")
+    copies = {path: _copy_for(path, owner, ids, written=path in written) for path in _there(own)}
+    _show(copies, _there({*needed, *_bound(options, *_BINDS)}.difference(own)))
     for stream in (0, 1, 2) if streams else ():
         with suppress(OSError):
             if not stat.S_ISCHR(os.fstat(stream).st_mode):
@@ -121,12 +123,10 @@ def _take_over(upper: bytes, folder: int, owner: int, depth: int) -> None:
                     os.close(below)
 
 
-def _show(own: Iterable[bytes], others: Iterable[bytes], owner: int, ids: int) -> None:
-    """Show what is `own` as the owner's, and make it and the others reachable."""
+def _show(copies: dict[bytes, int], others: Iterable[bytes]) -> None:
+    """Attach the copies where they were made, and make them and the others reachable."""
     closed = _Closed()
-    own, others = filter(os.path.exists, own), filter(os.path.exists, others)  # what is missing is said by bubblewrap
-    copies = {path: _copy_for(path, owner, ids) for path in own}
-    copies |= {path: shown_as(path, -1) for path in others if closed.above(path)}
+    copies = copies | {path: shown_as(path, -1) for path in others if closed.above(path)}
     hidden = {above for path in copies if (above := closed.above(path))}
     kinds = {path: os.path.isdir(path) for path in copies}
     before = os.umask(0o066)  # folders on the way can be passed, and no more
@@ -141,13 +141,15 @@ def _show(own: Iterable[bytes], others: Iterable[bytes], owner: int, ids: int) -
         os.umask(before)
 
 
-def _copy_for(path: bytes, owner: int, ids: int) -> int:
-    """What file systems cannot map is shown as it is: what is readable for all can be read."""
+def _copy_for(path: bytes, owner: int, ids: int, *, written: bool) -> int:
+    """What is only read is shown as it is where a file system cannot map: what is readable for all can be read."""
     if os.stat(path).st_uid == owner:
         return shown_as(path, -1)
     try:
         return shown_as(path, ids)
     except OSError:
+        if written:
+            raise
         return shown_as(path, -1)
 
 
@@ -168,10 +170,13 @@ class _Closed:
         return self._seen[folder]
 
 
-def _bound(options: Sequence[bytes]) -> Iterator[bytes]:
-    for at, word in enumerate(options[:-1]):
-        if word in _BINDS:
-            yield options[at + 1]
+def _bound(options: Sequence[bytes], *names: bytes) -> set[bytes]:
+    return {options[at + 1] for at, word in enumerate(options[:-1]) if word in names}
+
+
+def _there(paths: Iterable[bytes]) -> list[bytes]:
+    """Of what is missing bubblewrap says so."""
+    return [path for path in paths if os.path.lexists(path)]
 
 
 def _make(path: bytes, *, folder: bool) -> None:
