@@ -139,6 +139,12 @@ def unscoped(work: Supervised, there: Outside) -> Supervised:
     return replace(work, confined=replace(work.confined, scoped=False))
 
 
+def owned(work: Supervised, there: Outside) -> Supervised:
+    """The room is that of our own id: root's, if we are root."""
+    assert work.confined is not None
+    return replace(work, confined=replace(work.confined, owner=0))
+
+
 def with_options_shown(work: Supervised, there: Outside) -> Supervised:
     """The options of bubblewrap are on its command line."""
     assert work.confined is not None

@@ -7,6 +7,7 @@ Rule: an attack harms nothing where it works: it reads what was laid out for it,
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from tests.attacks.outside import (
     also,
     early,
     outside,
+    owned,
     several,
     unscoped,
     with_descriptor,
@@ -33,6 +35,7 @@ from tests.rooms_here import needs_rooms
 
 from interlock.ports import Checkout, Sandbox
 from interlock.process import Supervised, checkout_environment, holds_scopes, supervise
+from interlock.process.table import descendants
 from interlock.sandbox import Room, confine
 
 pytestmark = needs_rooms
@@ -171,7 +174,7 @@ def test_without_its_defence_it_is(row: Attack, there: Outside) -> None:
         pytest.skip("without this defence only root would get it")
     if not Path(row.needs).exists():
         pytest.skip(f"there is no {row.needs}: nothing to get")
-    assert _got(row, there, row.hole(_in_room(row, there), there))
+    assert _got(row, there, owned(row.hole(_in_room(row, there), there), there))
 
 
 @pytest.mark.parametrize("row", [row for row in ATTACKS if row.bare != "harms"], ids=lambda row: row.id)
@@ -222,20 +225,65 @@ SHARED = without("--unshare-net")
 @pytest.mark.parametrize("hole", [False, True])
 @pytest.mark.parametrize("number", ["08", "11"])
 def test_sockets_and_signals_have_a_second_defence(number: str, hole: bool, there: Outside) -> None:
-    """It is the only one for abstract sockets in an open network."""
+    """It is the only one for abstract sockets in an open network. Of signals root is kept by its id, too."""
     if not holds_scopes():
         pytest.skip("this kernel has no Landlock with scopes (Linux 6.12): doctor says so")
     [row] = [row for row in ATTACKS if row.id.startswith(number)]
     work = (SHARED if number == "11" else without("--unshare-pid", "--proc /proc"))(_in_room(row, there), there)
     if number == "08":
         work = early("--dev-bind", "/proc", "/proc")(work, there)
-    assert _got(row, there, unscoped(work, there) if hole else work) == hole
+    assert _got(row, there, owned(unscoped(work, there), there) if hole else owned(work, there)) == hole
 
 
 def test_10_an_open_network_reaches_ports_of_this_machine(there: Outside) -> None:
     """The user's word, `network: true`; nothing else than a list of hosts, or none, prevents it."""
     [row] = [row for row in ATTACKS if row.id.startswith("10")]
     assert _got(row, there, SHARED(_in_room(row, there), there))
+
+
+# What root alone may, with what is bound from the system: as an ordinary user Interlock owns nothing of it.
+OF_ROOT = (
+    ("read", "cat /etc/of-root && echo GOT"),
+    ("mode", "chmod 644 /etc/of-root && echo GOT"),
+    ("times", "touch -d 2001-01-01 /etc/of-root && echo GOT"),
+    ("attributes", "import os; os.setxattr('/etc/of-root', 'user.a', b'b'); print('GOT')"),
+)
+
+
+@pytest.mark.skipif(not ROOT, reason="only where Interlock is root there is something to get")
+@pytest.mark.parametrize("hole", [False, True])
+@pytest.mark.parametrize("script", [row[1] for row in OF_ROOT], ids=[row[0] for row in OF_ROOT])
+def test_what_is_roots_alone_is_not_its_own(script: str, hole: bool, there: Outside) -> None:
+    """Also where it could be written: that the system is read-only is another defence."""
+    there.key.chmod(0o600)
+    row = Attack("", script, owned)
+    work = early("--bind", "@key@", "/etc/of-root")(_in_room(row, there), there)
+    assert _got(row, there, owned(work, there) if hole else work) == hole
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can start programs as another one")
+@pytest.mark.parametrize("hole", [False, True])
+def test_its_id_on_the_machine_is_nobodys(hole: bool, there: Outside) -> None:
+    work = _in_room(Attack("", "echo begun > begun; sleep 60", owned), there)
+    seen: set[int] = set()
+    ends = threading.Event()
+
+    def look() -> None:
+        while not (there.folder / "one/tree/begun").exists():
+            time.sleep(0.01)
+        below = (one.pid for one in descendants({os.getpid()}) if one.pid != there.victim)
+        seen.update(Path(f"/proc/{pid}").stat().st_uid for pid in below)
+        ends.set()
+
+    looks = threading.Thread(target=look)
+    looks.start()
+    supervise(owned(work, there) if hole else work, ends)
+    looks.join()
+    others = seen - {0}
+    assert (not others) == hole
+    for one in others:
+        with pytest.raises(KeyError):
+            pwd.getpwuid(one)
 
 
 # --- what takes more than a script ------------------------------------------------------------------

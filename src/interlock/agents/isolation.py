@@ -85,12 +85,13 @@ def _put_back(tree: Path, path: Path, stored: Path) -> None:
 def _skip_in_git(tree: Path, paths: Sequence[Path]) -> None:
     """So that `git status` shows no deletions, and `git checkout .` restores nothing."""
     env = scrubbed(os.environ)
-    listed = capture(("git", "--literal-pathspecs", "ls-files", "-z", "--", *map(str, paths)), cwd=tree, env=env)
+    git = ("git", "-c", "safe.directory=*", "--literal-pathspecs")  # it may be that of another id
+    listed = capture((*git, "ls-files", "-z", "--", *map(str, paths)), cwd=tree, env=env)
     if listed.code == 0 and listed.out:
         names = [os.fsdecode(name) for name in listed.out.split(b"\0") if name]
         for start in range(0, len(names), 500):
             some = names[start : start + 500]
-            capture(("git", "update-index", "--skip-worktree", "--", *some), cwd=tree, env=env)
+            capture((*git, "update-index", "--skip-worktree", "--", *some), cwd=tree, env=env)
 
 
 # --- what a program leaves --------------------------------------------------------------------

@@ -258,7 +258,7 @@ class _Program:
             raise InfrastructureError(f"{name}: cannot work in {self._work.cwd}: {why}", permanent=True)
         if what == "network":
             raise InfrastructureError(f"{name}: nothing can listen in its sandbox's network: {why}", permanent=True)
-        if what == "fence":
+        if what in ("fence", "owner"):
             raise InfrastructureError(f"{name}: no sandbox could be made for it: {why}", permanent=True)
         if what != "program":
             raise InfrastructureError(f"{name}: cannot be started: {why}; is there room for more processes?")

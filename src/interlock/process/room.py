@@ -15,10 +15,11 @@ import socket
 import stat
 from contextlib import suppress
 
-from interlock.process import landlock
+from interlock.process import ids, landlock
 
-# A filter of system calls, the ports to listen at, whether it is scoped, and words for ARGUMENTS_FD.
-Wanted = tuple[bytes, tuple[int, ...], bool, bytes]
+# A filter of system calls, the ports to listen at, whether it is scoped, words for ARGUMENTS_FD, and whose it is if not
+# this process's own.
+Wanted = tuple[bytes, tuple[int, ...], bool, bytes, ids.Wire | None]
 
 # It writes how the program in the room ended, reads a filter of system calls, and waits until somebody listens.
 STATUS_FD, FILTER_FD, BLOCK_FD, ARGUMENTS_FD = 3, 4, 5, 6
@@ -46,6 +47,12 @@ def pass_on(wanted: Wanted, status: int, block: int) -> None:
         os.dup2(block, BLOCK_FD)
     if wanted[3]:
         os.dup2(above(_file_holding(wanted[3])), ARGUMENTS_FD)
+
+
+def change_owner(wanted: Wanted, argv: list[bytes], mapped: int, *, streams: bool) -> None:
+    """Become the one whose room it is, if it is another one. `mapped` is the map of `ids.map_to`. Raises OSError."""
+    if wanted[4] is not None:
+        ids.become(wanted[4], wanted[3].split(b"\0") if wanted[3] else argv, mapped, streams=streams)
 
 
 def holds_scopes() -> bool:

@@ -49,7 +49,7 @@ def supervise(
 ) -> None:
     """Read a request from `control`, and do it. `files` are stdin and output; `group` is for a program with limits;
     `child` waits to become the program, else one is made."""
-    request = _receive(control)
+    request, mapped = _receive(control)
     if request is None:
         if child is not None:
             child.end()
@@ -58,8 +58,8 @@ def supervise(
     bell = make_bell()
     began = time.monotonic()
     tree = _Tree(reaper=reaper and become_reaper())
-    failed = tree.start(request, files, group, child)
-    for file in files:
+    failed = tree.start(request, [*files, *mapped], group, child)
+    for file in (*files, *mapped):
         os.close(file)
     if not failed and request[4] and request[4][1]:
         failed = _listen(tree, control, request[4][1])
@@ -83,11 +83,14 @@ def supervise(
     _send(control, f"ended {how} {code} {took_s:.6f} {left}")
 
 
-def _receive(control: socket.socket) -> Request | None:
-    """The request; None if the controller ended while it was sending."""
-    size = _receive_exactly(control, 8)
-    body = _receive_exactly(control, int.from_bytes(size, "big")) if size else b""
-    return marshal.loads(body) if body else None  # our own controller wrote it, with the same Python
+def _receive(control: socket.socket) -> tuple[Request | None, list[int]]:
+    """The request, None if the controller ended while it was sending; and a map of ids, if one is wanted."""
+    size, files, _, _ = socket.recv_fds(control, 8, 1)
+    for file in files:
+        os.set_inheritable(file, False)
+    body = _receive_exactly(control, int.from_bytes(size, "big")) if len(size) == 8 else b""
+    # Our own controller wrote it, with the same Python.
+    return (marshal.loads(body) if body else None), files
 
 
 def _receive_exactly(control: socket.socket, count: int) -> bytes:
@@ -157,8 +160,9 @@ class _Tree:
         self.bounds: Bounds | None = None
         self.over = ""  # the limit that was passed
 
-    def start(self, request: Request, files: tuple[int, int], group: Group | None, child: Child | None) -> str:
-        """Start the program. Returns a line that says why it failed, or nothing."""
+    def start(self, request: Request, files: list[int], group: Group | None, child: Child | None) -> str:
+        """Start the program, with its input, its output and, if it has one, a map of ids. Returns a line that says why
+        it failed, or nothing."""
         of_room: tuple[int, ...] = ()
         try:
             if request[4] is not None:
@@ -171,7 +175,7 @@ class _Tree:
         except OSError as error:
             return f"failed fork {error.errno}"
         self.program = child.pid
-        line = child.become(request, [*files, *of_room])
+        line = child.become(request, [*files[:2], *of_room, *files[2:]])
         for file in of_room:
             os.close(file)
         return line
@@ -318,12 +322,16 @@ def _become(asked: socket.socket, group: Group | None) -> None:
             bound_files(limits)
         if wanted is not None:
             files = [room.above(file) for file in files]
-            room.pass_on(wanted, *files[2:])
+            room.pass_on(wanted, *files[2:4])
         for target, file in enumerate((files[0], files[1], files[1])):
             os.dup2(file, target)
         what = "folder"
         os.chdir(cwd)
         _reset_signals()
+        if wanted is not None and wanted[4] is not None:
+            what = "owner"
+            room.change_owner(wanted, argv, files[4], streams=True)
+            _die_with_parent()  # who changes its id is no more told of the end of its parent
         if wanted is not None and wanted[2]:
             room.scope(argv[0])
         if around is not None:
@@ -339,7 +347,7 @@ def _become(asked: socket.socket, group: Group | None) -> None:
 
 def _asked(asked: socket.socket) -> tuple[Request, list[int]]:
     """What to become, and the descriptors for it. Raises EOFError if nobody asks any more."""
-    size, files, _, _ = socket.recv_fds(asked, 8, 4)
+    size, files, _, _ = socket.recv_fds(asked, 8, 5)
     for file in files:
         os.set_inheritable(file, False)
     return marshal.loads(_receive_exactly(asked, int.from_bytes(size, "big"))), files

@@ -20,6 +20,7 @@ from interlock.process import BLOCK_FD, FILTER_FD, STATUS_FD, Confined, Serve, S
 from interlock.sandbox.fence import fenced
 from interlock.sandbox.limits import limits_of
 from interlock.sandbox.network import listeners, variables
+from interlock.sandbox.owner import owner_of, take_over, with_real_sources
 from interlock.sandbox.program import find_bwrap
 from interlock.sandbox.reads import ETC, ETC_OF_NETWORK, SYSTEM, named_paths, programs_of
 from interlock.sandbox.seccomp import refusing_filter
@@ -69,6 +70,7 @@ def confine(work: Supervised, room: Room) -> Supervised:
     bwrap = find_bwrap(os.environ)
     if not bwrap.path:
         raise InfrastructureError(f"sandbox: {bwrap.why}", permanent=True)
+    take_over(checkout)
     calls = refusing_filter(apart=room.is_apart)
     proxy = listeners(room.hosts) if room.hosts and room.network is Network.NONE else ()
     listening = (*proxy, *room.serves)
@@ -88,10 +90,12 @@ def confine(work: Supervised, room: Room) -> Supervised:
         *(("--block-fd", str(BLOCK_FD)) if listening else ()),
         *("--chdir", checkout.seen(work.cwd), "--", *work.argv),
     )
+    confined = Confined(work.argv[0], calls, listening, maker=bwrap.path)
+    if owner := owner_of(checkout):
+        argv, own = with_real_sources(argv)
+        confined = replace(confined, owner=owner, own=own, needs=bwrap.needs)
     limits = limits_of(checkout, room.writes, taken=room.taken)
-    return replace(
-        work, argv=argv, env=shown, confined=Confined(work.argv[0], calls, listening, maker=bwrap.path), limits=limits
-    )
+    return replace(work, argv=argv, env=shown, confined=confined, limits=limits)
 
 
 def _system(network: Network) -> Iterator[str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from interlock.ports import Checkout, CheckoutSpec
 from interlock.ports.disk import disk_error
+from interlock.sandbox import take_over
 from interlock.workspaces import checkouts, layers, layout, templates, trees
 from interlock.workspaces.checkout_git import exclude, point_at, splice_index, write_index
 from interlock.workspaces.checkouts import CheckoutParts, CheckoutRequest
@@ -40,7 +41,7 @@ def fill(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> 
     known = template.made.index
     index = CheckoutIndex(dict(known.stats), known.until_ns, dict(known.inner), known.setup_files)
     index.replaced = layout.setup_paths(spec.setup)
-    index.layers = layers.mount(checkout.root, checkout.tree, template.tree)
+    index.layers = layers.mount(checkout, template.tree)
     listing = parts.objects.listing(request.tree)
     _write_differences(parts, checkout.tree, _listing_of(parts, template), listing, index)
     if spec.carry:
@@ -55,6 +56,7 @@ def fill(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> 
         if index.setup_files != known.setup_files:
             exclude(checkout.tree, index.setup_files)
     _update_index(parts, checkout.tree, template, request, index)
+    take_over(checkout)
     layout.hand_over(index)
     return checkout, index
 

@@ -73,6 +73,13 @@ ROWS = (
     Row("The raw disk, as root", "a `/dev` of its own", SEEN, fs=HELD, none="open for root", hole=HOLE, number=17),
     Row("A device node, as root", "no rights", SEEN, fs=HELD, none="open for root", hole=HOLE, number=18),
     Row(
+        "What is root's alone in the system that is bound (a file of mode 600 in `/opt`, modes and times), as root",
+        "the program has an id that owns nothing, where the kernel and the file system can map ids (`doctor` says so)",
+        "test_room.py::test_what_is_roots_alone_is_not_its_own, test_room.py::test_its_id_on_the_machine_is_nobodys",
+        full="held; open where ids cannot be mapped", fs="open for root", none="open for root",
+        hole="test_room.py::test_what_is_roots_alone_is_not_its_own[read-True]",
+    ),
+    Row(
         "Settings of the kernel in `/proc/sys` and `/sys`, files of the system, as root", "read-only, also for root; not there",
         SEEN, fs=HELD, none="open for root", hole=HOLE, number=19,
     ),

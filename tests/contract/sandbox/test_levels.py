@@ -13,6 +13,8 @@ import pytest
 from tests.contract.cli_world import World, new_world, stage_of, verdicts_of
 from tests.rooms_here import needs_rooms
 
+from interlock.sandbox import probe
+
 pytestmark = needs_rooms
 
 PIPELINE = """\
@@ -183,6 +185,9 @@ def test_a_setup_that_may_not_reach_a_host_says_so(world: World) -> None:
 def test_doctor_says_how_long_a_room_takes(world: World) -> None:
     said = world.ask("doctor", **FULL)
     assert "sandbox: full: a room takes " in said.text
+    whose = probe(os.environ).id
+    assert bool(whose) == (os.geteuid() == 0)
+    assert whose in said.text
     world.ask("doctor", INTERLOCK_SANDBOX="some").ended(2, "=some: there is no such level: expected full, fs or none")
 
 

@@ -210,8 +210,9 @@ def _sandbox(environ: Mapping[str, str]) -> DoctorResult:
         took = f"a fence takes {found.took_ms:.0f} ms ({found.program})"
         return DoctorResult("sandbox", "ok", f"fs: {took}: {FS_WORDS}. {there}")
     reached = f"a program with an open network reaches {found.open} on this machine"
+    whose = f"; {found.id}" if found.id else ""
     return DoctorResult(
-        "sandbox", "ok", f"{found.level}: a room takes {found.took_ms:.0f} ms ({found.program}); {reached}"
+        "sandbox", "ok", f"{found.level}: a room takes {found.took_ms:.0f} ms ({found.program}); {reached}{whose}"
     )
 
 
