@@ -8,7 +8,7 @@ refused, never raised: a late report of a dead attempt, of a stale epoch or of a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import assert_never
@@ -44,7 +44,7 @@ from interlock.core.events import (
 )
 from interlock.core.ids import AttemptId
 from interlock.core.stages import Stages
-from interlock.core.values import changed, constructor
+from interlock.core.values import changed, constructor, dataclass
 
 QUOTA_WAIT_MAX_S = 1_800.0  # of one wait, where nobody told when a quota resets
 
