@@ -6,7 +6,6 @@ flight and whose key is no longer wanted. An effect can be written down and read
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 from typing import assert_never
 
@@ -24,6 +23,7 @@ from interlock.core.events import (
     VerdictGiven,
 )
 from interlock.core.ids import AttemptId
+from interlock.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

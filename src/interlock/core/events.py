@@ -5,11 +5,11 @@ Hashes are hex text. Times are unix seconds and lie in the record around an even
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from interlock.core.conflicts import Undecided
 from interlock.core.ids import AttemptId
+from interlock.core.values import dataclass
 
 
 class VerdictStatus(StrEnum):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +11,7 @@ from interlock.core.conflicts import Undecided
 from interlock.core.events import Action, Event, Recorded
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import RoomLimits, Setup
+from interlock.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

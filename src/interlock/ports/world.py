@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -16,6 +16,7 @@ from interlock.core.effects import Remaining
 from interlock.core.events import Evidence, Finding, Usage, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Gate, Pipeline, Scope, Stage
+from interlock.core.values import dataclass
 from interlock.ports.stores import Blobs, Checkout, Journal, Sandbox, Workspaces
 
 

@@ -16,11 +16,11 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+from interlock.core.values import dataclass
 from interlock.ports import InfrastructureError
 from interlock.process import fence, ids
 from interlock.process.listening import Gateway, Serve

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from enum import StrEnum
 
 from interlock.core.answers import passed_hard_gates
@@ -23,6 +23,7 @@ from interlock.core.limits import LimitUsage, amounts
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.plan import plan
 from interlock.core.state import Phase, Rejection, RunState, Spending, StageState
+from interlock.core.values import dataclass
 from interlock.readmodel.costs import Costs, costs
 from interlock.readmodel.history import AttemptPhase, AttemptView, History, Past, Reply, Span, VerdictView
 from interlock.readmodel.reasons import Reason, reasons

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,7 +104,9 @@ def resume(
             app.owner.attend(found.id)
             note(f"run {found.id} has ended")
             return finish(app, found.id, display)
-        answers = tuple(resume_answers(found, limits, app.person(), branch or ""))
+        wanted = tuple(resume_answers(found, limits, "", branch or ""))
+        by = app.person() if wanted else ""  # git is asked who it is only for an answer
+        answers = tuple(replace(answer, by=by) for answer in wanted)
         if found.owner and not take_over:
             return _answer_owner(app, found, answers, display)
         _warn_of(app.require_sandbox(found.sandbox))
