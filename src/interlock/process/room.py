@@ -17,11 +17,12 @@ from contextlib import suppress
 
 from interlock.process import landlock
 
-# A filter of system calls, the ports to listen at, whether it is scoped, and words for ARGUMENTS_FD.
-Wanted = tuple[bytes, tuple[int, ...], bool, bytes]
+# A filter of system calls, the ports to listen at, whether it is scoped, words for ARGUMENTS_FD, and files to copy.
+Wanted = tuple[bytes, tuple[int, ...], bool, bytes, tuple[bytes, ...]]
 
 # It writes how the program in the room ended, reads a filter of system calls, and waits until somebody listens.
 STATUS_FD, FILTER_FD, BLOCK_FD, ARGUMENTS_FD = 3, 4, 5, 6
+FIRST_FILE_FD, FILES_MAX = 10, 80  # what makes the room copies these into it, and closes them
 # Signals that end a program by a mistake of it, or by the machine. Others are also used as exit codes above 128.
 # bubblewrap tells a signal and such a code alike. So a program that exits with one of these codes counts as ended by a
 # signal: what it reported is not believed, which is the safe mistake.
@@ -34,7 +35,7 @@ _NS_GET_USERNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0xB701, 0x10000000, 0x40000000
 
 def above(file: int) -> int:
     """A copy with a higher number than any that the program inherits."""
-    return fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 10)
+    return fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, FIRST_FILE_FD + FILES_MAX)
 
 
 def pass_on(wanted: Wanted, status: int, block: int) -> None:
@@ -46,6 +47,8 @@ def pass_on(wanted: Wanted, status: int, block: int) -> None:
         os.dup2(block, BLOCK_FD)
     if wanted[3]:
         os.dup2(above(_file_holding(wanted[3])), ARGUMENTS_FD)
+    for number, path in enumerate(wanted[4], FIRST_FILE_FD):
+        os.dup2(above(os.open(path, os.O_RDONLY)), number)
 
 
 def holds_scopes() -> bool:

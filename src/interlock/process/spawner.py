@@ -45,13 +45,19 @@ class Confined:
     the descriptor FILTER_FD, says on STATUS_FD how the program ended, and with `listeners` waits at BLOCK_FD. Each is a
     port on loopback in the room, and what serves a connection to it, from outside. `scoped`: it reaches no abstract
     socket and signals no process outside, if the kernel can hold that (`holds_scopes`). `maker` is what makes the room:
-    its options, up to `--`, come from ARGUMENTS_FD, since all in the room can read its command line."""
+    its options, up to `--`, come from ARGUMENTS_FD, since all in the room can read its command line. It can read the
+    `files` of the machine from the descriptors from FIRST_FILE_FD on."""
 
     program: str
     filter: bytes = b""
     listeners: tuple[tuple[int, Serve], ...] = ()
     scoped: bool = True
     maker: str = ""
+    files: tuple[Path, ...] = ()
+
+    def wire(self, options: bytes) -> Wanted:
+        ports = tuple(port for port, _ in self.listeners)
+        return self.filter, ports, self.scoped, options, tuple(map(os.fsencode, self.files))
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,9 +236,8 @@ def _request(work: Supervised) -> bytes:
     cwd: str | Path = work.cwd
     room: Wanted | None = None
     if work.confined:
-        ports = tuple(port for port, _ in work.confined.listeners)
         argv, options = split_options(argv, os.fsencode(work.confined.maker))
-        cwd, room = "/", (work.confined.filter, ports, work.confined.scoped, options)
+        cwd, room = "/", work.confined.wire(options)
     bounds = work.limits
     limits = tuple[int | tuple[str, ...], ...](bounds) if bounds else None  # marshal knows no named tuples
     around = work.fence.wire if work.fence else None

@@ -73,9 +73,8 @@ def _become(work: Supervised, confined: Confined, status: int, block: int) -> No
     """Turn this process, a new fork, into what makes the room. Does not return."""
     try:
         words, options = split_options([os.fsencode(word) for word in work.argv], os.fsencode(confined.maker))
-        ports = tuple(port for port, _ in confined.listeners)
         _pass_nothing_on()
-        room.pass_on((confined.filter, ports, confined.scoped, options), room.above(status), room.above(block))
+        room.pass_on(confined.wire(options), room.above(status), room.above(block))
         if confined.scoped:
             room.scope(words[0])
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it
