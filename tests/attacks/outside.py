@@ -99,6 +99,13 @@ def without(*flags: str) -> Hole:
     return cut
 
 
+def without_files(work: Supervised, there: Outside) -> Supervised:
+    """Nothing is copied into the room: without a supervisor, nobody opens it."""
+    while "--file" in work.argv:
+        work = without(" ".join(work.argv[(at := work.argv.index("--file")) - 2 : at + 3]))(work, there)
+    return work
+
+
 def also(*words: str) -> Hole:
     """Add words of bubblewrap, behind all others; @NAME@ stands for what is outside."""
 

@@ -30,6 +30,7 @@ from tests.attacks.outside import (
     with_environment,
     with_options_shown,
     without,
+    without_files,
 )
 from tests.rooms_here import needs_rooms
 
@@ -288,7 +289,8 @@ def test_its_id_on_the_machine_is_nobodys(hole: bool, there: Outside) -> None:
 
 # --- what takes more than a script ------------------------------------------------------------------
 
-ALONE = without("--seccomp 4", "--json-status-fd 3")  # without our supervisor, which is a defence of its own
+# Without our supervisor, which is a defence of its own.
+ALONE = several(without("--seccomp 4", "--json-status-fd 3"), without_files)
 LATE = "setsid sh -c 'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.05; echo x >> late; done' & sleep 0.02"
 
 

@@ -45,14 +45,16 @@ class Confined:
     the descriptor FILTER_FD, says on STATUS_FD how the program ended, and with `listeners` waits at BLOCK_FD. Each is a
     port on loopback in the room, and what serves a connection to it, from outside. `scoped`: it reaches no abstract
     socket and signals no process outside, if the kernel can hold that (`holds_scopes`). `maker` is what makes the room:
-    its options, up to `--`, come from ARGUMENTS_FD, since all in the room can read its command line. `owner` is the id
-    that it has on this machine, 0 for our own: what is `own` is seen as its, and it also needs to reach `needs`."""
+    its options, up to `--`, come from ARGUMENTS_FD, since all in the room can read its command line, and it can read
+    the `files` of the machine from the descriptors from FIRST_FILE_FD on. `owner` is the id that it has on this
+    machine, 0 for our own: what is `own` is seen as its, and it also needs to reach `needs`."""
 
     program: str
     filter: bytes = b""
     listeners: tuple[tuple[int, Serve], ...] = ()
     scoped: bool = True
     maker: str = ""
+    files: tuple[Path, ...] = ()
     owner: int = 0
     own: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
@@ -60,7 +62,8 @@ class Confined:
     def wanted(self, options: bytes) -> Wanted:
         own, needs = (tuple(map(os.fsencode, paths)) for paths in (self.own, self.needs))
         ports = tuple(port for port, _ in self.listeners)
-        return self.filter, ports, self.scoped, options, (self.owner, own, needs) if self.owner else None
+        files = tuple(map(os.fsencode, self.files))
+        return self.filter, ports, self.scoped, options, files, (self.owner, own, needs) if self.owner else None
 
     def map_of_ids(self) -> int:
         """A descriptor, -1 if none is needed. Raises InfrastructureError."""

@@ -328,7 +328,7 @@ def _become(asked: socket.socket, group: Group | None) -> None:
         what = "folder"
         os.chdir(cwd)
         _reset_signals()
-        if wanted is not None and wanted[4] is not None:
+        if wanted is not None and wanted[5] is not None:
             what = "owner"
             room.change_owner(wanted, argv, files[4], streams=True)
             _die_with_parent()  # who changes its id is no more told of the end of its parent

@@ -21,7 +21,7 @@ from interlock.ports import Checkout, CheckoutSpec
 from interlock.ports.disk import disk_error
 from interlock.sandbox import take_over
 from interlock.workspaces import checkouts, layers, layout, templates, trees
-from interlock.workspaces.checkout_git import exclude, point_at, splice_index, write_index
+from interlock.workspaces.checkout_git import Indexed, exclude, point_at, splice_index, write_index
 from interlock.workspaces.checkouts import CheckoutParts, CheckoutRequest
 from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import Commit
@@ -189,8 +189,8 @@ def _update_index(
     for path, (was, _) in trees.differences(accepted, listing).items():
         index.stats.pop(path, None)  # differs from the input
         edits[path] = was
-    if edits:
-        splice_index(parts.objects, edits, index, tree, template.made.offsets)
+    if edits or any(setup.settle for setup in request.spec.setup):  # which may run git
+        splice_index(parts.objects, edits, index, Indexed(template.tree, template.made.offsets), tree)
 
 
 def touched_files(index: CheckoutIndex, listing: Listing) -> tuple[str, ...]:
