@@ -341,11 +341,8 @@ def _committer(root: Path, environ: Mapping[str, str]) -> DoctorResult:
         author, _ = identities_in(repository_of(root, environ)[1], environ)
     except InterlockError as error:
         return DoctorResult("git identity", "bad", str(error), Exit.INFRASTRUCTURE)
-    return (
-        DoctorResult("git identity", "ok", f"commits are by {author}")
-        if author
-        else DoctorResult("git identity", "note", NO_IDENTITY)
-    )
+    state, text = ("ok", f"commits are by {author}") if author else ("note", NO_IDENTITY)
+    return DoctorResult("git identity", state, text)
 
 
 def _check_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) -> Iterator[DoctorResult]:
@@ -375,30 +372,18 @@ def _check_folder(topic: str, folder: Path) -> DoctorResult:
 
 def _disk(paths: RepositoryPaths) -> dict[str, int]:
     """Bytes on the disk for each kind of data of this repository."""
-    from interlock.workspaces.gc import usage
+    from interlock.workspaces.gc import size_of, usage
 
     used = usage(paths.store, (paths.places, paths.gates, paths.former_places))
     journal = [paths.journal, *paths.root.glob("journal.db-*")]
     return {
-        "journal": sum(_on_disk(path) for path in journal),
-        "evidence": _on_disk(paths.blobs),
-        "objects": used.objects,
-        "kits": used.packs,
-        "setups": used.setups,
-        "checkouts": used.checkouts,
-        "templates": used.templates,
-    }
-
-
-def _on_disk(path: Path) -> int:
-    """The bytes that a file or folder takes on the disk; 0 if there is none. Files removed meanwhile count nothing."""
-    total = _blocks(path)
-    for folder, folders, files in os.walk(path):
-        total += sum(_blocks(Path(folder) / name) for name in (*folders, *files))
-    return total
+        "journal": sum(map(_blocks, journal)), "evidence": size_of(paths.blobs), "objects": used.objects,
+        "kits": used.packs, "setups": used.setups, "checkouts": used.checkouts, "templates": used.templates,
+    }  # fmt: skip
 
 
 def _blocks(path: Path) -> int:
+    """The bytes that a file takes on the disk; 0 if there is none."""
     try:
         return path.lstat().st_blocks * 512
     except OSError:
