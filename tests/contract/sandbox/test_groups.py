@@ -199,7 +199,7 @@ def test_no_control_group_is_left(tmp_path: Path) -> None:
         killed.send_signal(signal.SIGKILL)
         for server in servers:
             os.kill(server, signal.SIGKILL)
-    time.sleep(0.5)
+    until(lambda: not any(Path(f"/proc/{server}").exists() for server in servers))  # the first process buries them
     subprocess.run((*words, "0"), check=True)
     until(lambda: servers.isdisjoint(groups()))
 
