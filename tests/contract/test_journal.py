@@ -11,8 +11,9 @@ import pytest
 
 from interlock.core.events import Action, AnswerTaken, Event, Refused, StageSkipped, TimeReached
 from interlock.core.ids import AttemptId
+from interlock.core.inbox import Answer
 from interlock.journal import MemoryJournal, SqliteJournal
-from interlock.ports import Answer, Fenced, Journal, UsageError
+from interlock.ports import Fenced, Journal, UsageError
 
 FIRST = TimeReached(0.5)
 

@@ -192,21 +192,18 @@ class FinishRun:
     why: str
 
 
-Effect = (
+Operation = (  # the world is changed, and then comes its fact: `execution.perform`
     PrepareInput
     | CheckWhen
     | StartAttempt
     | LoseAttempt
     | EvaluateGate
-    | AskApproval
     | AcceptHandoff
     | RejectCandidate
-    | SendBack
-    | Pause
-    | WaitUntil
     | DeliverBranch
-    | FinishRun
 )
+Decision = AskApproval | SendBack | Pause | FinishRun  # nothing but its fact, which follows from it: `core.facts`
+Effect = Operation | Decision | WaitUntil
 
 
 def key(effect: Effect) -> str:

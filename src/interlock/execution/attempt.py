@@ -1,17 +1,17 @@
-"""One attempt: claim, work, candidate. Judgement comes later and from elsewhere."""
+"""One attempt that is claimed: work, candidate. Judgement comes later and from elsewhere."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from interlock.core.effects import StartAttempt
 from interlock.core.events import (
     SESSION,
     AttemptErrored,
-    AttemptStarted,
     CandidateProduced,
     Event,
     Evidence,
@@ -46,24 +46,16 @@ from interlock.ports import (
 )
 from interlock.process import masked_finding, masked_text
 
-Facts = Generator[Event, Recorded | None, None]
-
 _TAKEN_MAX = 4  # tries to take a candidate, over some 20 seconds
 _INFRASTRUCTURE = (Ended.RATE_LIMITED, Ended.OUT_OF_BUDGET, Ended.UNAVAILABLE)
 
 
-def start_attempt(world: World, context: Context, effect: StartAttempt, cancel: Cancel) -> Facts:
-    """Claim the attempt, have the work done, make the candidate. Raises Fenced, Cancelled."""
-    spec = _spec(context, effect)
-    works = context.pipeline.stage(effect.attempt.stage).has_worker and not effect.by
-    level = context.level if works else ""
-    record = yield AttemptStarted(effect.attempt, effect.agent, spec.model, effect.input_tree, effect.by, level)
-    if record is None:
-        return
+def make_attempt(world: World, context: Context, effect: StartAttempt, claim: Recorded, cancel: Cancel) -> Event:
+    """Have the work done, and make the candidate, dated by the claim. Raises Fenced, Cancelled."""
     who = effect.by or effect.agent or "script"
-    stamp = Stamp(candidate_message(context, effect.attempt, who), int(record.at))
+    stamp = Stamp(candidate_message(context, effect.attempt, who), int(claim.at))
     event = _tried(world, context, effect, stamp, cancel)
-    yield _discreet(replace(event, notes=(*event.notes, *world.workspaces.removal_notes())), _secrets(world, context))
+    return _discreet(replace(event, notes=(*event.notes, *world.workspaces.removal_notes())), _secrets(world, context))
 
 
 def _tried(
@@ -90,8 +82,8 @@ def _work(
     if not stage.has_worker:
         return CandidateProduced(effect.attempt, effect.input_commit, effect.input_tree)
     key = _script_key(context, stage, effect) if stage.command is not None else ""
-    known = world.journal.recall("script", key) if key else None
-    if known is not None and world.workspaces.has(known):
+    known = _known(world, key)
+    if known and world.workspaces.has(known):
         return _adopted(world, context, effect, known, stamp, cached=True)
     checkout = _open(world, context, effect, stage, stamp)
     try:
@@ -125,7 +117,8 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
     if unchanged and outcome.ended in (Ended.CRASHED, Ended.TIMED_OUT):
         return _errored(world, context, effect, outcome)
     if key:
-        world.journal.remember("script-key", candidate.commit, key)  # it is known once it is accepted
+        with suppress(InfrastructureError), as_infrastructure():
+            world.journal.remember("script-key", candidate.commit, key)  # it is known once it is accepted
     return _produced(world, effect.attempt, candidate, outcome)
 
 
@@ -288,6 +281,13 @@ def _discreet(event: CandidateProduced | AttemptErrored, secrets: tuple[str, ...
     if isinstance(event, AttemptErrored):
         return replace(event, why=masked_text(event.why, secrets))
     return replace(event, unfit=tuple(masked_finding(finding, secrets) for finding in event.unfit))
+
+
+def _known(world: World, key: str) -> str:
+    """The commit that a script made of the same; empty if there is none, or it cannot be told."""
+    with suppress(InfrastructureError), as_infrastructure():
+        return (key and world.journal.recall("script", key)) or ""
+    return ""
 
 
 def _script_key(context: Context, stage: Stage, effect: StartAttempt) -> str:

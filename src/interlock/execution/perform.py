@@ -1,35 +1,31 @@
-"""Performing an effect: first the world is changed, then the fact is recorded.
+"""Performing an operation: first the world is changed, then the fact is recorded.
 
 `perform` is a generator of events. The engine journals each one and sends back its record, or None
-where the event came too late; then the effect ends there. Nothing here looks at the run's state, so
-the same code runs on a thread, in a simulation and on another machine.
+where the event came too late; then the operation ends there. Nothing here looks at the run's state, and nothing
+that is recorded hangs on what comes after a fact, so the same code runs on a thread, in a simulation and on another
+machine.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 
 from interlock.core.effects import (
     AcceptHandoff,
-    AskApproval,
     CheckWhen,
     DeliverBranch,
-    Effect,
     EvaluateGate,
-    FinishRun,
     LoseAttempt,
-    Pause,
+    Operation,
     PrepareInput,
     RejectCandidate,
-    SendBack,
     StartAttempt,
-    WaitUntil,
 )
 from interlock.core.events import (
-    ApprovalAsked,
     AttemptLost,
     CandidateRejected,
     Delivered,
@@ -42,10 +38,7 @@ from interlock.core.events import (
     Paused,
     PauseReason,
     Recorded,
-    RunFinished,
-    SentBack,
     StageSkipped,
-    TimeReached,
     VerdictGiven,
     VerdictStatus,
     WhenHeld,
@@ -54,7 +47,7 @@ from interlock.core.feedback import failed, files, fingerprint, reasons
 from interlock.core.judging import find_gate
 from interlock.core.limits import Numbered, effect_key
 from interlock.core.pipeline import GateClass
-from interlock.execution.attempt import start_attempt
+from interlock.execution.attempt import make_attempt
 from interlock.execution.context import Context
 from interlock.execution.documents import artifact_path, gate_values, pointed_at
 from interlock.execution.records import delivery_branch, delivery_message, feedback_document, handoff_record
@@ -75,30 +68,21 @@ from interlock.process import MaskedBlobs
 Facts = Generator[Event, Recorded | None, None]
 
 
-def perform(world: World, context: Context, effect: Effect, cancel: Cancel) -> Facts:
-    """Carry `effect` out. Raises Fenced and Cancelled; infrastructure becomes an event."""
+def perform(world: World, context: Context, effect: Operation, cancel: Cancel, claim: Recorded | None = None) -> Facts:
+    """Carry `effect` out; an attempt has its `claim`, the record of its AttemptStarted. Raises Fenced and Cancelled;
+    infrastructure becomes an event."""
     if not world.holds_fence():
         raise Fenced(f"run {context.run} is controlled by another process")
     secrets = secrets_of(context.pipeline, context.environ, world.agents)
     world = replace(world, blobs=MaskedBlobs(world.blobs, (value for _, value in secrets))) if secrets else world
     match effect:
         case StartAttempt():
-            yield from start_attempt(world, context, effect, cancel)
+            assert claim is not None, f"nobody has claimed {effect.attempt}"
+            yield make_attempt(world, context, effect, claim, cancel)
         case EvaluateGate():
             yield from _evaluate_gate(world, context, effect, cancel)
         case LoseAttempt():
             yield from _lose_attempt(world, context, effect)
-        case AskApproval():
-            _, gate = find_gate(context.pipeline, effect.gate)
-            yield ApprovalAsked(effect.subject, effect.gate, gate.question)
-        case SendBack():
-            yield SentBack(effect.attempt, effect.target, effect.rule, effect.feedback, effect.resets)
-        case Pause():
-            yield Paused(effect.stage, effect.reason, effect.detail)
-        case WaitUntil():
-            yield TimeReached(effect.at)
-        case FinishRun():
-            yield RunFinished(effect.status, effect.why)
         case DeliverBranch():
             yield from _deliver(world, context, effect)
         case PrepareInput() | CheckWhen() | AcceptHandoff() | RejectCandidate():
@@ -117,10 +101,7 @@ def _counted(world: World, context: Context, effect: _Counted) -> Facts:
             event = _event_of(world, context, effect)
     except (InfrastructureError, DeliveryRefused) as error:
         event = _errored(world, context, effect, error)
-    record = yield event
-    if record is not None and isinstance(effect, AcceptHandoff):
-        with as_infrastructure():
-            _keep_script(world, effect)
+    yield event
 
 
 def _errored(
@@ -250,14 +231,18 @@ def _accept(world: World, context: Context, effect: AcceptHandoff) -> HandoffAcc
     else:
         delivers = world.records.delivered_tree(effect.commit, context.started.base_commit)
         record = world.records.keep(context.run, handoff_record(context, effect, delivers))
+    _keep_script(world, effect)
     return HandoffAccepted(effect.attempt, effect.commit, effect.tree, record, effect.override_by, effect.by)
 
 
 def _keep_script(world: World, effect: AcceptHandoff) -> None:
-    """What a script made is known from now on; what was rejected, or accepted by a person, is made anew."""
-    key = world.journal.recall("script-key", effect.commit)
-    if key and not effect.override_by and not effect.by:
-        world.journal.remember("script", key, effect.commit)
+    """A hint, which may be lost: what a script made and every gate passed is known from now on. What was rejected, or
+    accepted by a person, is made anew."""
+    if effect.override_by or effect.by:
+        return
+    with suppress(InfrastructureError), as_infrastructure():
+        if key := world.journal.recall("script-key", effect.commit):
+            world.journal.remember("script", key, effect.commit)
 
 
 def _reject(world: World, context: Context, effect: RejectCandidate) -> CandidateRejected:

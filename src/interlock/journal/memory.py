@@ -12,8 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from interlock.core.events import Event, Recorded
+from interlock.core.inbox import Answer
 from interlock.journal.rules import check_append, missing, no_such_run, settles
-from interlock.ports import Answer, InfrastructureError, UsageError
+from interlock.ports import InfrastructureError, UsageError
 
 
 @dataclass(slots=True)

@@ -24,11 +24,12 @@ from typing import Any, Generic, TypeVar
 import apsw
 
 from interlock.core.events import Event, Recorded
+from interlock.core.inbox import Answer
 from interlock.core.wire import encode_event, kind_of
 from interlock.journal import chain, codec, database
 from interlock.journal.chain import Heads
 from interlock.journal.rules import check_append, no_such_run, settles
-from interlock.ports import Answer, InfrastructureError, InterlockError, UsageError, machine_trouble
+from interlock.ports import InfrastructureError, InterlockError, UsageError, machine_trouble
 
 T = TypeVar("T")
 _PAGE = 1_000  # events read at once: what is folded page by page stays in the processor's cache

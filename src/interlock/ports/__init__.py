@@ -21,7 +21,6 @@ from interlock.ports.errors import (
 )
 from interlock.ports.stores import (
     UPPER,
-    Answer,
     Blobs,
     Candidate,
     Change,
@@ -59,7 +58,6 @@ from interlock.ports.world import (
 __all__ = [
     "UPPER",
     "Agent",
-    "Answer",
     "Blobs",
     "Brief",
     "Cancel",

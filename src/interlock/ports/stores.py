@@ -9,29 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from interlock.core.conflicts import Undecided
-from interlock.core.events import Action, Event, Recorded
+from interlock.core.events import Event, Recorded
 from interlock.core.ids import AttemptId
+from interlock.core.inbox import Answer
 from interlock.core.pipeline import RoomLimits, Setup
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A person's answer, as stored in the inbox. The action does not use fields that are empty."""
-
-    id: str
-    run: str
-    action: Action
-    by: str
-    at: float
-    stage: str = ""
-    subject: str = ""  # STAGE/EPOCH.NUMBER
-    gate: str = ""
-    comment: str = ""
-    commit: str = ""
-    override: bool = False
-    now: bool = False
-    limits: tuple[tuple[str, float], ...] = ()
-    branch: str = ""
 
 
 class Journal(Protocol):

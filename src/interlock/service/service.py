@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from interlock.core.events import Recorded
 from interlock.core.ids import AttemptId, parse_attempt
+from interlock.core.inbox import Answer
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
 from interlock.execution.histories import Histories
 from interlock.execution.records import recorded_pipeline
 from interlock.ports import (
-    Answer,
     Blobs,
     Cancel,
     Clock,

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from interlock.core.events import Action
-from interlock.ports import Answer, UsageError
+from interlock.core.inbox import Answer
+from interlock.ports import UsageError
 from interlock.readmodel.run import OVER, RunView, WaitView
 from interlock.service import AnswerRequest, Service
 from interlock.service.answers import NOT_SEEN, resume_answers

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
-from interlock.core.effects import Effect
+from interlock.core import facts
+from interlock.core.effects import Operation, StartAttempt
 from interlock.core.events import Event, Recorded
 from interlock.execution.context import Context
 from interlock.execution.perform import perform
@@ -68,13 +69,16 @@ class Scene:
     def _holds(self) -> bool:
         return self.fence.pop(0) if self.fence else True
 
-    def perform(self, context: Context, effect: Effect, *, recorded: bool = True) -> list[Event]:
-        """All events of the effect."""
-        facts, events = perform(self.world, context, effect, cast(Cancel, self.cancel)), []
+    def perform(self, context: Context, effect: Operation, *, recorded: bool = True) -> list[Event]:
+        """All events of the effect, without the claim of an attempt."""
+        claim = None
+        if isinstance(effect, StartAttempt):
+            claim = Recorded(1, NOW + 0.5, facts.claim(context.pipeline, effect, context.level))
+        steps, events = perform(self.world, context, effect, cast(Cancel, self.cancel), claim), []
         answer: Recorded | None = None
         while True:
             try:
-                event = facts.send(answer)
+                event = steps.send(answer)
             except StopIteration:
                 return events
             events.append(event)

@@ -27,7 +27,6 @@ from tests.unit.execution.recorder import NOW, Stopper
 from interlock.core.effects import Remaining
 from interlock.core.events import (
     AttemptErrored,
-    AttemptStarted,
     CandidateProduced,
     Finding,
     Usage,
@@ -54,7 +53,6 @@ def test_an_agent_works_in_a_checkout_of_the_input_and_a_candidate_is_made_of_it
         EFFECT, sides=(("a", "ca"), ("b", "cb")), conflicts=("x",), session=session, remaining=Remaining(5, 6.0)
     )
     assert scene.perform(CONTEXT, effect) == [
-        AttemptStarted(ID, "coder", "large", "input tree", sandbox="none"),
         CandidateProduced(ID, "made", "made tree", "done", "completed", left_out=2),
     ]
     calls = [call for call in scene.calls if call[0] not in ("read", "changes")]
@@ -108,14 +106,6 @@ def test_an_agent_without_a_session_is_given_none() -> None:
     scene.perform(CONTEXT, EFFECT)
     brief = next(call[2] for call in scene.calls if call[0] == "work")
     assert (brief.session, brief.resumed, brief.text) == (None, "", "Mend it.\n")
-
-
-def test_a_claim_that_is_refused_begins_nothing() -> None:
-    scene = scene_of()
-    assert scene.perform(CONTEXT, EFFECT, recorded=False) == [
-        AttemptStarted(ID, "coder", "large", "input tree", sandbox="none")
-    ]
-    assert scene.calls == []
 
 
 @pytest.mark.parametrize("held", [0, 1, 2])
@@ -188,7 +178,7 @@ def test_the_way_it_ended_decides_the_event(
     outcome: Outcome | Exception, answers: dict[str, Any], event: CandidateProduced | AttemptErrored
 ) -> None:
     scene = scene_of(outcome, **answers)
-    assert scene.perform(CONTEXT, EFFECT)[1:] == [event]
+    assert scene.perform(CONTEXT, EFFECT) == [event]
     worked, opened = "work" in names(scene), "open" not in answers
     assert (worked, "wipe" in names(scene)) == (opened, opened)
     if isinstance(outcome, Outcome) and outcome.ended in (Ended.RATE_LIMITED, Ended.UNAVAILABLE, Ended.OUT_OF_BUDGET):
@@ -196,7 +186,7 @@ def test_the_way_it_ended_decides_the_event(
 
 
 def test_a_retry_waits_longer_with_each_error_before_it() -> None:
-    [_, errored] = scene_of(Outcome(Ended.UNAVAILABLE)).perform(CONTEXT, replace(EFFECT, errors=2))
+    [errored] = scene_of(Outcome(Ended.UNAVAILABLE)).perform(CONTEXT, replace(EFFECT, errors=2))
     assert isinstance(errored, AttemptErrored)
     assert errored.retry_at == NOW + 32.0
 
@@ -212,7 +202,7 @@ def test_what_it_used_and_left_behind_is_kept_either_way(ended: Ended, tmp_path:
         notes=("it retried",),
     )  # fmt: skip
     scene = scene_of(outcome, removal_notes=("cannot remove x",))
-    [_, event] = scene.perform(CONTEXT, EFFECT)
+    [event] = scene.perform(CONTEXT, EFFECT)
     assert isinstance(event, CandidateProduced | AttemptErrored)
     assert [(item.name, scene.blobs.get(item.digest), item.size) for item in event.evidence] == [
         ("brief", b"do \xff", 4),
@@ -230,7 +220,7 @@ def test_work_counts_where_its_log_cannot_be_kept(ended: Ended, monkeypatch: pyt
         raise OSError("the disk is full")
 
     monkeypatch.setattr(scene.blobs, "put", full)
-    [_, event] = scene.perform(CONTEXT, EFFECT)
+    [event] = scene.perform(CONTEXT, EFFECT)
     assert isinstance(event, CandidateProduced | AttemptErrored)
     assert (event.evidence, event.notes) == ((), ("it retried", "the disk is full"))
 
@@ -250,7 +240,7 @@ def test_a_candidate_that_could_not_be_taken_is_taken_again(
 ) -> None:
     scene = scene_of(snapshot=[*failures, MADE])
     scene.cancel = Stopper(stops_at=stops_at)
-    [_, event] = scene.perform(CONTEXT, EFFECT)
+    [event] = scene.perform(CONTEXT, EFFECT)
     assert isinstance(event, CandidateProduced) is made
     assert scene.cancel.waits == waits
     assert names(scene).count("work") == 1

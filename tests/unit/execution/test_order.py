@@ -154,15 +154,24 @@ def test_an_acceptance_without_its_record_is_none(scene: Scene, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(("override_by", "by", "kept"), [("", "", True), ("ann", "", False), ("", "ann", False)])
-def test_what_a_script_made_is_kept_once_it_was_accepted_for_itself(
+def test_what_a_script_made_is_known_once_every_gate_passed_it(
     scene: Scene, override_by: str, by: str, kept: bool
 ) -> None:
     scene.journal.remember("script-key", "c1", "the key")
-    effect = AcceptHandoff(ATTEMPT, "c1", "t1", "t0", (PASSED,), override_by, by, 1)
-    scene.perform(effect, recorded=False)
-    assert scene.journal.recall("script", "the key") is None
-    scene.perform(effect)
+    scene.perform(AcceptHandoff(ATTEMPT, "c1", "t1", "t0", (PASSED,), override_by, by, 1))
     assert scene.journal.recall("script", "the key") == ("c1" if kept else None)
+
+
+def test_an_acceptance_stands_where_what_a_script_made_cannot_be_kept(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: str) -> None:
+        raise InfrastructureError("the disk is full")
+
+    scene.journal.remember("script-key", "c1", "the key")
+    monkeypatch.setattr(scene.journal, "remember", full)
+    [accepted] = scene.perform(AcceptHandoff(ATTEMPT, "c1", "t1", "t0", (PASSED,), "", "", 1))
+    assert isinstance(accepted, HandoffAccepted)
 
 
 def test_a_rejection_names_feedback_that_is_there(scene: Scene) -> None:

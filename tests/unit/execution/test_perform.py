@@ -10,21 +10,14 @@ from tests.unit.execution.recorder import NOW, Scene
 
 from interlock.core.conflicts import Side, SideChange, Undecided
 from interlock.core.effects import (
-    AskApproval,
     CheckWhen,
     DeliverBranch,
-    Effect,
     EvaluateGate,
-    FinishRun,
     LoseAttempt,
-    Pause,
     PrepareInput,
     RejectCandidate,
-    SendBack,
-    WaitUntil,
 )
 from interlock.core.events import (
-    ApprovalAsked,
     AttemptLost,
     CandidateRejected,
     Delivered,
@@ -36,12 +29,8 @@ from interlock.core.events import (
     InputPrepared,
     Paused,
     PauseReason,
-    RunFinished,
     RunStarted,
-    RunStatus,
-    SentBack,
     StageSkipped,
-    TimeReached,
     Usage,
     VerdictGiven,
     VerdictStatus,
@@ -96,23 +85,7 @@ def test_an_effect_of_a_former_owner_does_nothing() -> None:
     scene = Scene()
     scene.fence = [False]
     with pytest.raises(Fenced, match="run r1 is controlled by another process"):
-        scene.perform(CONTEXT, FinishRun(RunStatus.ACCEPTED, ""))
-
-
-@pytest.mark.parametrize(
-    ("effect", "event"),
-    [
-        (AskApproval(ID, "code/ask"), ApprovalAsked(ID, "code/ask", "Merge this?")),
-        (SendBack(ID, "plan", 1, "digest", ("plan", "code")), SentBack(ID, "plan", 1, "digest", ("plan", "code"))),
-        (Pause("code", PauseReason.LOOP, "again"), Paused("code", PauseReason.LOOP, "again")),
-        (WaitUntil(7.0), TimeReached(7.0)),
-        (FinishRun(RunStatus.STOPPED, "red"), RunFinished(RunStatus.STOPPED, "red")),
-    ],
-)
-def test_some_effects_are_only_said(effect: Effect, event: Event) -> None:
-    scene = Scene()
-    assert scene.perform(CONTEXT, effect) == [event]
-    assert scene.calls == []
+        scene.perform(CONTEXT, DeliverBranch("commit", (), 1))
 
 
 # --- inputs -------------------------------------------------------------------------------------
