@@ -39,8 +39,8 @@ from interlock.ports import (
     Outcome,
     Stamp,
     UnfitTree,
-    UsageError,
     World,
+    as_failure,
     as_infrastructure,
     secrets_of,
 )
@@ -62,13 +62,13 @@ def _tried(
     world: World, context: Context, effect: StartAttempt, stamp: Stamp, cancel: Cancel
 ) -> CandidateProduced | AttemptErrored:
     try:
-        with as_infrastructure():
-            return _work(world, context, effect, stamp, cancel)
-    except UnfitTree as unfit:
-        return _errored(world, context, effect, Outcome(Ended.CRASHED, f"its work cannot be used: {unfit}"))
-    except (InfrastructureError, UsageError) as error:
-        permanent = isinstance(error, UsageError) or error.permanent
-        return _errored(world, context, effect, Outcome(Ended.UNAVAILABLE, str(error), permanent=permanent))
+        with as_failure():
+            try:
+                return _work(world, context, effect, stamp, cancel)
+            except UnfitTree as unfit:
+                return _errored(world, context, effect, Outcome(Ended.CRASHED, f"its work cannot be used: {unfit}"))
+    except InfrastructureError as error:
+        return _errored(world, context, effect, Outcome(Ended.UNAVAILABLE, str(error), permanent=error.permanent))
 
 
 def _work(
@@ -226,7 +226,7 @@ def _errored(world: World, context: Context, effect: StartAttempt, outcome: Outc
 def _evidence(world: World, outcome: Outcome) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:
     """What is kept of it, or a note: the work that is done counts without its log."""
     try:
-        with as_infrastructure():
+        with as_failure():
             return _kept(world, outcome), ()
     except InfrastructureError as error:
         return (), (str(error),)

@@ -9,8 +9,8 @@ machine.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import assert_never
 
@@ -60,19 +60,20 @@ from interlock.ports import (
     Judgement,
     Stamp,
     World,
+    as_failure,
     as_infrastructure,
     secrets_of,
 )
 from interlock.process import MaskedBlobs
+from interlock.text.cleaning import cut
 
 Facts = Generator[Event, Recorded | None, None]
+_VALUE_MAX = 300  # characters of a value that a condition looks at
 
 
 def perform(world: World, context: Context, effect: Operation, cancel: Cancel, claim: Recorded | None = None) -> Facts:
     """Carry `effect` out; an attempt has its `claim`, the record of its AttemptStarted. Raises Fenced and Cancelled;
-    infrastructure becomes an event."""
-    if not world.holds_fence():
-        raise Fenced(f"run {context.run} is controlled by another process")
+    every other expected error becomes a fact, which the planner counts."""
     secrets = secrets_of(context.pipeline, context.environ, world.agents)
     world = replace(world, blobs=MaskedBlobs(world.blobs, (value for _, value in secrets))) if secrets else world
     match effect:
@@ -97,22 +98,25 @@ _Counted = PrepareInput | CheckWhen | AcceptHandoff | RejectCandidate
 def _counted(world: World, context: Context, effect: _Counted) -> Facts:
     """Effects whose failures are counted by the planner, which then waits or asks a person."""
     try:
-        with as_infrastructure():
+        with _owned(world, context):
             event = _event_of(world, context, effect)
-    except (InfrastructureError, DeliveryRefused) as error:
+    except InfrastructureError as error:
         event = _errored(world, context, effect, error)
     yield event
 
 
-def _errored(
-    world: World, context: Context, effect: Numbered, error: InfrastructureError | DeliveryRefused
-) -> EffectErrored:
-    if isinstance(error, DeliveryRefused):  # a person must decide
-        permanent, undone = True, error.undone
-    else:
-        permanent, undone = error.permanent, error.undone
+@contextmanager
+def _owned(world: World, context: Context) -> Iterator[None]:
+    """Around what is done for the owner of the run. Raises Fenced, Cancelled and InfrastructureError alone."""
+    with as_failure():
+        if not world.holds_fence():
+            raise Fenced(f"run {context.run} is controlled by another process")
+        yield
+
+
+def _errored(world: World, context: Context, effect: Numbered, error: InfrastructureError) -> EffectErrored:
     retry_at = context.retry_at(world.clock.now(), effect.number - 1)
-    return EffectErrored(effect_key(effect), effect.number, str(error), retry_at, permanent, undone)
+    return EffectErrored(effect_key(effect), effect.number, str(error), retry_at, error.permanent, error.undone)
 
 
 def _event_of(world: World, context: Context, effect: _Counted) -> Event:
@@ -147,14 +151,15 @@ def _check_when(world: World, context: Context, effect: CheckWhen) -> Event:
     content = world.workspaces.read(effect.commit, path, max_bytes=10_000_000)
     try:
         value = pointed_at(json.loads(content or b"null"), when.at)
-    except ValueError as error:
+        shown = json.dumps(value)
+    except (ValueError, RecursionError) as error:
         raise InfrastructureError(f"when: {when.artifact} is not JSON: {error}", permanent=True) from error
     if value == json.loads(when.equals):
         return WhenHeld(effect.subject)
     if effect.broken:
         stage = effect.subject.stage
         return Paused(stage, PauseReason.CONFLICT, f"{effect.broken}, and {stage} would be skipped: nobody fixes it")
-    return StageSkipped(effect.subject, f"{when.artifact}{when.at} is {json.dumps(value)}, not {when.equals}")
+    return StageSkipped(effect.subject, f"{when.artifact}{when.at} is {cut(shown, _VALUE_MAX)}, not {when.equals}")
 
 
 # --- judgement ----------------------------------------------------------------------------------
@@ -162,7 +167,7 @@ def _check_when(world: World, context: Context, effect: CheckWhen) -> Event:
 
 def _evaluate_gate(world: World, context: Context, effect: EvaluateGate, cancel: Cancel) -> Facts:
     try:
-        with as_infrastructure():
+        with _owned(world, context):
             judgement = world.gates.evaluate(gate_request(world, context, effect), cancel)
     except InfrastructureError as error:
         judgement = Judgement(VerdictStatus.ERRORED, (_trouble(error),), permanent=error.permanent)
@@ -263,7 +268,7 @@ def _reject(world: World, context: Context, effect: RejectCandidate) -> Candidat
 
 def _lose_attempt(world: World, context: Context, effect: LoseAttempt) -> Facts:
     try:
-        with as_infrastructure():
+        with _owned(world, context):
             world.workspaces.discard(context.run, effect.attempt)
         stays = world.workspaces.removal_notes()
     except InfrastructureError as error:  # its place is its own: it is in nobody's way, and gc finds it
@@ -276,26 +281,36 @@ def _lose_attempt(world: World, context: Context, effect: LoseAttempt) -> Facts:
 
 def _deliver(world: World, context: Context, effect: DeliverBranch) -> Facts:
     """Nothing shows until the journal says that it may. Then the branch is made while nobody can take the run."""
-    event: Event
-    begun = effect.begun
     try:
-        branch, commit = (begun.branch, begun.commit) if begun else _sent(world, context, effect)
-        record = yield DeliveryBegun(branch, commit, effect.commit)
-        if record is None:
-            return
-        with world.alone():
-            world.workspaces.create_branch(branch, commit)
-        event = Delivered(branch, commit, effect.commit)
-    except (InfrastructureError, DeliveryRefused) as error:
-        if begun and isinstance(error, DeliveryRefused):  # made earlier, it may have been moved or renamed since
-            error.undone = False
-        event = _errored(world, context, effect, error)
-    yield event
+        with _owned(world, context):
+            begun = _sent(world, context, effect)
+    except InfrastructureError as error:
+        yield _errored(world, context, effect, error)
+        return
+    record = yield begun
+    if record is not None:
+        yield _created(world, context, effect, begun)
 
 
-def _sent(world: World, context: Context, effect: DeliverBranch) -> tuple[str, str]:
+def _created(world: World, context: Context, effect: DeliverBranch, begun: DeliveryBegun) -> Delivered | EffectErrored:
+    try:
+        with as_failure(), world.alone():
+            try:
+                world.workspaces.create_branch(begun.branch, begun.commit)
+            except DeliveryRefused as refused:  # made earlier, it may have been moved or renamed since
+                refused.undone = refused.undone and effect.begun is None
+                raise
+    except InfrastructureError as error:
+        return _errored(world, context, effect, error)
+    return Delivered(begun.branch, begun.commit, effect.commit)
+
+
+def _sent(world: World, context: Context, effect: DeliverBranch) -> DeliveryBegun:
+    if effect.begun is not None:
+        return effect.begun
     deliver = context.pipeline.deliver
     branch = effect.branch or delivery_branch(world.render, context.pipeline, context.started)
     stamp = Stamp(delivery_message(context), int(context.started_at), deliver.author)
     base = context.started.base_commit
-    return branch, world.workspaces.send(effect.commit, base, branch, stamp, effect.series, sign=deliver.sign)
+    commit = world.workspaces.send(effect.commit, base, branch, stamp, effect.series, sign=deliver.sign)
+    return DeliveryBegun(branch, commit, effect.commit)
