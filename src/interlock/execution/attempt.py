@@ -251,7 +251,7 @@ def _spec(context: Context, effect: StartAttempt) -> AgentSpec:
 
 
 def _brief(world: World, context: Context, effect: StartAttempt, spec: AgentSpec, checkout: Checkout) -> Brief:
-    stage = context.pipeline.stage(effect.attempt.stage)
+    stage, session = context.pipeline.stage(effect.attempt.stage), _session(world, effect)
     return Brief(
         run=context.run,
         attempt=effect.attempt,
@@ -264,12 +264,19 @@ def _brief(world: World, context: Context, effect: StartAttempt, spec: AgentSpec
         dir=stage.dir,
         remaining=effect.remaining,
         scope=stage.scope,
-        session=world.blobs.path(effect.session) if effect.session else None,
-        resumed=compose(world, context, effect, checkout, resumed=True) if effect.session else "",
+        session=session,
+        resumed=compose(world, context, effect, checkout, resumed=True) if session else "",
         secrets=_secrets(world, context),
         hosts=spec.hosts,
         rehearsal=encode_rehearsal(context, stage, effect) if stage.agent else "",
     )
+
+
+def _session(world: World, effect: StartAttempt) -> bytes:
+    """Its content; empty where it is gone: then the agent begins a new one."""
+    with suppress(InfrastructureError):
+        return world.blobs.get(effect.session) if effect.session else b""
+    return b""
 
 
 def _secrets(world: World, context: Context) -> tuple[str, ...]:

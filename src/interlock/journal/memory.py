@@ -14,7 +14,7 @@ from pathlib import Path
 from interlock.core.events import Event, Recorded
 from interlock.core.inbox import Answer
 from interlock.journal.rules import check_append, missing, no_such_run, settles
-from interlock.ports import InfrastructureError, UsageError
+from interlock.ports import UsageError
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class MemoryJournal:
 
 
 class MemoryBlobs:
-    """Implements `ports.Blobs`, except `path`: contents in memory have none."""
+    """Implements `ports.Blobs`."""
 
     def __init__(self) -> None:
         self._contents: dict[str, bytes] = {}
@@ -118,5 +118,6 @@ class MemoryBlobs:
         except KeyError as error:
             raise missing(digest, "memory") from error
 
-    def path(self, digest: str) -> Path:
-        raise InfrastructureError(f"blob {digest} is in memory and has no path", permanent=True)
+    def size(self, digest: str) -> int | None:
+        content = self._contents.get(digest)
+        return None if content is None else len(content)

@@ -65,7 +65,8 @@ class Blobs(Protocol):
     def get(self, digest: str) -> bytes:
         """Raises InfrastructureError if there is no such content."""
 
-    def path(self, digest: str) -> Path: ...
+    def size(self, digest: str) -> int | None:
+        """Bytes of the content, without reading it; None if there is no such content."""
 
 
 # --- workspaces ---------------------------------------------------------------------------------

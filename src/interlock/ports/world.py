@@ -84,7 +84,7 @@ class Brief:
     timeout_s: int
     idle_timeout_s: float
     dir: str = ""  # where to work, relative to the checkout
-    session: Path | None = None  # the `kept_session` of the previous attempt's outcome
+    session: bytes = b""  # the content of the `kept_session` of the previous attempt's outcome
     resumed: str = ""  # replaces `text` if that session can be resumed
     remaining: Remaining = Remaining()  # what remains of the limits; an agent that reports its usage is stopped there
     scope: Scope = Scope()  # the paths that may change: information only, the scope gate decides

@@ -118,8 +118,5 @@ def _digests(event: Event) -> Iterator[tuple[str, int | None]]:
 
 
 def _exists(blobs: Blobs, digest: str, size: int | None) -> bool:
-    try:
-        found = blobs.path(digest).stat().st_size
-    except (KeyError, OSError):
-        return False
-    return size is None or found == size
+    found = blobs.size(digest)
+    return found is not None and size in (None, found)

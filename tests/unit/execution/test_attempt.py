@@ -48,7 +48,6 @@ from interlock.ports import (
 def test_an_agent_works_in_a_checkout_of_the_input_and_a_candidate_is_made_of_it() -> None:
     scene = scene_of()
     session = scene.blobs.put(b"a session")
-    scene.blobs.path = lambda digest: Path(f"/blobs/{digest}")  # type: ignore[method-assign]
     effect = replace(
         EFFECT, sides=(("a", "ca"), ("b", "cb")), conflicts=("x",), session=session, remaining=Remaining(5, 6.0)
     )
@@ -79,7 +78,7 @@ def test_an_agent_works_in_a_checkout_of_the_input_and_a_candidate_is_made_of_it
         timeout_s=70,
         idle_timeout_s=7,
         dir="web",
-        session=Path(f"/blobs/{session}"),
+        session=b"a session",
         resumed="Mend it. again\n",
         remaining=Remaining(5, 6.0),
         scope=CODE.scope,
@@ -101,11 +100,12 @@ def test_an_agent_works_in_a_checkout_of_the_input_and_a_candidate_is_made_of_it
     ]
 
 
-def test_an_agent_without_a_session_is_given_none() -> None:
+@pytest.mark.parametrize("session", ["", "0" * 64], ids=["none", "gone"])
+def test_an_agent_without_a_session_is_given_none(session: str) -> None:
     scene = scene_of()
-    scene.perform(CONTEXT, EFFECT)
+    scene.perform(CONTEXT, replace(EFFECT, session=session))
     brief = next(call[2] for call in scene.calls if call[0] == "work")
-    assert (brief.session, brief.resumed, brief.text) == (None, "", "Mend it.\n")
+    assert (brief.session, brief.resumed, brief.text) == (b"", "", "Mend it.\n")
 
 
 @pytest.mark.parametrize("held", [0, 1])
