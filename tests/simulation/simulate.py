@@ -238,7 +238,7 @@ class Simulation:
             agents=dict.fromkeys(("sim", "command"), self.agent(*ports)),
             gates=self.gates(*ports),
             blobs=self.blobs,
-            journal=self.journal,
+            cache=self.journal,
             clock=self,
             render=lambda template, values: template,
             holds_fence=ledger.holds_fence,

@@ -118,7 +118,7 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
         return _errored(world, context, effect, outcome)
     if key:
         with suppress(InfrastructureError), as_infrastructure():
-            world.journal.remember("script-key", candidate.commit, key)  # it is known once it is accepted
+            world.cache.remember("script-key", candidate.commit, key)  # it is known once it is accepted
     return _produced(world, effect.attempt, candidate, outcome)
 
 
@@ -293,7 +293,7 @@ def _discreet(event: CandidateProduced | AttemptErrored, secrets: tuple[str, ...
 def _known(world: World, key: str) -> str:
     """The commit that a script made of the same; empty if there is none, or it cannot be told."""
     with suppress(InfrastructureError), as_infrastructure():
-        return (key and world.journal.recall("script", key)) or ""
+        return (key and world.cache.recall("script", key)) or ""
     return ""
 
 

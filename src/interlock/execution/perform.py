@@ -246,8 +246,8 @@ def _keep_script(world: World, effect: AcceptHandoff) -> None:
     if effect.override_by or effect.by:
         return
     with suppress(InfrastructureError), as_infrastructure():
-        if key := world.journal.recall("script-key", effect.commit):
-            world.journal.remember("script", key, effect.commit)
+        if key := world.cache.recall("script-key", effect.commit):
+            world.cache.remember("script", key, effect.commit)
 
 
 def _reject(world: World, context: Context, effect: RejectCandidate) -> CandidateRejected:

@@ -174,7 +174,7 @@ class _Kept:
 
 def recall(context: GateContext, key: str) -> tuple[CommandRun, ...]:
     """The runs kept under `key`; none if they cannot be read or their evidence is gone."""
-    text = context.journal.recall(_KIND, key)
+    text = context.cache.recall(_KIND, key)
     if text is None:
         return ()
     try:
@@ -189,7 +189,7 @@ def recall(context: GateContext, key: str) -> tuple[CommandRun, ...]:
 def remember(context: GateContext, key: str, runs: Sequence[CommandRun]) -> None:
     """Keep runs that ended by themselves and left a report if one was expected."""
     write = object_writer(_Kept)
-    context.journal.remember(_KIND, key, json.dumps([write(_kept(run)) for run in runs]))
+    context.cache.remember(_KIND, key, json.dumps([write(_kept(run)) for run in runs]))
 
 
 def _kept(ran: CommandRun) -> _Kept:

@@ -6,6 +6,7 @@
 from interlock.journal.blobs import FileBlobs
 from interlock.journal.chain import SetAsideRuns
 from interlock.journal.memory import MemoryBlobs, MemoryJournal
+from interlock.journal.runs import LocalRuns
 from interlock.journal.sqlite import SqliteJournal
 
-__all__ = ["FileBlobs", "MemoryBlobs", "MemoryJournal", "SetAsideRuns", "SqliteJournal"]
+__all__ = ["FileBlobs", "LocalRuns", "MemoryBlobs", "MemoryJournal", "SetAsideRuns", "SqliteJournal"]

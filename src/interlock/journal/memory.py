@@ -25,7 +25,7 @@ class _Run:
 
 
 class MemoryJournal:
-    """Implements `ports.Journal`."""
+    """Implements `ports.Journal`, `ports.Cache` and `ports.Notes`."""
 
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
@@ -89,6 +89,13 @@ class MemoryJournal:
 
     def recall(self, kind: str, key: str) -> str | None:
         return self._remembered.get((kind, key))
+
+    def note(self, kind: str, key: str, value: str) -> None:
+        """As `remember`: nothing that is remembered here is ever removed."""
+        self.remember(kind, key, value)
+
+    def noted(self, kind: str, key: str) -> str | None:
+        return self.recall(kind, key)
 
     def _find(self, run: str) -> _Run:
         found = self._runs.get(run)

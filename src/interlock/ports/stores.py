@@ -16,7 +16,7 @@ from interlock.core.pipeline import RoomLimits, Setup
 
 
 class Journal(Protocol):
-    """The append-only history of every run of a repository, the inbox, and the caches by digest."""
+    """The append-only history of every run of a repository, and the inbox."""
 
     def create(self, run: str, at: float, event: Event) -> None:
         """Append the first event of a new run. Raises UsageError if the run exists."""
@@ -48,10 +48,23 @@ class Journal(Protocol):
     def answers(self, run: str) -> list[Answer]:
         """Unsettled answers, in the order in which they arrived."""
 
+
+class Cache(Protocol):
+    """What can be made again, by a digest of all that it hangs on. Any of it may be gone at the next look."""
+
     def remember(self, kind: str, key: str, value: str) -> None:
-        """Cache `value` (JSON text) by digest. An existing value is not replaced."""
+        """Keep `value` (JSON text). An existing value is not replaced."""
 
     def recall(self, kind: str, key: str) -> str | None: ...
+
+
+class Notes(Protocol):
+    """What lasts of a run and is no part of its history, such as whom it was told: the planner sees none of it."""
+
+    def note(self, kind: str, key: str, value: str) -> None:
+        """Keep `value` (JSON text) for good. An existing value is not replaced."""
+
+    def noted(self, kind: str, key: str) -> str | None: ...
 
 
 class Blobs(Protocol):

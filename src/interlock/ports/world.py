@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,10 +13,11 @@ from typing import Protocol, runtime_checkable
 from interlock.conventions.secret_forms import handed_out
 from interlock.core.conflicts import Undecided
 from interlock.core.effects import Remaining
-from interlock.core.events import Evidence, Finding, Usage, VerdictGiven, VerdictStatus
+from interlock.core.events import Evidence, Finding, Recorded, RunStarted, Usage, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
+from interlock.core.inbox import Answer
 from interlock.core.pipeline import AgentSpec, Gate, Pipeline, Scope, Stage
-from interlock.ports.stores import Blobs, Checkout, Journal, Sandbox, Workspaces
+from interlock.ports.stores import Blobs, Cache, Checkout, Sandbox, Workspaces
 
 
 class Clock(Protocol):
@@ -244,6 +245,37 @@ class Records(Protocol):
         keeps nothing new."""
 
 
+# --- engines ------------------------------------------------------------------------------------
+
+
+class Engine(Protocol):
+    """What drives the runs of a repository, as those see it who start, show and answer them."""
+
+    def start(self, at: float, started: RunStarted, pipeline: str) -> None:
+        """Begin a run with its first event and the text of its pipeline. Raises UsageError if the run exists."""
+
+    def runs(self) -> list[str]:
+        """Ids, oldest first."""
+
+    def heads(self, most: int) -> dict[str, int]:
+        """The seq of the newest event of each of the `most` newest runs."""
+
+    def pipeline(self, run: str) -> str | None:
+        """The text that the run was started with; None if there is none."""
+
+    def history(self, run: str, after: int = 0) -> Iterator[list[Recorded]]:
+        """Events after seq `after`, in pages of bounded size. Each page is checked before it is returned."""
+
+    def answer(self, answer: Answer) -> None:
+        """Hand over what a person says. The same answer again is none."""
+
+    def untaken(self, run: str) -> list[Answer]:
+        """Answers that are handed over and not in the history yet, in the order in which they arrived."""
+
+    def owner_of(self, run: str) -> str:
+        """Who drives the run; empty for nobody."""
+
+
 # --- the world ----------------------------------------------------------------------------------
 
 
@@ -260,7 +292,7 @@ class World:
     agents: Mapping[str, Agent]  # by the adapter's name
     gates: Gates
     blobs: Blobs
-    journal: Journal
+    cache: Cache
     clock: Clock
     render: Render
     holds_fence: Callable[[], bool]  # whether we still own the run: checked before effects that outlive the process

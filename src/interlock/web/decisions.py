@@ -67,7 +67,7 @@ def put(  # noqa: PLR0913 - who says what of which run, and when
     """Put the answers of a form into the inbox; returns the id of the first, empty if there is none. A form that was
     sent twice is one answer. `unseen` is what the page could not show of the change: who takes it says that they know.
     Raises UsageError, or Stale."""
-    inbox = service.journal.answers(view.id)
+    inbox = service.engine.untaken(view.id)
     if unseen and given.get("action") in TAKES:
         if given.get("unseen") != "yes":
             _check_mark(view, given, inbox, now)

@@ -58,13 +58,13 @@ class Scene:
     def __init__(self, agents: Mapping[str, Any] | None = None, **answers: Any) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.answers = {"removal_notes": (), **answers}
-        self.blobs, self.journal, self.cancel = MemoryBlobs(), MemoryJournal(), Stopper()
+        self.blobs, self.cache, self.cancel = MemoryBlobs(), MemoryJournal(), Stopper()
         self.fence: list[bool] = []
         agents = agents or {"command": Port(self.calls, work=self.answers.get("work"))}
         port: Any = Port(self.calls, **self.answers)
         clock: Any = SimpleNamespace(now=lambda: NOW)
         holds = self._holds
-        self.world = World(port, agents, port, self.blobs, self.journal, clock, render, holds)
+        self.world = World(port, agents, port, self.blobs, self.cache, clock, render, holds)
 
     def _holds(self) -> bool:
         return self.fence.pop(0) if self.fence else True

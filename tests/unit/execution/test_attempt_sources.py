@@ -65,7 +65,7 @@ def test_the_candidate_of_a_stage_without_a_worker_is_its_input() -> None:
 
 
 def script_key(scene: Scene) -> str | None:
-    return scene.journal.recall("script-key", "made")
+    return scene.cache.recall("script-key", "made")
 
 
 def test_a_script_is_run_as_an_agent_and_its_result_is_known_under_a_key() -> None:
@@ -76,7 +76,7 @@ def test_a_script_is_run_as_an_agent_and_its_result_is_known_under_a_key() -> No
     assert (work[2].text, work[2].rehearsal, work[2].env["LANGUAGE"]) == ("", "", "ko")
     key = script_key(scene)
     assert key is not None
-    scene.journal.remember("script", key, "known")
+    scene.cache.remember("script", key, "known")
     scene.calls.clear()
     scene.world.workspaces.answers["adopt"] = Candidate("adopted", "its tree")  # type: ignore[attr-defined]
     [event] = scene.perform(CONTEXT, SCRIPTED)

@@ -44,7 +44,7 @@ class Scene:
         self.done: list[str] = []
         self.fails: dict[str, Exception] = {}
         self.blobs = MemoryBlobs()
-        self.journal = MemoryJournal()
+        self.cache = MemoryJournal()
         workspaces: Any = SimpleNamespace(
             send=lambda *_, **__: self._do("send", "sent"),
             create_branch=lambda *_: self._do("branch"),
@@ -52,7 +52,7 @@ class Scene:
         )
         clock: Any = SimpleNamespace(now=lambda: 5.0)
         self.world = World(
-            workspaces, {}, SimpleNamespace(), self.blobs, self.journal, clock, self._render, lambda: True, self._alone
+            workspaces, {}, SimpleNamespace(), self.blobs, self.cache, clock, self._render, lambda: True, self._alone
         )
 
     def _do(self, what: str, value: object = None) -> object:
@@ -157,9 +157,9 @@ def test_an_acceptance_without_its_record_is_none(scene: Scene, monkeypatch: pyt
 def test_what_a_script_made_is_known_once_every_gate_passed_it(
     scene: Scene, override_by: str, by: str, kept: bool
 ) -> None:
-    scene.journal.remember("script-key", "c1", "the key")
+    scene.cache.remember("script-key", "c1", "the key")
     scene.perform(AcceptHandoff(ATTEMPT, "c1", "t1", "t0", (PASSED,), override_by, by, 1))
-    assert scene.journal.recall("script", "the key") == ("c1" if kept else None)
+    assert scene.cache.recall("script", "the key") == ("c1" if kept else None)
 
 
 def test_an_acceptance_stands_where_what_a_script_made_cannot_be_kept(
@@ -168,8 +168,8 @@ def test_an_acceptance_stands_where_what_a_script_made_cannot_be_kept(
     def full(*_: str) -> None:
         raise InfrastructureError("the disk is full")
 
-    scene.journal.remember("script-key", "c1", "the key")
-    monkeypatch.setattr(scene.journal, "remember", full)
+    scene.cache.remember("script-key", "c1", "the key")
+    monkeypatch.setattr(scene.cache, "remember", full)
     [accepted] = scene.perform(AcceptHandoff(ATTEMPT, "c1", "t1", "t0", (PASSED,), "", "", 1))
     assert isinstance(accepted, HandoffAccepted)
 

@@ -212,7 +212,6 @@ def _request(
         until=until,
         sandbox=app.sandbox,
         by=app.person(),
-        sources=loaded.sources,
     )
 
 
