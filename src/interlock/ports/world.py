@@ -298,3 +298,4 @@ class World:
     holds_fence: Callable[[], bool]  # whether we still own the run: checked before effects that outlive the process
     alone: Callable[[], AbstractContextManager[object]] = nullcontext  # while it is held, nobody can take the run
     records: Records | None = None  # None: records are evidence, and unsigned
+    repository: str = ""  # the id of the one that branches are made in; empty: the one whose journal is driven
