@@ -22,7 +22,7 @@ from interlock.core.fold import fold
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState, fits, stage_of, trigger_name, trigger_of
 from interlock.engines.local import LocalEngine
-from interlock.execution.context import Context
+from interlock.execution.context import Context, context_of, refer
 from interlock.execution.ledger import Ledger
 from interlock.journal.memory import MemoryJournal
 from interlock.ports import Fenced, World
@@ -245,6 +245,8 @@ class Simulation:
             alone=fate.alone,
         )
         context = Context(RUN, self.pipeline, ledger.started, ledger.state.started_at, {})
+        if ledger.travels:
+            context = context_of(refer(context, self.blobs), self.blobs, {})
         executor = Steps(self, ledger, self.order, steps)
         engine = LocalEngine(ledger, world, context, 1 + self.scenario.seed % 4, executor=executor)
         if ledger.state.finished is None:
