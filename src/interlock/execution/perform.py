@@ -319,7 +319,7 @@ def _created(world: World, context: Context, effect: DeliverBranch, begun: Deliv
 
 def _sent(world: World, context: Context, effect: DeliverBranch) -> DeliveryBegun:
     if effect.begun is not None:
-        return effect.begun
+        return replace(effect.begun, source=effect.commit)
     deliver = context.pipeline.deliver
     branch = effect.branch or delivery_branch(world.render, context.pipeline, context.started)
     stamp = Stamp(delivery_message(context), int(context.started_at), deliver.author)
