@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import assert_never
 
@@ -61,7 +61,6 @@ from interlock.ports import (
     Stamp,
     World,
     as_failure,
-    as_infrastructure,
     secrets_of,
 )
 from interlock.process import MaskedBlobs
@@ -236,18 +235,7 @@ def _accept(world: World, context: Context, effect: AcceptHandoff) -> HandoffAcc
     else:
         delivers = world.records.delivered_tree(effect.commit, context.started.base_commit)
         record = world.records.keep(context.run, handoff_record(context, effect, delivers))
-    _keep_script(world, effect)
     return HandoffAccepted(effect.attempt, effect.commit, effect.tree, record, effect.override_by, effect.by)
-
-
-def _keep_script(world: World, effect: AcceptHandoff) -> None:
-    """A hint, which may be lost: what a script made and every gate passed is known from now on. What was rejected, or
-    accepted by a person, is made anew."""
-    if effect.override_by or effect.by:
-        return
-    with suppress(InfrastructureError), as_infrastructure():
-        if key := world.cache.recall("script-key", effect.commit):
-            world.cache.remember("script", key, effect.commit)
 
 
 def _reject(world: World, context: Context, effect: RejectCandidate) -> CandidateRejected:
