@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from interlock.application import Application, Once, given_sandbox, keys_of
 from interlock.execution.histories import Histories
-from interlock.journal import FileBlobs, SetAsideRuns, SqliteJournal
+from interlock.journal import FileBlobs, LocalRuns, SetAsideRuns, SqliteJournal
 from interlock.ports import Brief, Cancel, RecordStore, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
@@ -72,18 +72,17 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
     if not (identity.known and identity.recorded) and journal.runs():  # runs of an earlier version, or settled in part
         identity.settle()
         notice, gone = "", lost_journal(paths.root)
-    histories = Histories(journal)
+    engine = LocalRuns(journal, journal, partial(_owner, paths))
     workspaces = Once(partial(_workspaces, paths, top, environ))
     common = _Common(top, environ, general, paths, settings, journal, blobs, clock)
     gate_context = Once(lambda: _gate_context(common, workspaces()))
     service = Service(
-        journal=journal,
-        histories=histories,
+        engine=engine,
+        histories=Histories(engine.history),
         blobs=blobs,
         workspaces=workspaces,
         gates=Once(lambda: _referee(gate_context())),
         clock=clock,
-        owner_of=partial(_owner, paths),
         new_run_id=lambda: new_run_id(clock.now(), secrets.token_bytes(8)),
         new_answer_id=lambda: secrets.token_hex(8),
         lost_runs=partial(_lost, journal, paths),
@@ -166,7 +165,8 @@ def _notices(common: _Common, service: Service) -> Notices:
         attempts=notify.attempts,
         backoff_s=common.backoff_s,
         repository=str(common.top),
-        journal=common.journal,
+        records=service.history,
+        notes=common.journal,
         clock=common.clock,
         locate=service.locate_run,
     )
@@ -184,9 +184,11 @@ def _driver(common: _Common, service: Service, gate_context: GateContext, notice
     service.settle()
     return Owner(
         world=World(*parts, records=records),
+        journal=common.journal,
         lock=partial(_lock, common.paths, holder),
         seize=partial(_lock, common.paths, holder, seize=True),
         state_of=service.histories.state,
+        pipeline_of=service.pipeline_of,
         name=f"{holder.pid}@{holder.host}",
         environ=common.environ,
         sandbox=given_sandbox(common.environ),
@@ -204,7 +206,7 @@ def _pull_requests(
 
     return PullRequests(
         service=service,
-        journal=common.journal,
+        notes=common.journal,
         push=lambda commit, remote, branch: workspaces().propose(commit, remote, branch),
         lock=lambda run: owner().effects(run),
         repository=common.top,

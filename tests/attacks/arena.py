@@ -116,7 +116,7 @@ class Arena:
         base = app.workspaces.import_base(None)
         request = RunRequest(
             pipeline=loaded.pipeline, task="Make it better.", base_commit=base.commit, base_tree=base.tree, inputs={},
-            until="", sandbox=app.sandbox, by="somebody", sources=loaded.sources,
+            until="", sandbox=app.sandbox, by="somebody",
         )  # fmt: skip
         run = app.service.start_run(request)
         app.owner.drive(run)

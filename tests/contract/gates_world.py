@@ -153,6 +153,9 @@ class Cellar:
     def get(self, digest: str) -> bytes:
         return self.path(digest).read_bytes()
 
+    def size(self, digest: str) -> int | None:
+        return self.path(digest).stat().st_size if self.path(digest).exists() else None
+
     def path(self, digest: str) -> Path:
         return self._folder / digest
 

@@ -26,13 +26,14 @@ def test_content_comes_back_by_its_digest(blobs: Blobs, tmp_path: Path, content:
     assert digest == sha256(content).hexdigest() == blobs.put(content)
     (tmp_path / "file").write_bytes(content)
     assert blobs.put_file(tmp_path / "file") == (digest, len(content))
-    assert blobs.get(digest) == content
+    assert (blobs.get(digest), blobs.size(digest)) == (content, len(content))
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, "", "../../etc/passwd"])
 def test_what_is_not_there_is_said_so(blobs: Blobs, digest: str) -> None:
     with pytest.raises(InfrastructureError, match="is missing"):
         blobs.get(digest)
+    assert blobs.size(digest) is None
 
 
 def test_threads_put_the_same_at_once(blobs: Blobs) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from interlock.core.events import Action, AnswerTaken, Event, Refused, StageSkipped, TimeReached
+from interlock.core.events import Action, AnswerTaken, Event, Recorded, Refused, RunStarted, StageSkipped, TimeReached
 from interlock.core.ids import AttemptId
-from interlock.journal import MemoryJournal, SqliteJournal
-from interlock.ports import Answer, Fenced, Journal, UsageError
+from interlock.core.inbox import Answer
+from interlock.journal import LocalRuns, MemoryJournal, SqliteJournal
+from interlock.ports import Cache, Engine, Fenced, Journal, Notes, UsageError
 
 FIRST = TimeReached(0.5)
 
@@ -114,12 +115,33 @@ def test_a_refused_append_settles_nothing(journal: Journal) -> None:
     assert len(journal.answers("r1")) == 1
 
 
-def test_the_first_value_stays(journal: Journal) -> None:
-    assert journal.recall("verdict", "k") is None
-    journal.remember("verdict", "k", '{"n": 1}')
-    journal.remember("verdict", "k", '{"n": 2}')
-    journal.remember("script", "k", "3")
-    assert (journal.recall("verdict", "k"), journal.recall("script", "k")) == ('{"n": 1}', "3")
+@pytest.mark.parametrize("port", ["cache", "notes"])
+def test_the_first_value_stays(journal: MemoryJournal | SqliteJournal, port: str) -> None:
+    cache: Cache = journal
+    notes: Notes = journal
+    keep, read = (cache.remember, cache.recall) if port == "cache" else (notes.note, notes.noted)
+    assert read("verdict", "k") is None
+    keep("verdict", "k", '{"n": 1}')
+    keep("verdict", "k", '{"n": 2}')
+    keep("script", "k", "3")
+    assert (read("verdict", "k"), read("script", "k")) == ('{"n": 1}', "3")
+
+
+def test_runs_of_this_machine_are_started_shown_and_answered_by_their_journal(
+    journal: MemoryJournal | SqliteJournal,
+) -> None:
+    engine: Engine = LocalRuns(journal, journal, lambda run: f"the owner of {run}")
+    started = RunStarted("r1", "p", "d", "task", "c", "t", ("code",))
+    engine.start(1.5, started, "its pipeline")
+    with pytest.raises(UsageError, match="run r1 already exists"):
+        engine.start(2.5, started, "another pipeline")
+    assert (engine.runs(), engine.heads(9)) == (["r1"], {"r1": 1})
+    assert (engine.pipeline("r1"), engine.pipeline("r2")) == ("its pipeline", None)
+    assert [*engine.history("r1")] == [[Recorded(1, 1.5, started)]]
+    assert [record for page in engine.history("r1", 1) for record in page] == []
+    engine.answer(_answer("a1", "r1"))
+    assert [answer.id for answer in engine.untaken("r1")] == ["a1"]
+    assert engine.owner_of("r1") == "the owner of r1"
 
 
 def test_threads_write_at_once_and_a_fenced_one_fails_alone(journal: Journal) -> None:

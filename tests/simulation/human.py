@@ -8,8 +8,8 @@ from tests.simulation.chance import Chance
 from tests.simulation.store import Commit, Store
 
 from interlock.core.events import Action, PauseReason
+from interlock.core.inbox import Answer
 from interlock.core.state import Phase, RunState, StageState
-from interlock.ports import Answer
 
 LIMITS = ("attempts", "tokens", "cost_usd", "wall")
 

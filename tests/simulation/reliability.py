@@ -18,9 +18,10 @@ from tests.simulation.world import Nature, SimAgent, SimGates
 
 from interlock.core.events import Action, AttemptStarted, Finding, HandoffAccepted, RunStatus
 from interlock.core.ids import AttemptId
+from interlock.core.inbox import Answer
 from interlock.core.pipeline import AgentSpec, CommandLine, Gate, GateKind, Limits, Pipeline, Stage
 from interlock.core.state import RunState
-from interlock.ports import Answer, Ended, GateRequest
+from interlock.ports import Ended, GateRequest
 
 
 @dataclass(frozen=True, slots=True)

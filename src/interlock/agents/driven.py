@@ -290,7 +290,7 @@ class Driven:
 
     def _resuming(self, request: AttemptRequest) -> AttemptRequest:
         """With the session to resume, put where the program expects it; without one, a new session begins."""
-        session = load_session(request.brief.session) if request.brief.session is not None else None
+        session = load_session(request.brief.session) if request.brief.session else None
         if session is None or self._kind.resume is None:
             return request
         self._kind.resume(request, session)

@@ -173,13 +173,13 @@ def save_session(path: Path, session: Session, secrets: tuple[str, ...]) -> Path
     return path
 
 
-def load_session(path: Path) -> Session | None:
-    """None if there is no file, or not one that we wrote."""
+def load_session(content: bytes) -> Session | None:
+    """The session of a file that `save_session` wrote; None if it is not one."""
     try:
-        saved = json.loads(path.read_bytes()[: 2 * _BYTES_MAX])
+        saved = json.loads(content[: 2 * _BYTES_MAX])
         used = Usage(**saved["used"])
         session = Session(str(saved["name"]), str(saved["file"]), str(saved["content"]), used)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError):
         return None
     return session if saved.get("version") == _VERSION and session.name and _is_below(session.file) else None
 

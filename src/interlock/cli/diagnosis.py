@@ -176,7 +176,7 @@ def _evidence(app: Application, runs: Sequence[RunSummary]) -> Iterator[DoctorRe
     from interlock.service.formats import count
     from interlock.service.integrity import check_evidence
 
-    found = check_evidence(app.journal, app.blobs, (run.id for run in runs))
+    found = check_evidence(app.service.history, app.blobs, (run.id for run in runs))
     if not found.missing:
         if found.checked:
             text = f"{count(found.checked, 'file')} of the newest events, all present"

@@ -177,13 +177,15 @@ class WaitUntil:
 @dataclass(frozen=True, slots=True)
 class DeliverBranch:
     """`series` are the accepted commits in order, where the handoffs are delivered one by one. `branch` is a name that
-    a person gave; empty: that of the pipeline. `begun` is a delivery that may have been made already."""
+    a person gave; empty: that of the pipeline. `begun` is a delivery that may have been made already. `repository` is
+    that of RunStarted: whoever stands in another one makes no branch."""
 
     commit: str
     series: tuple[str, ...]
     number: int
     branch: str = ""
     begun: DeliveryBegun | None = None
+    repository: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,21 +194,18 @@ class FinishRun:
     why: str
 
 
-Effect = (
+Operation = (  # the world is changed, and then comes its fact: `execution.perform`
     PrepareInput
     | CheckWhen
     | StartAttempt
     | LoseAttempt
     | EvaluateGate
-    | AskApproval
     | AcceptHandoff
     | RejectCandidate
-    | SendBack
-    | Pause
-    | WaitUntil
     | DeliverBranch
-    | FinishRun
 )
+Decision = AskApproval | SendBack | Pause | FinishRun  # nothing but its fact, which follows from it: `core.facts`
+Effect = Operation | Decision | WaitUntil
 
 
 def key(effect: Effect) -> str:

@@ -105,6 +105,7 @@ class RunStarted:
     sandbox: str = "none"
     by: str = ""
     pipeline_text: str = ""  # sha256 of it as the journal keeps it; earlier versions did not say
+    repository: str = ""  # id of the one that it delivers to; empty: the one whose journal this is
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from interlock.core.effects import Effect
+from interlock.core.effects import Operation
 from interlock.core.events import Event, Recorded
 from interlock.ports import Permit, started
 
@@ -20,9 +20,9 @@ INBOX_S = 0.2  # how often the inbox is looked at
 
 @dataclass(slots=True, eq=False)
 class InFlight:
-    """An effect in flight. Facts that it yields are recorded one after the other."""
+    """An operation in flight. Facts that it yields are recorded one after the other."""
 
-    effect: Effect
+    effect: Operation
     facts: Generator[Event, Recorded | None, None]
     cancel: Permit
     record: Recorded | None = None  # of its newest fact, to be sent back: None where that came too late

@@ -9,11 +9,13 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field, replace
 
-from interlock.core.effects import AskApproval, Effect, FinishRun, Pause, SendBack, StartAttempt, key
+from interlock.core import facts
+from interlock.core.effects import Decision, Effect, Operation, StartAttempt, key
 from interlock.core.events import Event, Recorded, TimeReached
 from interlock.engines.executor import Executor, InFlight, Threads
 from interlock.engines.reconcile import Reconciliation, reconcile
 from interlock.engines.waits import Alarm, NoEarlier
+from interlock.execution.attempt import hint
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.execution.perform import perform
@@ -26,8 +28,6 @@ NO_THREAD = (
     "no thread can be started: raise the limit of processes and threads (ulimit -u, or the container's limit), then"
     " resume the run"
 )
-
-_AT_ONCE = (Pause, SendBack, AskApproval, FinishRun)
 
 
 @dataclass(slots=True)
@@ -123,19 +123,22 @@ class LocalEngine:
         with self._lock:
             return not self._flights and self._events == seen
 
-    def _start(self, effect: Effect) -> None:
+    def _start(self, effect: Operation | Decision) -> None:
+        """Decisions and claims are recorded in the turn that decided them, so that nothing comes between the two."""
         name = key(effect)
         self._repeats[name] = self._repeats.get(name, 0) + 1
         if self._repeats[name] > REPEATS_MAX:
             raise RuntimeError(f"the planner wants {effect} again and again")
+        if isinstance(effect, Decision):
+            self._record(effect, facts.decided(self.context.pipeline, effect))
+            return
+        claim = None
+        if isinstance(effect, StartAttempt):
+            claim = self._record(effect, facts.claim(self.context.pipeline, effect, self.context.level))
+            if claim is None:
+                return
         cancel = self.executor.permit()
-        flight = InFlight(effect, perform(self.world, self.context, effect, cancel), cancel)
-        if isinstance(effect, _AT_ONCE):
-            while self._advance(flight):
-                pass
-            return
-        if isinstance(effect, StartAttempt) and not self._claim(flight):
-            return
+        flight = InFlight(effect, perform(self.world, self.context, effect, cancel, claim), cancel)
         with self._lock:
             self._flights[name] = flight
         self._launch(flight)
@@ -168,15 +171,11 @@ class LocalEngine:
             else:
                 self._launch(flight)
 
-    def _claim(self, flight: InFlight) -> bool:
-        """The loop itself claims, in the turn that decided it, so that nothing comes between the two."""
-        flight.record = self._record(flight.effect, next(flight.facts))
-        return flight.record is not None
-
     def _record(self, effect: Effect, event: Event) -> Recorded | None:
         record = self.ledger.record(event)
         if record is not None:
             self._repeats.pop(key(effect), None)
+            hint(self.world.cache, event)
         return record
 
     def _advance(self, flight: InFlight) -> bool:
@@ -210,7 +209,7 @@ class LocalEngine:
         """Its record. Where the journal cannot be written, the event is kept and tried again while others are at work,
         and once after them: what was paid for is not lost to a moment."""
         while True:
-            last = isinstance(flight.effect, _AT_ONCE) or self._is_last(flight)
+            last = self._is_last(flight)
             try:
                 return self._record(flight.effect, event)
             except InfrastructureError as error:

@@ -13,12 +13,12 @@ from functools import partial
 from typing import Protocol
 
 from interlock.core.events import Recorded
+from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
 from interlock.engines.local import LocalEngine
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
-from interlock.execution.records import recorded_pipeline
-from interlock.ports import Fenced, World
+from interlock.ports import Fenced, Journal, World
 from interlock.process import prepare
 
 
@@ -44,12 +44,15 @@ class Owner:
     """Drives runs in this process. `lock` raises InfrastructureError, naming the owner, where a run is taken; `seize`
     takes it all the same. `effects` gives a run's second lock, held around what cannot be undone and while the run is
     taken: an owner that is stopped in such an effect is not replaced in the middle of it. `state_of` reads the whole
-    history; `name` is how this process signs (`pid@host`). Each of `attendants` makes one for a run."""
+    history, `pipeline_of` what the run began with; `name` is how this process signs (`pid@host`). Each of `attendants`
+    makes one for a run."""
 
     world: World
+    journal: Journal
     lock: Callable[[str], AbstractContextManager[HeldLock]]
     seize: Callable[[str], AbstractContextManager[object]]
     state_of: Callable[[str], RunState]
+    pipeline_of: Callable[[str], Pipeline]
     name: str
     environ: Mapping[str, str] = field(default_factory=dict)
     sandbox: str = ""  # the level of what it drives; empty: that of each run
@@ -68,9 +71,9 @@ class Owner:
     ) -> RunState:
         """Own the run and go on until it is finished, waits for a human, or `stop` is set. Returns its state.
         Raises UsageError (no such run), Fenced, InfrastructureError (another process has it, and others)."""
-        pipeline = recorded_pipeline(self.world.journal, run, self.state_of)
+        pipeline = self.pipeline_of(run)
         with self._owned(run, take_over=take_over) as fence:
-            ledger = Ledger(self.state_of(run), pipeline, self.world.journal, self.world.clock, fence)
+            ledger = Ledger(self.state_of(run), pipeline, self.journal, self.world.clock, fence)
             if ledger.state.finished is not None:
                 return ledger.state
             if ledger.next_effects():
@@ -99,7 +102,7 @@ class Owner:
             with self.effects(run):
                 if held is not None:
                     held.check()
-                fence = self.world.journal.take(run)
+                fence = self.journal.take(run)
                 if held is None:
                     stack.enter_context(self.seize(run))
             yield fence

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from interlock.core.effects import Effect, EvaluateGate, FinishRun, LoseAttempt, StartAttempt, WaitUntil, key
+from interlock.core.effects import (
+    Decision,
+    Effect,
+    EvaluateGate,
+    FinishRun,
+    LoseAttempt,
+    Operation,
+    StartAttempt,
+    WaitUntil,
+    key,
+)
 from interlock.core.ids import AttemptId
 
 
@@ -13,8 +23,8 @@ from interlock.core.ids import AttemptId
 class Reconciliation:
     """`alarm` is the earliest time that something waits for, None where nothing does."""
 
-    start: tuple[Effect, ...]
-    cancel: tuple[Effect, ...]
+    start: tuple[Operation | Decision, ...]
+    cancel: tuple[Operation, ...]
     alarm: float | None
     queued: int = 0  # wanted, and waiting for a place
 
@@ -24,14 +34,14 @@ class Reconciliation:
         return not self.start and not self.queued
 
 
-def reconcile(wanted: Collection[Effect], in_flight: Collection[Effect], places: int) -> Reconciliation:
+def reconcile(wanted: Collection[Effect], in_flight: Collection[Operation], places: int) -> Reconciliation:
     """At most `places` attempts and gates are in flight at once; the rest waits in its order. Commands of one key are
     the same effect, whatever else is in them."""
     keys = {key(effect) for effect in wanted}
     cancel = tuple(effect for effect in in_flight if key(effect) not in keys)
     alarms = [effect.at for effect in wanted if isinstance(effect, WaitUntil)]
     free = places - sum(_takes_a_place(effect) for effect in in_flight)
-    start: list[Effect] = []
+    start: list[Operation | Decision] = []
     queued = 0
     for effect in _startable(wanted, in_flight):
         if isinstance(effect, FinishRun) and in_flight:
@@ -46,7 +56,7 @@ def reconcile(wanted: Collection[Effect], in_flight: Collection[Effect], places:
     return Reconciliation(tuple(start), cancel, min(alarms, default=None), queued)
 
 
-def _startable(wanted: Collection[Effect], in_flight: Collection[Effect]) -> Iterator[Effect]:
+def _startable(wanted: Collection[Effect], in_flight: Collection[Operation]) -> Iterator[Operation | Decision]:
     at_work = {_attempt_of(effect) for effect in in_flight} - {None}
     keys = {key(effect) for effect in in_flight}
     for effect in wanted:

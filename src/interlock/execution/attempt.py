@@ -1,21 +1,22 @@
-"""One attempt: claim, work, candidate. Judgement comes later and from elsewhere."""
+"""One attempt that is claimed: work, candidate. Judgement comes later and from elsewhere."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from interlock.core.effects import StartAttempt
 from interlock.core.events import (
     SESSION,
     AttemptErrored,
-    AttemptStarted,
     CandidateProduced,
     Event,
     Evidence,
     Finding,
+    HandoffAccepted,
     Recorded,
 )
 from interlock.core.feedback import LIMIT
@@ -29,6 +30,7 @@ from interlock.execution.records import candidate_message
 from interlock.execution.rehearsal import encode_rehearsal
 from interlock.ports import (
     Brief,
+    Cache,
     Cancel,
     Cancelled,
     Candidate,
@@ -39,44 +41,46 @@ from interlock.ports import (
     Outcome,
     Stamp,
     UnfitTree,
-    UsageError,
     World,
+    as_failure,
     as_infrastructure,
     secrets_of,
 )
 from interlock.process import masked_finding, masked_text
 
-Facts = Generator[Event, Recorded | None, None]
-
 _TAKEN_MAX = 4  # tries to take a candidate, over some 20 seconds
 _INFRASTRUCTURE = (Ended.RATE_LIMITED, Ended.OUT_OF_BUDGET, Ended.UNAVAILABLE)
 
 
-def start_attempt(world: World, context: Context, effect: StartAttempt, cancel: Cancel) -> Facts:
-    """Claim the attempt, have the work done, make the candidate. Raises Fenced, Cancelled."""
-    spec = _spec(context, effect)
-    works = context.pipeline.stage(effect.attempt.stage).has_worker and not effect.by
-    level = context.level if works else ""
-    record = yield AttemptStarted(effect.attempt, effect.agent, spec.model, effect.input_tree, effect.by, level)
-    if record is None:
-        return
+def make_attempt(world: World, context: Context, effect: StartAttempt, claim: Recorded, cancel: Cancel) -> Event:
+    """Have the work done, and make the candidate, dated by the claim. Raises Fenced, Cancelled."""
     who = effect.by or effect.agent or "script"
-    stamp = Stamp(candidate_message(context, effect.attempt, who), int(record.at))
+    stamp = Stamp(candidate_message(context, effect.attempt, who), int(claim.at))
     event = _tried(world, context, effect, stamp, cancel)
-    yield _discreet(replace(event, notes=(*event.notes, *world.workspaces.removal_notes())), _secrets(world, context))
+    return _discreet(replace(event, notes=(*event.notes, *world.workspaces.removal_notes())), _secrets(world, context))
+
+
+def hint(cache: Cache, event: Event) -> None:
+    """What may be remembered once a fact is recorded, and may be lost: what a script made, if its handoff was accepted,
+    and not by a person. Before that, a person's answer may still come first."""
+    if not isinstance(event, HandoffAccepted) or event.override_by or event.by:
+        return
+    with suppress(InfrastructureError), as_infrastructure():
+        if key := cache.recall("script-key", event.commit):
+            cache.remember("script", key, event.commit)
 
 
 def _tried(
     world: World, context: Context, effect: StartAttempt, stamp: Stamp, cancel: Cancel
 ) -> CandidateProduced | AttemptErrored:
     try:
-        with as_infrastructure():
-            return _work(world, context, effect, stamp, cancel)
-    except UnfitTree as unfit:
-        return _errored(world, context, effect, Outcome(Ended.CRASHED, f"its work cannot be used: {unfit}"))
-    except (InfrastructureError, UsageError) as error:
-        permanent = isinstance(error, UsageError) or error.permanent
-        return _errored(world, context, effect, Outcome(Ended.UNAVAILABLE, str(error), permanent=permanent))
+        with as_failure():
+            try:
+                return _work(world, context, effect, stamp, cancel)
+            except UnfitTree as unfit:
+                return _errored(world, context, effect, Outcome(Ended.CRASHED, f"its work cannot be used: {unfit}"))
+    except InfrastructureError as error:
+        return _errored(world, context, effect, Outcome(Ended.UNAVAILABLE, str(error), permanent=error.permanent))
 
 
 def _work(
@@ -90,8 +94,8 @@ def _work(
     if not stage.has_worker:
         return CandidateProduced(effect.attempt, effect.input_commit, effect.input_tree)
     key = _script_key(context, stage, effect) if stage.command is not None else ""
-    known = world.journal.recall("script", key) if key else None
-    if known is not None and world.workspaces.has(known):
+    known = _known(world, key)
+    if known and world.workspaces.has(known):
         return _adopted(world, context, effect, known, stamp, cached=True)
     checkout = _open(world, context, effect, stage, stamp)
     try:
@@ -125,7 +129,8 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
     if unchanged and outcome.ended in (Ended.CRASHED, Ended.TIMED_OUT):
         return _errored(world, context, effect, outcome)
     if key:
-        world.journal.remember("script-key", candidate.commit, key)  # it is known once it is accepted
+        with suppress(InfrastructureError), as_infrastructure():
+            world.cache.remember("script-key", candidate.commit, key)  # it is known once it is accepted
     return _produced(world, effect.attempt, candidate, outcome)
 
 
@@ -233,7 +238,7 @@ def _errored(world: World, context: Context, effect: StartAttempt, outcome: Outc
 def _evidence(world: World, outcome: Outcome) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:
     """What is kept of it, or a note: the work that is done counts without its log."""
     try:
-        with as_infrastructure():
+        with as_failure():
             return _kept(world, outcome), ()
     except InfrastructureError as error:
         return (), (str(error),)
@@ -258,7 +263,7 @@ def _spec(context: Context, effect: StartAttempt) -> AgentSpec:
 
 
 def _brief(world: World, context: Context, effect: StartAttempt, spec: AgentSpec, checkout: Checkout) -> Brief:
-    stage = context.pipeline.stage(effect.attempt.stage)
+    stage, session = context.pipeline.stage(effect.attempt.stage), _session(world, effect)
     return Brief(
         run=context.run,
         attempt=effect.attempt,
@@ -271,12 +276,19 @@ def _brief(world: World, context: Context, effect: StartAttempt, spec: AgentSpec
         dir=stage.dir,
         remaining=effect.remaining,
         scope=stage.scope,
-        session=world.blobs.path(effect.session) if effect.session else None,
-        resumed=compose(world, context, effect, checkout, resumed=True) if effect.session else "",
+        session=session,
+        resumed=compose(world, context, effect, checkout, resumed=True) if session else "",
         secrets=_secrets(world, context),
         hosts=spec.hosts,
         rehearsal=encode_rehearsal(context, stage, effect) if stage.agent else "",
     )
+
+
+def _session(world: World, effect: StartAttempt) -> bytes:
+    """Its content; empty where it is gone: then the agent begins a new one."""
+    with suppress(InfrastructureError):
+        return world.blobs.get(effect.session) if effect.session else b""
+    return b""
 
 
 def _secrets(world: World, context: Context) -> tuple[str, ...]:
@@ -288,6 +300,13 @@ def _discreet(event: CandidateProduced | AttemptErrored, secrets: tuple[str, ...
     if isinstance(event, AttemptErrored):
         return replace(event, why=masked_text(event.why, secrets))
     return replace(event, unfit=tuple(masked_finding(finding, secrets) for finding in event.unfit))
+
+
+def _known(world: World, key: str) -> str:
+    """The commit that a script made of the same; empty if there is none, or it cannot be told."""
+    with suppress(InfrastructureError), as_infrastructure():
+        return (key and world.cache.recall("script", key)) or ""
+    return ""
 
 
 def _script_key(context: Context, stage: Stage, effect: StartAttempt) -> str:

@@ -1,18 +1,18 @@
 """Histories of runs as far as this process has read them, so that nothing is decoded and folded twice.
 
-Rule: the journal is asked for what is newer at every look; what is kept here can only save time.
+Rule: the engine is asked for what is newer at every look; what is kept here can only save time.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from interlock.core.events import Recorded
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
-from interlock.ports import Journal
 from interlock.readmodel.history import History
 from interlock.readmodel.run import RunSummary, RunView, describe, locate
 
@@ -21,11 +21,12 @@ PASTS_KEPT = 8  # of them with all their past
 
 
 class Histories:
-    """Share one per journal. Safe to use from several threads. `pipeline_of` gives the pipeline of the run, which never
+    """Share one per engine. Safe to use from several threads. `pipeline_of` gives the pipeline of the run, which never
     changes; it is called where nothing is kept."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, pages: Callable[[str, int], Iterable[list[Recorded]]]) -> None:
+        """`pages` gives the events of a run after a seq, page by page."""
+        self._pages = pages
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._with_past: OrderedDict[str, _Known] = OrderedDict()
         self._lock = threading.Lock()
@@ -34,7 +35,7 @@ class Histories:
         """The state now; of a run without events the empty one."""
         with self._lock:
             history = self._of(run).history
-            for page in self._journal.pages(run, history.state.seq):
+            for page in self._pages(run, history.state.seq):
                 history.grow(page)
             return history.state
 
@@ -82,7 +83,7 @@ class Histories:
         while len(self._with_past) > PASTS_KEPT:
             _, oldest = self._with_past.popitem(last=False)
             oldest.forget_past()
-        for page in self._journal.pages(run, known.history.seen):
+        for page in self._pages(run, known.history.seen):
             known.history.gather(page)
         return known
 

@@ -6,20 +6,19 @@ appended as `Refused`; what a former owner says is fenced off by the journal.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 
 from interlock.core.admission import admit
 from interlock.core.answers import must_wait
 from interlock.core.effects import Effect
-from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, Refused, TimeReached
+from interlock.core.events import Event, OwnerChanged, Recorded, Refused, TimeReached
 from interlock.core.fold import apply
-from interlock.core.ids import AttemptId, parse_attempt
+from interlock.core.inbox import feedback_of, taken
 from interlock.core.pipeline import Pipeline
 from interlock.core.plan import plan
 from interlock.core.state import RunState, stage_of
-from interlock.ports import Answer, Blobs, Clock, InfrastructureError, Journal
+from interlock.ports import Blobs, Clock, InfrastructureError, Journal
 
 JUMP_S = 5.0  # what a clock may go otherwise than time does, between two events, without a word
 
@@ -77,7 +76,8 @@ class Ledger:
         """Journal what lies in the inbox, in the order it came, but for what must wait. Returns how many there were."""
         answers = self._journal.answers(self.run)
         for answer in answers:
-            event = _taken(answer, blobs)
+            comment = feedback_of(answer)
+            event = taken(answer, blobs.put(comment) if comment else "")
             with self._lock:
                 if must_wait(self._state, answer.action):
                     continue
@@ -102,34 +102,6 @@ class Ledger:
         for listener in self._listeners:
             listener(record)
         return record
-
-
-def _taken(answer: Answer, blobs: Blobs) -> AnswerTaken:
-    feedback = ""
-    if answer.comment:
-        feedback = blobs.put(json.dumps({"by": answer.by, "comment": answer.comment}, sort_keys=True).encode())
-    return AnswerTaken(
-        answer=answer.id,
-        action=answer.action,
-        by=answer.by,
-        stage=answer.stage,
-        subject=_attempt_or_none(answer.subject),
-        gate=answer.gate,
-        comment=answer.comment,
-        feedback=feedback,
-        commit=answer.commit,
-        override=answer.override,
-        now=answer.now,
-        limits=answer.limits,
-        branch=answer.branch,
-    )
-
-
-def _attempt_or_none(text: str) -> AttemptId | None:
-    try:
-        return parse_attempt(text)
-    except ValueError:
-        return None
 
 
 def _about(event: Event) -> str:

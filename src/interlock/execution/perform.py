@@ -1,35 +1,31 @@
-"""Performing an effect: first the world is changed, then the fact is recorded.
+"""Performing an operation: first the world is changed, then the fact is recorded.
 
 `perform` is a generator of events. The engine journals each one and sends back its record, or None
-where the event came too late; then the effect ends there. Nothing here looks at the run's state, so
-the same code runs on a thread, in a simulation and on another machine.
+where the event came too late; then the operation ends there. Nothing here looks at the run's state, and nothing
+that is recorded hangs on what comes after a fact, so the same code runs on a thread, in a simulation and on another
+machine.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import assert_never
 
 from interlock.core.effects import (
     AcceptHandoff,
-    AskApproval,
     CheckWhen,
     DeliverBranch,
-    Effect,
     EvaluateGate,
-    FinishRun,
     LoseAttempt,
-    Pause,
+    Operation,
     PrepareInput,
     RejectCandidate,
-    SendBack,
     StartAttempt,
-    WaitUntil,
 )
 from interlock.core.events import (
-    ApprovalAsked,
     AttemptLost,
     CandidateRejected,
     Delivered,
@@ -42,10 +38,7 @@ from interlock.core.events import (
     Paused,
     PauseReason,
     Recorded,
-    RunFinished,
-    SentBack,
     StageSkipped,
-    TimeReached,
     VerdictGiven,
     VerdictStatus,
     WhenHeld,
@@ -54,7 +47,7 @@ from interlock.core.feedback import failed, files, fingerprint, reasons
 from interlock.core.judging import find_gate
 from interlock.core.limits import Numbered, effect_key
 from interlock.core.pipeline import GateClass
-from interlock.execution.attempt import start_attempt
+from interlock.execution.attempt import make_attempt
 from interlock.execution.context import Context
 from interlock.execution.documents import artifact_path, gate_values, pointed_at
 from interlock.execution.records import delivery_branch, delivery_message, feedback_document, handoff_record
@@ -67,38 +60,29 @@ from interlock.ports import (
     Judgement,
     Stamp,
     World,
-    as_infrastructure,
+    as_failure,
     secrets_of,
 )
 from interlock.process import MaskedBlobs
+from interlock.text.cleaning import cut
 
 Facts = Generator[Event, Recorded | None, None]
+_VALUE_MAX = 300  # characters of a value that a condition looks at
 
 
-def perform(world: World, context: Context, effect: Effect, cancel: Cancel) -> Facts:
-    """Carry `effect` out. Raises Fenced and Cancelled; infrastructure becomes an event."""
-    if not world.holds_fence():
-        raise Fenced(f"run {context.run} is controlled by another process")
+def perform(world: World, context: Context, effect: Operation, cancel: Cancel, claim: Recorded | None = None) -> Facts:
+    """Carry `effect` out; an attempt has its `claim`, the record of its AttemptStarted. Raises Fenced and Cancelled;
+    every other expected error becomes a fact, which the planner counts."""
     secrets = secrets_of(context.pipeline, context.environ, world.agents)
     world = replace(world, blobs=MaskedBlobs(world.blobs, (value for _, value in secrets))) if secrets else world
     match effect:
         case StartAttempt():
-            yield from start_attempt(world, context, effect, cancel)
+            assert claim is not None, f"nobody has claimed {effect.attempt}"
+            yield make_attempt(world, context, effect, claim, cancel)
         case EvaluateGate():
             yield from _evaluate_gate(world, context, effect, cancel)
         case LoseAttempt():
             yield from _lose_attempt(world, context, effect)
-        case AskApproval():
-            _, gate = find_gate(context.pipeline, effect.gate)
-            yield ApprovalAsked(effect.subject, effect.gate, gate.question)
-        case SendBack():
-            yield SentBack(effect.attempt, effect.target, effect.rule, effect.feedback, effect.resets)
-        case Pause():
-            yield Paused(effect.stage, effect.reason, effect.detail)
-        case WaitUntil():
-            yield TimeReached(effect.at)
-        case FinishRun():
-            yield RunFinished(effect.status, effect.why)
         case DeliverBranch():
             yield from _deliver(world, context, effect)
         case PrepareInput() | CheckWhen() | AcceptHandoff() | RejectCandidate():
@@ -113,25 +97,25 @@ _Counted = PrepareInput | CheckWhen | AcceptHandoff | RejectCandidate
 def _counted(world: World, context: Context, effect: _Counted) -> Facts:
     """Effects whose failures are counted by the planner, which then waits or asks a person."""
     try:
-        with as_infrastructure():
+        with _owned(world, context):
             event = _event_of(world, context, effect)
-    except (InfrastructureError, DeliveryRefused) as error:
+    except InfrastructureError as error:
         event = _errored(world, context, effect, error)
-    record = yield event
-    if record is not None and isinstance(effect, AcceptHandoff):
-        with as_infrastructure():
-            _keep_script(world, effect)
+    yield event
 
 
-def _errored(
-    world: World, context: Context, effect: Numbered, error: InfrastructureError | DeliveryRefused
-) -> EffectErrored:
-    if isinstance(error, DeliveryRefused):  # a person must decide
-        permanent, undone = True, error.undone
-    else:
-        permanent, undone = error.permanent, error.undone
+@contextmanager
+def _owned(world: World, context: Context) -> Iterator[None]:
+    """Around what is done for the owner of the run. Raises Fenced, Cancelled and InfrastructureError alone."""
+    with as_failure():
+        if not world.holds_fence():
+            raise Fenced(f"run {context.run} is controlled by another process")
+        yield
+
+
+def _errored(world: World, context: Context, effect: Numbered, error: InfrastructureError) -> EffectErrored:
     retry_at = context.retry_at(world.clock.now(), effect.number - 1)
-    return EffectErrored(effect_key(effect), effect.number, str(error), retry_at, permanent, undone)
+    return EffectErrored(effect_key(effect), effect.number, str(error), retry_at, error.permanent, error.undone)
 
 
 def _event_of(world: World, context: Context, effect: _Counted) -> Event:
@@ -166,14 +150,15 @@ def _check_when(world: World, context: Context, effect: CheckWhen) -> Event:
     content = world.workspaces.read(effect.commit, path, max_bytes=10_000_000)
     try:
         value = pointed_at(json.loads(content or b"null"), when.at)
-    except ValueError as error:
+        shown = json.dumps(value)
+    except (ValueError, RecursionError) as error:
         raise InfrastructureError(f"when: {when.artifact} is not JSON: {error}", permanent=True) from error
     if value == json.loads(when.equals):
         return WhenHeld(effect.subject)
     if effect.broken:
         stage = effect.subject.stage
         return Paused(stage, PauseReason.CONFLICT, f"{effect.broken}, and {stage} would be skipped: nobody fixes it")
-    return StageSkipped(effect.subject, f"{when.artifact}{when.at} is {json.dumps(value)}, not {when.equals}")
+    return StageSkipped(effect.subject, f"{when.artifact}{when.at} is {cut(shown, _VALUE_MAX)}, not {when.equals}")
 
 
 # --- judgement ----------------------------------------------------------------------------------
@@ -181,7 +166,7 @@ def _check_when(world: World, context: Context, effect: CheckWhen) -> Event:
 
 def _evaluate_gate(world: World, context: Context, effect: EvaluateGate, cancel: Cancel) -> Facts:
     try:
-        with as_infrastructure():
+        with _owned(world, context):
             judgement = world.gates.evaluate(gate_request(world, context, effect), cancel)
     except InfrastructureError as error:
         judgement = Judgement(VerdictStatus.ERRORED, (_trouble(error),), permanent=error.permanent)
@@ -253,13 +238,6 @@ def _accept(world: World, context: Context, effect: AcceptHandoff) -> HandoffAcc
     return HandoffAccepted(effect.attempt, effect.commit, effect.tree, record, effect.override_by, effect.by)
 
 
-def _keep_script(world: World, effect: AcceptHandoff) -> None:
-    """What a script made is known from now on; what was rejected, or accepted by a person, is made anew."""
-    key = world.journal.recall("script-key", effect.commit)
-    if key and not effect.override_by and not effect.by:
-        world.journal.remember("script", key, effect.commit)
-
-
 def _reject(world: World, context: Context, effect: RejectCandidate) -> CandidateRejected:
     said_no = failed(effect.verdicts)
     patch = world.blobs.put(world.workspaces.patch(effect.input_tree, effect.tree))
@@ -278,7 +256,7 @@ def _reject(world: World, context: Context, effect: RejectCandidate) -> Candidat
 
 def _lose_attempt(world: World, context: Context, effect: LoseAttempt) -> Facts:
     try:
-        with as_infrastructure():
+        with _owned(world, context):
             world.workspaces.discard(context.run, effect.attempt)
         stays = world.workspaces.removal_notes()
     except InfrastructureError as error:  # its place is its own: it is in nobody's way, and gc finds it
@@ -291,26 +269,48 @@ def _lose_attempt(world: World, context: Context, effect: LoseAttempt) -> Facts:
 
 def _deliver(world: World, context: Context, effect: DeliverBranch) -> Facts:
     """Nothing shows until the journal says that it may. Then the branch is made while nobody can take the run."""
-    event: Event
-    begun = effect.begun
     try:
-        branch, commit = (begun.branch, begun.commit) if begun else _sent(world, context, effect)
-        record = yield DeliveryBegun(branch, commit, effect.commit)
-        if record is None:
-            return
-        with world.alone():
-            world.workspaces.create_branch(branch, commit)
-        event = Delivered(branch, commit, effect.commit)
-    except (InfrastructureError, DeliveryRefused) as error:
-        if begun and isinstance(error, DeliveryRefused):  # made earlier, it may have been moved or renamed since
-            error.undone = False
-        event = _errored(world, context, effect, error)
-    yield event
+        with _owned(world, context):
+            _check_repository(world, effect)
+            begun = _sent(world, context, effect)
+    except InfrastructureError as error:
+        yield _errored(world, context, effect, error)
+        return
+    record = yield begun
+    if record is not None:
+        yield _created(world, context, effect, begun)
 
 
-def _sent(world: World, context: Context, effect: DeliverBranch) -> tuple[str, str]:
+def _check_repository(world: World, effect: DeliverBranch) -> None:
+    """Nobody delivers elsewhere: a branch in another clone would be nowhere for whoever waits for it."""
+    if effect.repository != world.repository:
+        wanted, here = effect.repository or "of its journal", world.repository or "another one"
+        raise InfrastructureError(
+            f"the branch belongs into the repository {wanted}, and this process is in {here}: deliver it from there",
+            permanent=True,
+            undone=effect.begun is None,
+        )
+
+
+def _created(world: World, context: Context, effect: DeliverBranch, begun: DeliveryBegun) -> Delivered | EffectErrored:
+    try:
+        with as_failure(), world.alone():
+            try:
+                world.workspaces.create_branch(begun.branch, begun.commit)
+            except DeliveryRefused as refused:  # made earlier, it may have been moved or renamed since
+                refused.undone = refused.undone and effect.begun is None
+                raise
+    except InfrastructureError as error:
+        return _errored(world, context, effect, error)
+    return Delivered(begun.branch, begun.commit, effect.commit)
+
+
+def _sent(world: World, context: Context, effect: DeliverBranch) -> DeliveryBegun:
+    if effect.begun is not None:
+        return replace(effect.begun, source=effect.commit)
     deliver = context.pipeline.deliver
     branch = effect.branch or delivery_branch(world.render, context.pipeline, context.started)
     stamp = Stamp(delivery_message(context), int(context.started_at), deliver.author)
     base = context.started.base_commit
-    return branch, world.workspaces.send(effect.commit, base, branch, stamp, effect.series, sign=deliver.sign)
+    commit = world.workspaces.send(effect.commit, base, branch, stamp, effect.series, sign=deliver.sign)
+    return DeliveryBegun(branch, commit, effect.commit)

@@ -21,8 +21,8 @@ from interlock.core.state import RunState
 from interlock.core.wire import encode_event
 from interlock.execution.briefing.rejections import HELD_OUT_RED_BEFORE, RED_BEFORE
 from interlock.execution.context import Context
-from interlock.pipelinefile import decode_pipeline, encode_pipeline
-from interlock.ports import Damaged, Journal, Render, UsageError, World
+from interlock.pipelinefile import decode_pipeline
+from interlock.ports import Damaged, Engine, Render, UsageError, World
 from interlock.text.cleaning import plain, without_place
 
 TAIL = 4_000  # bytes of a failed gate's output that an agent is shown
@@ -30,7 +30,6 @@ SUBJECT_MAX = 72  # characters, as git's own pages advise
 STATEMENT = "https://in-toto.io/Statement/v1"
 SUMMARY = "https://slsa.dev/verification_summary/v1"
 RECORD_VERSION = 2  # 1 had fewer digests and was not signed
-_PIPELINE = "pipeline"  # what the journal remembers it as
 _TASK_MAX = 4_000  # characters of it in a commit's message
 
 
@@ -123,22 +122,20 @@ def shortened(line: str) -> str:
     return f"{cut.rpartition(' ')[0] or cut}..."
 
 
-def record_pipeline(journal: Journal, run: str, pipeline: Pipeline) -> str:
-    """Keep it, and return the digest for the run's first event."""
-    text = encode_pipeline(pipeline)
-    journal.remember(_PIPELINE, run, text)
-    return _digest(text)
+def text_digest(text: str) -> str:
+    """The sha256 in hex of a text as the journal keeps it."""
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def recorded_pipeline(journal: Journal, run: str, state_of: Callable[[str], RunState]) -> Pipeline:
+def recorded_pipeline(engine: Engine, run: str, state_of: Callable[[str], RunState]) -> Pipeline:
     """As it was when the run started. Raises UsageError where there is no such run, Damaged."""
-    text = journal.recall(_PIPELINE, run)
-    if text is None and run in journal.runs():
+    text = engine.pipeline(run)
+    if text is None and run in engine.runs():
         raise Damaged("its pipeline is no longer in the journal")
     if text is None:
         raise UsageError(f"no run {run} in this repository: `interlock list` shows all runs")
     started = state_of(run).started
-    if started is not None and started.pipeline_text not in ("", _digest(text)):
+    if started is not None and started.pipeline_text not in ("", text_digest(text)):
         raise Damaged(
             "its pipeline was changed: its digest does not match the first event: put the newest"
             " journal.db, with its -wal, back in its place"
@@ -198,7 +195,7 @@ def _evidence(evidence: Iterable[Evidence]) -> dict[str, str]:
 
 def _event_digest(event: Event | None) -> str:
     """Of the stored form, to which later versions only add what has its default."""
-    return _digest(encode_event(event)) if event is not None else ""
+    return text_digest(encode_event(event)) if event is not None else ""
 
 
 def _tail(world: World, context: Context, verdict: VerdictGiven) -> str:
@@ -216,7 +213,3 @@ def _is_held_out(context: Context, gate: str) -> bool:
 
 def _finding(gate: str, file: str, line: int, message: str) -> dict[str, object]:
     return {"gate": gate, "file": file, "line": line, "message": without_place(message, file, line)}
-
-
-def _digest(text: str) -> str:
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

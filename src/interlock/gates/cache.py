@@ -174,13 +174,13 @@ class _Kept:
 
 def recall(context: GateContext, key: str) -> tuple[CommandRun, ...]:
     """The runs kept under `key`; none if they cannot be read or their evidence is gone."""
-    text = context.journal.recall(_KIND, key)
+    text = context.cache.recall(_KIND, key)
     if text is None:
         return ()
     try:
         kept = [object_reader(_Kept)(run) for run in json.loads(text)]
-        if not all(_is_there(context, item) for run in kept for item in run.evidence):
-            return ()
+        if any(context.blobs.size(item.digest) != item.size for run in kept for item in run.evidence):
+            return ()  # gone or cut short; the digest of a report is checked when it is read
         return tuple(_ran(context, run) for run in kept)
     except (InfrastructureError, ValueError, TypeError, KeyError):
         return ()
@@ -189,15 +189,7 @@ def recall(context: GateContext, key: str) -> tuple[CommandRun, ...]:
 def remember(context: GateContext, key: str, runs: Sequence[CommandRun]) -> None:
     """Keep runs that ended by themselves and left a report if one was expected."""
     write = object_writer(_Kept)
-    context.journal.remember(_KIND, key, json.dumps([write(_kept(run)) for run in runs]))
-
-
-def _is_there(context: GateContext, item: Evidence) -> bool:
-    """Whether it is complete, by its size: the digest of a report is checked when it is read."""
-    try:
-        return context.blobs.path(item.digest).stat().st_size == item.size
-    except OSError:
-        return False
+    context.cache.remember(_KIND, key, json.dumps([write(_kept(run)) for run in runs]))
 
 
 def _kept(ran: CommandRun) -> _Kept:

@@ -96,7 +96,7 @@ def proved(
     evidence = (
         *passed.evidence,
         *(replace(item, name=f"proof.{item.name}") for item in over.evidence),
-        Evidence(PROVEN, kept, context.blobs.path(kept).stat().st_size),
+        Evidence(PROVEN, kept, context.blobs.size(kept) or 0),
     )
     status = VerdictStatus.FAILED if findings else VerdictStatus.PASSED
     shown = (*outside_of(findings, over.tree), *notes)

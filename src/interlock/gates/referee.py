@@ -19,10 +19,10 @@ from interlock.gates.suppressions import with_suppressions
 from interlock.ports import (
     Agent,
     Blobs,
+    Cache,
     Cancel,
     Cancelled,
     GateRequest,
-    Journal,
     Judgement,
     UsageError,
     Workspaces,
@@ -38,7 +38,7 @@ class GateContext:
 
     workspaces: Workspaces
     blobs: Blobs
-    journal: Journal
+    cache: Cache
     environ: Mapping[str, str]
     locks: Path
     slots: Slots

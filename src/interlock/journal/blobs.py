@@ -63,8 +63,15 @@ class FileBlobs:
             )
         return content
 
+    def size(self, digest: str) -> int | None:
+        try:
+            return self.path(digest).stat().st_size
+        except (KeyError, OSError):
+            return None
+
     def path(self, digest: str) -> Path:
-        """The path of the content, whether it exists or not. Raises KeyError if `digest` is not a digest."""
+        """Where the content is on this machine, for people, whether it exists or not. Raises KeyError if `digest` is no
+        digest."""
         if _DIGEST.fullmatch(digest) is None:
             raise KeyError(digest)
         return self._root / digest[:2] / digest[2:]

@@ -15,9 +15,10 @@ from dataclasses import fields, is_dataclass
 from interlock.core.codec import NewerFormat, array_reader, array_writer
 from interlock.core.events import Event, Recorded
 from interlock.core.ids import AttemptId
+from interlock.core.inbox import Answer
 from interlock.core.values import constructor
 from interlock.core.wire import decode_event, dump_json, event_readers, kind_of, parse_json
-from interlock.ports import Answer, Damaged, InfrastructureError
+from interlock.ports import Damaged, InfrastructureError
 
 VERSION = 1
 

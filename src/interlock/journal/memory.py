@@ -12,8 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from interlock.core.events import Event, Recorded
+from interlock.core.inbox import Answer
 from interlock.journal.rules import check_append, missing, no_such_run, settles
-from interlock.ports import Answer, InfrastructureError, UsageError
+from interlock.ports import UsageError
 
 
 @dataclass(slots=True)
@@ -24,7 +25,7 @@ class _Run:
 
 
 class MemoryJournal:
-    """Implements `ports.Journal`."""
+    """Implements `ports.Journal`, `ports.Cache` and `ports.Notes`."""
 
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
@@ -89,6 +90,13 @@ class MemoryJournal:
     def recall(self, kind: str, key: str) -> str | None:
         return self._remembered.get((kind, key))
 
+    def note(self, kind: str, key: str, value: str) -> None:
+        """As `remember`: nothing that is remembered here is ever removed."""
+        self.remember(kind, key, value)
+
+    def noted(self, kind: str, key: str) -> str | None:
+        return self.recall(kind, key)
+
     def _find(self, run: str) -> _Run:
         found = self._runs.get(run)
         if found is None:
@@ -97,7 +105,7 @@ class MemoryJournal:
 
 
 class MemoryBlobs:
-    """Implements `ports.Blobs`, except `path`: contents in memory have none."""
+    """Implements `ports.Blobs`."""
 
     def __init__(self) -> None:
         self._contents: dict[str, bytes] = {}
@@ -117,5 +125,6 @@ class MemoryBlobs:
         except KeyError as error:
             raise missing(digest, "memory") from error
 
-    def path(self, digest: str) -> Path:
-        raise InfrastructureError(f"blob {digest} is in memory and has no path", permanent=True)
+    def size(self, digest: str) -> int | None:
+        content = self._contents.get(digest)
+        return None if content is None else len(content)

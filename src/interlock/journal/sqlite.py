@@ -24,11 +24,12 @@ from typing import Any, Generic, TypeVar
 import apsw
 
 from interlock.core.events import Event, Recorded
+from interlock.core.inbox import Answer
 from interlock.core.wire import encode_event, kind_of
 from interlock.journal import chain, codec, database
 from interlock.journal.chain import Heads
 from interlock.journal.rules import check_append, no_such_run, settles
-from interlock.ports import Answer, InfrastructureError, InterlockError, UsageError, machine_trouble
+from interlock.ports import InfrastructureError, InterlockError, UsageError, machine_trouble
 
 T = TypeVar("T")
 _READ = 1_000  # events of one query
@@ -38,7 +39,8 @@ _Value = str | int | float
 
 
 class SqliteJournal:
-    """Implements `ports.Journal`. Open one per process, share it between threads, close it at the end."""
+    """Implements `ports.Journal`, `ports.Cache` and `ports.Notes`. Open one per process, share it between threads, and
+    close it at the end."""
 
     def __init__(self, path: Path) -> None:
         """Opens or makes the file. Raises InfrastructureError."""
@@ -162,6 +164,13 @@ class SqliteJournal:
 
     def recall(self, kind: str, key: str) -> str | None:
         return next((row[0] for row in self._read("recall", {"kind": kind, "key": key})), None)
+
+    def note(self, kind: str, key: str, value: str) -> None:
+        """As `remember`: nothing that is remembered here is ever removed."""
+        self.remember(kind, key, value)
+
+    def noted(self, kind: str, key: str) -> str | None:
+        return self.recall(kind, key)
 
     def _write(self, work: Callable[[apsw.Connection], T]) -> T:
         return with_retries(partial(self._writes.run, work))

@@ -1,7 +1,7 @@
-"""Sending notifications: a thread for each channel of a run that is driven, and what the journal remembers of them.
+"""Sending notifications: a thread for each channel of a run that is driven, and what is noted of them.
 
-Rule: every event since the run was first driven with a channel is due; delivered is what the journal remembers as such.
-A crash between sending and remembering sends it once more. The threads read in the journal what is due, at the start
+Rule: every event since the run was first driven with a channel is due; delivered is what is noted as such.
+A crash between sending and noting sends it once more. The threads read in the journal what is due, at the start
 and whenever something happened. The owner of the run waits for them at its end only, and then `CLOSE_S` at most.
 """
 
@@ -10,17 +10,18 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from interlock.core.events import Recorded
 from interlock.notify.channels import Channel, Refusal, kind_of, message
-from interlock.ports import Clock, InterlockError, Journal, started
+from interlock.ports import Clock, InterlockError, Notes, started
 from interlock.readmodel.run import RunSummary
 
 CLOSE_S = 5.0
-_ENDS_S = 1.0  # of CLOSE_S: to end what is being sent and to remember that it failed
+_ENDS_S = 1.0  # of CLOSE_S: to end what is being sent and to note that it failed
 _WAIT_MAX_S = 60.0
+Records = Callable[[str, int], Sequence[Recorded]]  # the events of a run after a seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Notices:
     attempts: int
     backoff_s: float
     repository: str
-    journal: Journal
+    records: Records
+    notes: Notes
     clock: Clock
     locate: Callable[[str], RunSummary]
 
@@ -54,7 +56,7 @@ class Notices:
         )
 
     def _log(self, run: str, channel: Channel) -> NotificationLog:
-        return NotificationLog(self.journal, run, channel.name, self.events)
+        return NotificationLog(self.records, self.notes, run, channel.name, self.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ class _Sender:
         return why
 
 
-FAILURES_MAX = 50  # of one delivery, that are remembered
+FAILURES_MAX = 50  # of one delivery, that are noted
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +162,10 @@ class Undelivered:
 
 @dataclass(frozen=True, slots=True)
 class NotificationLog:
-    """What the journal remembers of one run and one channel."""
+    """What is noted of one run and one channel."""
 
-    journal: Journal
+    records: Records
+    notes: Notes
     run: str
     channel: str
     events: frozenset[str]
@@ -170,27 +173,27 @@ class NotificationLog:
     def begin(self) -> None:
         """From now on events are due, unless this was called before."""
         if self._since() is None:
-            records = self.journal.records(self.run)
-            self.journal.remember("notify.since", self._key(), str(records[-1].seq if records else 0))
+            records = self.records(self.run, 0)
+            self.notes.note("notify.since", self._key(), str(records[-1].seq if records else 0))
 
     def due(self, after: int = 0) -> Iterator[Recorded]:
         """What is to be delivered and was not, after seq `after`, in order."""
         since = self._since()
         if since is None:
             return
-        for record in self.journal.records(self.run, max(since, after)):
-            if kind_of(record.event) in self.events and not self._recall("told", record.seq):
+        for record in self.records(self.run, max(since, after)):
+            if kind_of(record.event) in self.events and not self._noted("told", record.seq):
                 yield record
 
     def delivered(self, seq: int, at: float) -> None:
-        self.journal.remember("notify.told", self._key(seq), json.dumps({"at": at}))
+        self.notes.note("notify.told", self._key(seq), json.dumps({"at": at}))
 
     def failed(self, seq: int, at: float, why: str) -> None:
         """It was tried as often as allowed."""
         number = len(list(self._failures(seq))) + 1
         if number <= FAILURES_MAX:
             failure = json.dumps({"at": at, "why": why})
-            self.journal.remember("notify.failed", f"{self._key(seq)}/{number}", failure)
+            self.notes.note("notify.failed", f"{self._key(seq)}/{number}", failure)
 
     def undelivered(self) -> Iterator[Undelivered]:
         """What is due, each with the reason why the last try failed."""
@@ -200,17 +203,17 @@ class NotificationLog:
 
     def _failures(self, seq: int) -> Iterator[str]:
         for number in range(1, FAILURES_MAX + 1):
-            found = self._recall("failed", seq, f"/{number}")
+            found = self._noted("failed", seq, f"/{number}")
             if found is None:
                 return
             yield str(json.loads(found)["why"])
 
     def _since(self) -> int | None:
-        found = self.journal.recall("notify.since", self._key())
+        found = self.notes.noted("notify.since", self._key())
         return int(found) if found else None
 
-    def _recall(self, kind: str, seq: int, more: str = "") -> str | None:
-        return self.journal.recall(f"notify.{kind}", f"{self._key(seq)}{more}")
+    def _noted(self, kind: str, seq: int, more: str = "") -> str | None:
+        return self.notes.noted(f"notify.{kind}", f"{self._key(seq)}{more}")
 
     def _key(self, seq: int | None = None) -> str:
         return f"{self.run}/{self.channel}" if seq is None else f"{self.run}/{seq}/{self.channel}"

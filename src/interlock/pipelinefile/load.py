@@ -38,12 +38,10 @@ def is_unfilled(agent: AgentSpec) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid pipeline. `findings` are warnings and what is not supported yet. `sources` are the path (relative to the
-    root) and content of every file that was read, the pipeline's own first."""
+    """A valid pipeline. `findings` are warnings and what is not supported yet."""
 
     pipeline: Pipeline
     findings: tuple[Mistake, ...] = ()
-    sources: tuple[tuple[str, str], ...] = ()
 
 
 def load_pipeline(path: Path, root: Path, *, name: str = "") -> Loaded:
@@ -63,7 +61,7 @@ def load_pipeline(path: Path, root: Path, *, name: str = "") -> Loaded:
     found = mistakes.listed(file)
     if pipeline is None or mistakes.fatal:
         raise InvalidPipeline(found)
-    return Loaded(pipeline, found, sources.listed())
+    return Loaded(pipeline, found)
 
 
 def require_runnable(loaded: Loaded) -> None:

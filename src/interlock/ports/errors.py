@@ -125,6 +125,20 @@ def as_infrastructure() -> Iterator[None]:
         raise expected from error
 
 
+@contextmanager
+def as_failure() -> Iterator[None]:
+    """Raise every expected error within as InfrastructureError, permanent where a retry cannot help, so that one fact
+    tells of it. What ends the effect without a fact, Fenced and Cancelled, is raised as it is."""
+    try:
+        with as_infrastructure():
+            yield
+    except (InfrastructureError, Fenced, Cancelled):
+        raise
+    except InterlockError as error:
+        undone = isinstance(error, DeliveryRefused) and error.undone
+        raise InfrastructureError(str(error), permanent=True, undone=undone) from error
+
+
 def started(thread: threading.Thread) -> bool:
     """Start the thread. False if the machine cannot run one more."""
     try:

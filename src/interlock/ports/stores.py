@@ -8,34 +8,15 @@ from pathlib import Path
 from typing import Protocol
 
 from interlock.core.conflicts import Undecided
-from interlock.core.events import Action, Event, Recorded
+from interlock.core.events import Event, Recorded
 from interlock.core.ids import AttemptId
+from interlock.core.inbox import Answer
 from interlock.core.pipeline import RoomLimits, Setup
 from interlock.core.values import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A person's answer, as stored in the inbox. The action does not use fields that are empty."""
-
-    id: str
-    run: str
-    action: Action
-    by: str
-    at: float
-    stage: str = ""
-    subject: str = ""  # STAGE/EPOCH.NUMBER
-    gate: str = ""
-    comment: str = ""
-    commit: str = ""
-    override: bool = False
-    now: bool = False
-    limits: tuple[tuple[str, float], ...] = ()
-    branch: str = ""
-
-
 class Journal(Protocol):
-    """The append-only history of every run of a repository, the inbox, and the caches by digest."""
+    """The append-only history of every run of a repository, and the inbox."""
 
     def create(self, run: str, at: float, event: Event) -> None:
         """Append the first event of a new run. Raises UsageError if the run exists."""
@@ -67,10 +48,23 @@ class Journal(Protocol):
     def answers(self, run: str) -> list[Answer]:
         """Unsettled answers, in the order in which they arrived."""
 
+
+class Cache(Protocol):
+    """What can be made again, by a digest of all that it hangs on. Any of it may be gone at the next look."""
+
     def remember(self, kind: str, key: str, value: str) -> None:
-        """Cache `value` (JSON text) by digest. An existing value is not replaced."""
+        """Keep `value` (JSON text). An existing value is not replaced."""
 
     def recall(self, kind: str, key: str) -> str | None: ...
+
+
+class Notes(Protocol):
+    """What lasts of a run and is no part of its history, such as whom it was told: the planner sees none of it."""
+
+    def note(self, kind: str, key: str, value: str) -> None:
+        """Keep `value` (JSON text) for good. An existing value is not replaced."""
+
+    def noted(self, kind: str, key: str) -> str | None: ...
 
 
 class Blobs(Protocol):
@@ -84,7 +78,8 @@ class Blobs(Protocol):
     def get(self, digest: str) -> bytes:
         """Raises InfrastructureError if there is no such content."""
 
-    def path(self, digest: str) -> Path: ...
+    def size(self, digest: str) -> int | None:
+        """Bytes of the content, without reading it; None if there is no such content."""
 
 
 # --- workspaces ---------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field
 from enum import StrEnum
@@ -13,11 +13,12 @@ from typing import Protocol, runtime_checkable
 from interlock.conventions.secret_forms import handed_out
 from interlock.core.conflicts import Undecided
 from interlock.core.effects import Remaining
-from interlock.core.events import Evidence, Finding, Usage, VerdictGiven, VerdictStatus
+from interlock.core.events import Evidence, Finding, Recorded, RunStarted, Usage, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
+from interlock.core.inbox import Answer
 from interlock.core.pipeline import AgentSpec, Gate, Pipeline, Scope, Stage
 from interlock.core.values import dataclass
-from interlock.ports.stores import Blobs, Checkout, Journal, Sandbox, Workspaces
+from interlock.ports.stores import Blobs, Cache, Checkout, Sandbox, Workspaces
 
 
 class Clock(Protocol):
@@ -85,7 +86,7 @@ class Brief:
     timeout_s: int
     idle_timeout_s: float
     dir: str = ""  # where to work, relative to the checkout
-    session: Path | None = None  # the `kept_session` of the previous attempt's outcome
+    session: bytes = b""  # the content of the `kept_session` of the previous attempt's outcome
     resumed: str = ""  # replaces `text` if that session can be resumed
     remaining: Remaining = Remaining()  # what remains of the limits; an agent that reports its usage is stopped there
     scope: Scope = Scope()  # the paths that may change: information only, the scope gate decides
@@ -245,6 +246,37 @@ class Records(Protocol):
         keeps nothing new."""
 
 
+# --- engines ------------------------------------------------------------------------------------
+
+
+class Engine(Protocol):
+    """What drives the runs of a repository, as those see it who start, show and answer them."""
+
+    def start(self, at: float, started: RunStarted, pipeline: str) -> None:
+        """Begin a run with its first event and the text of its pipeline. Raises UsageError if the run exists."""
+
+    def runs(self) -> list[str]:
+        """Ids, oldest first."""
+
+    def heads(self, most: int) -> dict[str, int]:
+        """The seq of the newest event of each of the `most` newest runs."""
+
+    def pipeline(self, run: str) -> str | None:
+        """The text that the run was started with; None if there is none."""
+
+    def history(self, run: str, after: int = 0) -> Iterator[list[Recorded]]:
+        """Events after seq `after`, in pages of bounded size. Each page is checked before it is returned."""
+
+    def answer(self, answer: Answer) -> None:
+        """Hand over what a person says. The same answer again is none."""
+
+    def untaken(self, run: str) -> list[Answer]:
+        """Answers that are handed over and not in the history yet, in the order in which they arrived."""
+
+    def owner_of(self, run: str) -> str:
+        """Who drives the run; empty for nobody."""
+
+
 # --- the world ----------------------------------------------------------------------------------
 
 
@@ -261,9 +293,10 @@ class World:
     agents: Mapping[str, Agent]  # by the adapter's name
     gates: Gates
     blobs: Blobs
-    journal: Journal
+    cache: Cache
     clock: Clock
     render: Render
     holds_fence: Callable[[], bool]  # whether we still own the run: checked before effects that outlive the process
     alone: Callable[[], AbstractContextManager[object]] = nullcontext  # while it is held, nobody can take the run
     records: Records | None = None  # None: records are evidence, and unsigned
+    repository: str = ""  # the id of the one that branches are made in; empty: the one whose journal is driven

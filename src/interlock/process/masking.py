@@ -47,8 +47,8 @@ class MaskedBlobs:
     def get(self, digest: str) -> bytes:
         return self._blobs.get(digest)
 
-    def path(self, digest: str) -> Path:
-        return self._blobs.path(digest)
+    def size(self, digest: str) -> int | None:
+        return self._blobs.size(digest)
 
 
 def masked(content: bytes, secrets: Iterable[str]) -> bytes:

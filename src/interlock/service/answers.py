@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from interlock.core.events import Action, PauseReason
 from interlock.core.ids import parse_attempt
+from interlock.core.inbox import Answer
 from interlock.core.limits import limit_names
 from interlock.core.state import Phase
-from interlock.ports import Answer, UsageError
+from interlock.ports import UsageError
 from interlock.readmodel.history import AttemptPhase, AttemptView
 from interlock.readmodel.run import OVER, RunPhase, RunSummary, RunView, StageView, WaitView, attempt_word
 from interlock.service.formats import moment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from interlock.core.events import (
     InputPrepared,
     OwnerChanged,
     Paused,
+    Recorded,
     Refused,
     RunFinished,
     RunStarted,
@@ -33,7 +34,7 @@ from interlock.core.events import (
     VerdictGiven,
     WhenHeld,
 )
-from interlock.ports import Blobs, Damaged, InfrastructureError, Journal
+from interlock.ports import Blobs, Damaged, InfrastructureError
 
 EVIDENCE_CHECKED_MAX = 2_000
 
@@ -77,12 +78,12 @@ class EvidenceCheck:
     missing: tuple[tuple[str, str], ...]  # run, digest
 
 
-def check_evidence(journal: Journal, blobs: Blobs, runs: Iterable[str]) -> EvidenceCheck:
+def check_evidence(records_of: Callable[[str], Sequence[Recorded]], blobs: Blobs, runs: Iterable[str]) -> EvidenceCheck:
     """Whether the evidence that the newest events name is there: at most EVIDENCE_CHECKED_MAX files of readable `runs`,
     newest first. Files are not read: their digest is checked whenever they are."""
     seen: set[str] = set()
     missing = []
-    for run, digest, size in _named(journal, runs):
+    for run, digest, size in _named(records_of, runs):
         if digest in seen:
             continue
         if len(seen) == EVIDENCE_CHECKED_MAX:
@@ -93,9 +94,11 @@ def check_evidence(journal: Journal, blobs: Blobs, runs: Iterable[str]) -> Evide
     return EvidenceCheck(len(seen), tuple(missing))
 
 
-def _named(journal: Journal, runs: Iterable[str]) -> Iterator[tuple[str, str, int | None]]:
+def _named(
+    records_of: Callable[[str], Sequence[Recorded]], runs: Iterable[str]
+) -> Iterator[tuple[str, str, int | None]]:
     for run in runs:
-        for recorded in reversed(journal.records(run)):
+        for recorded in reversed(records_of(run)):
             yield from ((run, digest, size) for digest, size in _digests(recorded.event) if digest)
 
 
@@ -118,8 +121,5 @@ def _digests(event: Event) -> Iterator[tuple[str, int | None]]:
 
 
 def _exists(blobs: Blobs, digest: str, size: int | None) -> bool:
-    try:
-        found = blobs.path(digest).stat().st_size
-    except (KeyError, OSError):
-        return False
-    return size is None or found == size
+    found = blobs.size(digest)
+    return found is not None and size in (None, found)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.core.pipeline import PullRequest
-from interlock.ports import InfrastructureError, Journal, UsageError
+from interlock.ports import InfrastructureError, Notes, UsageError
 from interlock.process import capture_outside
 from interlock.readmodel.run import RunPhase, RunView
 from interlock.service.service import Service
@@ -43,7 +43,7 @@ class PullRequests:
     texts of pull requests."""
 
     service: Service
-    journal: Journal
+    notes: Notes
     push: Callable[[str, str, str], None]
     lock: Callable[[str], AbstractContextManager[object]]
     repository: Path
@@ -52,7 +52,7 @@ class PullRequests:
 
     def url(self, run: str) -> str:
         """The address of the run's pull request; empty if none was opened."""
-        recorded = self.journal.recall(_KIND, run)
+        recorded = self.notes.noted(_KIND, run)
         return str(json.loads(recorded)["url"]) if recorded is not None else ""
 
     def is_missing(self, view: RunView) -> bool:
@@ -77,7 +77,7 @@ class PullRequests:
                 if url := self.url(run):  # another process opened it meanwhile
                     return Opened(url)
                 url = self._create(wanted, view, words)
-                self.journal.remember(_KIND, run, json.dumps({"url": url}))
+                self.notes.note(_KIND, run, json.dumps({"url": url}))
         except (InfrastructureError, UsageError) as error:
             return Opened(why=plain(str(error), 2_000), command=shlex.join(words))
         return Opened(url)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from interlock.core.events import RunStarted
 from interlock.core.pipeline import Input, Pipeline
-from interlock.execution.records import delivery_branch, record_pipeline
-from interlock.ports import Journal, UsageError
+from interlock.execution.records import delivery_branch, text_digest
+from interlock.pipelinefile import encode_pipeline
+from interlock.ports import Engine, UsageError
 from interlock.text.cleaning import plain
 from interlock.text.names import flaw
 
@@ -21,7 +21,7 @@ _SHOWN_MAX = 10
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """`base_*` is a commit and its tree in the store; `sources` are the files that the pipeline was read from."""
+    """`base_*` is a commit and its tree in the store."""
 
     pipeline: Pipeline
     task: str
@@ -31,11 +31,16 @@ class RunRequest:
     until: str = ""
     sandbox: str = "none"
     by: str = ""
-    sources: tuple[tuple[str, str], ...] = ()
 
 
-def begin(journal: Journal, run: str, at: float, request: RunRequest) -> RunStarted:
-    """Record the pipeline by content and append the first event. Raises UsageError."""
+def begin(engine: Engine, run: str, at: float, request: RunRequest) -> None:
+    """Start a run with its first event, and its pipeline by content. Raises UsageError."""
+    text = encode_pipeline(request.pipeline)
+    engine.start(at, first_event(run, request, text), text)
+
+
+def first_event(run: str, request: RunRequest, pipeline_text: str) -> RunStarted:
+    """What a request asks for, as the first event of a run. Raises UsageError."""
     pipeline = request.pipeline
     event = RunStarted(
         run=run,
@@ -49,12 +54,10 @@ def begin(journal: Journal, run: str, at: float, request: RunRequest) -> RunStar
         until=request.until,
         sandbox=request.sandbox,
         by=request.by,
+        pipeline_text=text_digest(pipeline_text),
     )
     if not request.until:
         _require_branch(pipeline, event)
-    event = replace(event, pipeline_text=record_pipeline(journal, run, pipeline))
-    journal.remember("sources", run, json.dumps(request.sources))
-    journal.create(run, at, event)
     return event
 
 

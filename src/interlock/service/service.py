@@ -10,19 +10,19 @@ from typing import TypeVar
 
 from interlock.core.events import Recorded
 from interlock.core.ids import AttemptId, parse_attempt
+from interlock.core.inbox import Answer
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
 from interlock.execution.histories import Histories
 from interlock.execution.records import recorded_pipeline
 from interlock.ports import (
-    Answer,
     Blobs,
     Cancel,
     Clock,
     Damaged,
+    Engine,
     Gates,
     InfrastructureError,
-    Journal,
     UsageError,
     Workspaces,
 )
@@ -41,19 +41,18 @@ _NAMED_MAX = 20  # attempts
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`owner_of` gives the owner of a run (empty for nobody); the `new_*_id` functions name new things; `workspaces`
+    """`engine` drives the runs; the `new_*_id` functions name new things; `workspaces`
     and `gates` are made when they are first needed. `lost_runs` are those that were recorded and that the journal does
     not know; `vanished` says what is wrong if there is no run although there were some; `aside` are damaged runs that
     a person has set aside. `ready` is called before each new run and raises what is in its way, `begun` after it,
     `settle` when a run is answered or driven."""
 
-    journal: Journal
+    engine: Engine
     histories: Histories
     blobs: Blobs
     workspaces: Callable[[], Workspaces]
     gates: Callable[[], Gates]
     clock: Clock
-    owner_of: Callable[[str], str]
     new_run_id: Callable[[], str]
     new_answer_id: Callable[[], str]
     lost_runs: Callable[[], Sequence[str]] = tuple
@@ -68,7 +67,7 @@ class Service:
         the records of its handoffs could not be signed."""
         self.ready()
         run = self.new_run_id()
-        begin(self.journal, run, self.clock.now(), request)
+        begin(self.engine, run, self.clock.now(), request)
         self.begun()
         return run
 
@@ -90,29 +89,33 @@ class Service:
         with naming_run(run):
             answered = self.has_answer(run)
             pipeline_of = partial(self._pipeline, run, self.histories.gathered_state)
-            return _with_answer(self.histories.view(pipeline_of, run, self.owner_of(run)), answered=answered)
+            return _with_answer(self.histories.view(pipeline_of, run, self.engine.owner_of(run)), answered=answered)
 
     def locate_run(self, run: str) -> RunSummary:
         """Where a run is, without its history. Raises as `describe_run`."""
         with naming_run(run):
             answered = self.has_answer(run)
             pipeline_of = partial(self._pipeline, run)
-            return _with_answer(self.histories.standing(pipeline_of, run, self.owner_of(run)), answered=answered)
+            return _with_answer(self.histories.standing(pipeline_of, run, self.engine.owner_of(run)), answered=answered)
 
     def has_answer(self, run: str) -> bool:
         """Whether the run's inbox has an answer that no owner has taken yet."""
-        return bool(self.journal.answers(run))
+        return bool(self.engine.untaken(run))
+
+    def owner_of(self, run: str) -> str:
+        """Who drives the run; empty for nobody."""
+        return self.engine.owner_of(run)
 
     def run_ids(self) -> list[str]:
         """All runs, oldest first, lost ones among them. Raises Damaged if there were runs and nothing says which."""
-        found = in_order(self.journal.runs(), self.lost_runs())
+        found = in_order(self.engine.runs(), self.lost_runs())
         if not found and self.vanished:
             raise Damaged(self.vanished)
         return found
 
     def has_vanished(self) -> bool:
         """Whether there were runs and nothing says which."""
-        return bool(self.vanished) and not self.journal.runs() and not self.lost_runs()
+        return bool(self.vanished) and not self.engine.runs() and not self.lost_runs()
 
     def list_runs(self, count: int = 50) -> list[RunSummary]:
         """The newest runs, newest first. The phase of a run that cannot be read says so; damaged runs that were set
@@ -134,11 +137,11 @@ class Service:
 
     def history(self, run: str, after: int = 0) -> list[Recorded]:
         """Events beyond seq `after`."""
-        return self.journal.records(run, after)
+        return [record for page in self.engine.history(run, after) for record in page]
 
     def page(self, run: str, after: int = 0) -> list[Recorded]:
         """The next events beyond seq `after`: a bounded number; empty if there are none."""
-        return next(iter(self.journal.pages(run, after)), [])
+        return next(self.engine.history(run, after), [])
 
     def choose_run(self, name: str, fits: Callable[[RunSummary], bool] = lambda _: True) -> RunSummary:
         """The run that `name` means (see `run_named`). Without a name the only one that fits, or if none fits, the only
@@ -185,7 +188,7 @@ class Service:
     def answer(self, view: RunView, request: AnswerRequest) -> Answer:
         """Put an answer into the inbox. The owner journals it; if nobody owns the run, drive it next."""
         answer = to_answer(view, request, self.new_answer_id, self.clock.now())
-        self.journal.put_answer(answer)
+        self.engine.answer(answer)
         self.settle()
         return answer
 
@@ -237,7 +240,7 @@ class Service:
     def _pipeline(self, run: str, state_of: Callable[[str], RunState] | None = None) -> Pipeline:
         """Raises UsageError if there never was such a run."""
         try:
-            return recorded_pipeline(self.journal, run, state_of or self.histories.state)
+            return recorded_pipeline(self.engine, run, state_of or self.histories.state)
         except UsageError:
             if run in self.lost_runs():
                 raise lost_run() from None

@@ -223,7 +223,7 @@ def _content(reading: _Reading, digest: str) -> tuple[bytes | str, tuple[str, ..
     try:
         return sources.blobs.get(digest), () if kept else ("the store has no copy of its record",)
     except InfrastructureError as error:
-        if _is_there(sources.blobs, digest):
+        if sources.blobs.size(digest) is not None:
             return f"the record was changed: {error}", ()
     if kept is None:
         return f"the record {digest} is missing, and so is its copy in the store", ()
@@ -257,15 +257,8 @@ def _evidence_flaw(blobs: Blobs, digest: str) -> str:
     try:
         blobs.get(digest)
     except InfrastructureError as error:
-        return f"was changed: {error}" if _is_there(blobs, digest) else f"is missing: {digest}"
+        return f"was changed: {error}" if blobs.size(digest) is not None else f"is missing: {digest}"
     return ""
-
-
-def _is_there(blobs: Blobs, digest: str) -> bool:
-    try:
-        return blobs.path(digest).exists()
-    except (KeyError, OSError):
-        return False
 
 
 def _input_problems(reading: _Reading, signed: Signed) -> Iterator[str]:

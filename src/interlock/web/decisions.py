@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from interlock.core.events import Action
-from interlock.ports import Answer, UsageError
+from interlock.core.inbox import Answer
+from interlock.ports import UsageError
 from interlock.readmodel.run import OVER, RunView, WaitView
 from interlock.service import AnswerRequest, Service
 from interlock.service.answers import NOT_SEEN, resume_answers
@@ -66,7 +67,7 @@ def put(  # noqa: PLR0913 - who says what of which run, and when
     """Put the answers of a form into the inbox; returns the id of the first, empty if there is none. A form that was
     sent twice is one answer. `unseen` is what the page could not show of the change: who takes it says that they know.
     Raises UsageError, or Stale."""
-    inbox = service.journal.answers(view.id)
+    inbox = service.engine.untaken(view.id)
     if unseen and given.get("action") in TAKES:
         if given.get("unseen") != "yes":
             _check_mark(view, given, inbox, now)

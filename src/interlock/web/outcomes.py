@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from interlock.core.events import Action, AnswerTaken
 from interlock.core.ids import AttemptId
-from interlock.ports import Answer
+from interlock.core.inbox import Answer
 from interlock.readmodel.history import AttemptPhase, AttemptView, Reply, taken_before
 from interlock.readmodel.run import OVER, RunPhase, RunView
 from interlock.service.formats import duration

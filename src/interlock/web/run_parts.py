@@ -59,7 +59,7 @@ class QuestionItem:
 
 def run_parts(app: Application, view: RunView, mark: str, now: float) -> dict[str, object]:
     """`mark` is that of the form that was refused, or empty."""
-    inbox = app.service.journal.answers(view.id)
+    inbox = app.service.engine.untaken(view.id)
     asked = questions(view, inbox)
     items = [_item(app, view, question, mark, alone=len(asked) == 1) for question in asked]
     diff = _diff(app, view, items)

@@ -87,7 +87,7 @@ def application(
     """The whole site behind its guard. `mounts` are other surfaces by path, each with its lifespan."""
     from interlock.web import api, pages  # lazy: they import this module
 
-    site = Site(app, keys, person, Hub(app.service.page, partial(app.service.journal.heads, _FOLLOWED_MAX)))
+    site = Site(app, keys, person, Hub(app.service.page, partial(app.service.engine.heads, _FOLLOWED_MAX)))
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

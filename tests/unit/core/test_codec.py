@@ -15,12 +15,13 @@ import pytest
 from interlock.core.codec import APART, Bound, NewerFormat, array_reader, array_writer, object_reader, object_writer
 from interlock.core.events import Event
 from interlock.core.ids import AttemptId
+from interlock.core.inbox import Answer
 from interlock.core.pipeline import Pipeline
 from interlock.gates.kinds import all_kinds
 from interlock.journal import codec as journal
 from interlock.pipelinefile import decode_pipeline
 from interlock.pipelinefile.codec import OF_EVERY_GATE
-from interlock.ports import Answer, InfrastructureError
+from interlock.ports import InfrastructureError
 
 RECORDED = (Pipeline, *(kind.options for kind in all_kinds() if kind.options))
 SHAPES = Path(__file__).parents[2] / "golden" / "shapes.json"  # field names of each type, as they were released

@@ -5,18 +5,34 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from interlock.core.effects import AskApproval, Effect, StartAttempt
-from interlock.core.events import ApprovalAsked, AttemptStarted, CandidateProduced, Event, Recorded
+from interlock.core.effects import AcceptHandoff, AskApproval, Effect, StartAttempt
+from interlock.core.events import (
+    ApprovalAsked,
+    AttemptStarted,
+    CandidateProduced,
+    Event,
+    HandoffAccepted,
+    Recorded,
+    RunStarted,
+)
 from interlock.core.ids import AttemptId
+from interlock.core.pipeline import AgentSpec, Gate, GateKind, Pipeline, Stage
 from interlock.engines import executor, local
 from interlock.engines.local import LocalEngine
+from interlock.execution.context import Context
 from interlock.gates.locks import Slots
+from interlock.journal import MemoryJournal
 from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, World
+
+ASKING = Stage("z", gates=(Gate("g", GateKind.APPROVE, question="Is it?"),))
+PIPELINE = Pipeline("p", (*(Stage(name, agent="a") for name in "abc"), ASKING), (AgentSpec("a", "command"),))
+CONTEXT = Context("r", PIPELINE, RunStarted("r", "p", "d", "task", "c", "t", ()), 0.0)
 
 
 class Ledger:
@@ -26,6 +42,7 @@ class Ledger:
         self.state = SimpleNamespace(now=0.0, finished=None)
         self.wanted = list(wanted)
         self.recorded: list[Event] = []
+        self.late: list[Event] = []  # they do not fit any more
         self.refuse: Callable[[Event], None] = lambda event: None
         self.look: Callable[[], None] = lambda: None
         self.holds_fence = None
@@ -38,8 +55,11 @@ class Ledger:
     def next_effects(self) -> tuple[Effect, ...]:
         return tuple(self.wanted)
 
-    def record(self, event: Event) -> Recorded:
+    def record(self, event: Event) -> Recorded | None:
         self.refuse(event)
+        if event in self.late:
+            self.wanted.clear()
+            return None
         self.recorded.append(event)
         if isinstance(event, CandidateProduced):
             self.wanted = [one for one in self.wanted if getattr(one, "attempt", None) != event.attempt]
@@ -53,17 +73,13 @@ class Ledger:
 def go(monkeypatch: pytest.MonkeyPatch) -> dict[str, threading.Event]:
     """By stage, what lets its work come to an end; without an entry it ends at once."""
     waits: dict[str, threading.Event] = {}
-    monkeypatch.setattr(local, "perform", lambda world, context, effect, cancel: worked(effect, cancel, waits))
+    monkeypatch.setattr(local, "perform", lambda world, context, effect, cancel, claim: worked(effect, cancel, waits))
     monkeypatch.setattr(executor, "INBOX_S", 0.01)
     monkeypatch.setattr(local, "LAUNCHES_MAX", 3)
     return waits
 
 
-def worked(effect: Effect, cancel: threading.Event, waits: dict[str, threading.Event]) -> Iterator[Event]:
-    if not isinstance(effect, StartAttempt):
-        yield ApprovalAsked(effect.subject, effect.gate, "?")  # type: ignore[union-attr]
-        return
-    yield AttemptStarted(effect.attempt, "a", "", "t")
+def worked(effect: StartAttempt, cancel: threading.Event, waits: dict[str, threading.Event]) -> Iterator[Event]:
     while (wait := waits.get(effect.attempt.stage)) and not wait.wait(0.01):
         if cancel.is_set():
             raise Cancelled(str(effect.attempt))
@@ -76,7 +92,7 @@ def start(stage: str) -> StartAttempt:
 
 def engine(ledger: Ledger) -> LocalEngine:
     nothing: Any = None
-    return LocalEngine(ledger, World(*[nothing] * 8), nothing)  # type: ignore[arg-type]
+    return LocalEngine(ledger, World(*[nothing] * 8), CONTEXT)  # type: ignore[arg-type]
 
 
 def without_thread(monkeypatch: pytest.MonkeyPatch, stage: str, refused: Callable[[], None]) -> None:
@@ -149,8 +165,9 @@ def test_a_fact_that_could_not_be_recorded_is_kept_while_another_is_at_work(go, 
 def test_what_waits_for_a_slot_does_not_begin_after_a_failure(go, monkeypatch, tmp_path):
     slots, begun, waiting = Slots(tmp_path, 1), list[str](), threading.Barrier(3)
 
-    def worked(world: object, context: object, effect: StartAttempt, cancel: threading.Event) -> Iterator[Event]:
-        yield AttemptStarted(effect.attempt, "a", "", "t")
+    def worked(
+        world: object, context: object, effect: StartAttempt, cancel: threading.Event, claim: Recorded
+    ) -> Iterator[Event]:
         waiting.wait()
         if effect.attempt.stage == "a":
             raise InfrastructureError("a passing error")
@@ -244,3 +261,45 @@ def test_nothing_is_claimed_after_an_error_in_the_same_round(go):
     with pytest.raises(InfrastructureError, match="a passing error"):
         engine(ledger).drive()
     assert ledger.told() == []
+
+
+def test_an_attempt_begins_with_the_record_of_its_claim(monkeypatch):
+    claims: list[Recorded | None] = []
+
+    def worked(*given: Any) -> Iterator[Event]:
+        claims.append(given[4])
+        yield CandidateProduced(given[2].attempt, "c", "t")
+
+    monkeypatch.setattr(local, "perform", worked)
+    ledger = Ledger(start("a"))
+    engine(ledger).drive()
+    claimed = AttemptStarted(AttemptId("a", 1, 1), "a", "", "t", sandbox="none")
+    assert claims == [Recorded(1, 0.0, claimed)]
+    assert ledger.recorded == [claimed, CandidateProduced(AttemptId("a", 1, 1), "c", "t")]
+
+
+def test_a_claim_that_is_refused_begins_nothing(monkeypatch):
+    monkeypatch.setattr(local, "perform", lambda *given: pytest.fail("it was not claimed"))
+    ledger = Ledger(start("a"))
+    ledger.late = [AttemptStarted(AttemptId("a", 1, 1), "a", "", "t", sandbox="none")]
+    engine(ledger).drive()
+    assert ledger.recorded == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_a_script_made_is_remembered_once_its_acceptance_is_recorded(monkeypatch, late: bool):
+    subject = AttemptId("a", 1, 1)
+    accepted = HandoffAccepted(subject, "c", "t", "record")
+    ledger = Ledger(AcceptHandoff(subject, "c", "t", "t", (), "", "", 1))
+    ledger.late = [accepted] if late else []
+    driven = engine(ledger)
+    driven.world = replace(driven.world, cache=MemoryJournal())
+    driven.world.cache.remember("script-key", "c", "its key")
+
+    def performed(*given: Any) -> Iterator[Event]:
+        ledger.wanted.clear()
+        yield accepted
+
+    monkeypatch.setattr(local, "perform", performed)
+    driven.drive()
+    assert driven.world.cache.recall("script", "its key") == (None if late else "c")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,12 +34,15 @@ class Calls(list[str]):
 
 
 def owner(calls: Calls) -> Owner:
-    world: Any = SimpleNamespace(journal=calls)
+    nothing: Any = None
+    journal: Any = calls
     return Owner(
-        world,
+        nothing,
+        journal,
         lock=lambda run: calls.around("lock", run),
         seize=lambda run: calls.around("seize", run),
         state_of=lambda run: pytest.fail("it is not read here"),
+        pipeline_of=lambda run: pytest.fail("it is not read here"),
         name="me",
         effects=lambda run: calls.around("effects", run),
     )

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
-from interlock.core.effects import Effect
+from interlock.core import facts
+from interlock.core.effects import Operation, StartAttempt
 from interlock.core.events import Event, Recorded
 from interlock.execution.context import Context
 from interlock.execution.perform import perform
@@ -57,24 +58,27 @@ class Scene:
     def __init__(self, agents: Mapping[str, Any] | None = None, **answers: Any) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.answers = {"removal_notes": (), **answers}
-        self.blobs, self.journal, self.cancel = MemoryBlobs(), MemoryJournal(), Stopper()
+        self.blobs, self.cache, self.cancel = MemoryBlobs(), MemoryJournal(), Stopper()
         self.fence: list[bool] = []
         agents = agents or {"command": Port(self.calls, work=self.answers.get("work"))}
         port: Any = Port(self.calls, **self.answers)
         clock: Any = SimpleNamespace(now=lambda: NOW)
         holds = self._holds
-        self.world = World(port, agents, port, self.blobs, self.journal, clock, render, holds)
+        self.world = World(port, agents, port, self.blobs, self.cache, clock, render, holds)
 
     def _holds(self) -> bool:
         return self.fence.pop(0) if self.fence else True
 
-    def perform(self, context: Context, effect: Effect, *, recorded: bool = True) -> list[Event]:
-        """All events of the effect."""
-        facts, events = perform(self.world, context, effect, cast(Cancel, self.cancel)), []
+    def perform(self, context: Context, effect: Operation, *, recorded: bool = True) -> list[Event]:
+        """All events of the effect, without the claim of an attempt."""
+        claim = None
+        if isinstance(effect, StartAttempt):
+            claim = Recorded(1, NOW + 0.5, facts.claim(context.pipeline, effect, context.level))
+        steps, events = perform(self.world, context, effect, cast(Cancel, self.cancel), claim), []
         answer: Recorded | None = None
         while True:
             try:
-                event = facts.send(answer)
+                event = steps.send(answer)
             except StopIteration:
                 return events
             events.append(event)

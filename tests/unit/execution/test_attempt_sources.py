@@ -27,7 +27,6 @@ from interlock.core import pipeline
 from interlock.core.effects import StartAttempt
 from interlock.core.events import (
     AttemptErrored,
-    AttemptStarted,
     CandidateProduced,
 )
 from interlock.core.ids import AttemptId
@@ -51,7 +50,6 @@ from interlock.ports import (
 def test_the_work_of_a_person_is_adopted() -> None:
     scene = scene_of(adopt=Candidate("adopted", "its tree"))
     assert scene.perform(CONTEXT, replace(EFFECT, source="theirs", by="ann")) == [
-        AttemptStarted(ID, "coder", "large", "input tree", "ann"),
         CandidateProduced(ID, "adopted", "its tree"),
     ]
     stamp = Stamp("interlock: code/2.3 by ann\n\nBy: ann\nRun: r1", 1_000)
@@ -61,14 +59,13 @@ def test_the_work_of_a_person_is_adopted() -> None:
 def test_the_candidate_of_a_stage_without_a_worker_is_its_input() -> None:
     scene, attempt = scene_of(), AttemptId("join", 1, 1)
     assert scene.perform(CONTEXT, StartAttempt(attempt, "", "input", "input tree")) == [
-        AttemptStarted(attempt, "", "", "input tree"),
         CandidateProduced(attempt, "input", "input tree"),
     ]
     assert names(scene) == ["removal_notes"]
 
 
 def script_key(scene: Scene) -> str | None:
-    return scene.journal.recall("script-key", "made")
+    return scene.cache.recall("script-key", "made")
 
 
 def test_a_script_is_run_as_an_agent_and_its_result_is_known_under_a_key() -> None:
@@ -79,24 +76,24 @@ def test_a_script_is_run_as_an_agent_and_its_result_is_known_under_a_key() -> No
     assert (work[2].text, work[2].rehearsal, work[2].env["LANGUAGE"]) == ("", "", "ko")
     key = script_key(scene)
     assert key is not None
-    scene.journal.remember("script", key, "known")
+    scene.cache.remember("script", key, "known")
     scene.calls.clear()
     scene.world.workspaces.answers["adopt"] = Candidate("adopted", "its tree")  # type: ignore[attr-defined]
-    [_, event] = scene.perform(CONTEXT, SCRIPTED)
+    [event] = scene.perform(CONTEXT, SCRIPTED)
     assert event == CandidateProduced(SCRIPTED.attempt, "adopted", "its tree", cached=True)
     stamp = Stamp("interlock: script/1.1 by script\n\nBy: script\nRun: r1", 1_000)
     ref = "refs/interlock/r1/script/1.1"
     assert scene.calls == [("has", "known"), ("adopt", "known", "input", stamp, ref), ("removal_notes",)]
     scene.world.workspaces.answers["has"] = False  # type: ignore[attr-defined]
-    assert scene.perform(CONTEXT, SCRIPTED)[1] == CandidateProduced(
-        SCRIPTED.attempt, "made", "made tree", "done", left_out=2
-    )
+    assert scene.perform(CONTEXT, SCRIPTED) == [
+        CandidateProduced(SCRIPTED.attempt, "made", "made tree", "done", left_out=2)
+    ]
 
 
 @pytest.mark.parametrize("ended", [Ended.CRASHED, Ended.TIMED_OUT, Ended.REFUSED])
 def test_a_script_that_fails_makes_no_candidate(ended: Ended) -> None:
     scene = scene_of(Outcome(ended))
-    [_, event] = scene.perform(CONTEXT, SCRIPTED)
+    [event] = scene.perform(CONTEXT, SCRIPTED)
     assert isinstance(event, AttemptErrored)
     assert "snapshot" not in names(scene)
     assert script_key(scene) is None

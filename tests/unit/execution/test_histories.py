@@ -46,7 +46,7 @@ def the(pipeline: Pipeline) -> Callable[[], Pipeline]:
 
 
 def test_a_state_grows_by_what_is_newer(journal: Journal) -> None:
-    histories = Histories(journal)
+    histories = Histories(journal.pages)
     assert histories.state("r") == fold(journal.records("r"))
     grow(journal)
     assert histories.state("r") == fold(journal.records("r"))
@@ -55,7 +55,7 @@ def test_a_state_grows_by_what_is_newer(journal: Journal) -> None:
 
 
 def test_a_view_has_the_past_whatever_was_looked_at_before(journal: Journal) -> None:
-    histories = Histories(journal)
+    histories = Histories(journal.pages)
     histories.state("r")
     whole = described(journal, "me")
     assert histories.view(the(PIPELINE), "r", "me") == whole
@@ -65,7 +65,7 @@ def test_a_view_has_the_past_whatever_was_looked_at_before(journal: Journal) -> 
 
 
 def test_a_history_is_read_once_for_its_pipeline_and_its_view(journal: Journal) -> None:
-    histories = Histories(journal)
+    histories = Histories(journal.pages)
 
     def pipeline_of() -> Pipeline:
         assert histories.gathered_state("r") == fold(journal.records("r"))
@@ -76,7 +76,7 @@ def test_a_history_is_read_once_for_its_pipeline_and_its_view(journal: Journal) 
 
 
 def test_each_look_is_made_once_for_each_newest_event_and_owner(journal: Journal) -> None:
-    histories = Histories(journal)
+    histories = Histories(journal.pages)
     asked: list[Pipeline] = []
 
     def pipeline_of() -> Pipeline:
@@ -97,7 +97,7 @@ def test_each_look_is_made_once_for_each_newest_event_and_owner(journal: Journal
 
 
 def test_what_is_forgotten_is_read_anew(journal: Journal) -> None:
-    histories = Histories(journal)
+    histories = Histories(journal.pages)
     histories.state("r")
     histories.forget("r")
     histories.forget("none")
@@ -106,7 +106,7 @@ def test_what_is_forgotten_is_read_anew(journal: Journal) -> None:
 
 
 def test_there_is_no_view_of_a_run_without_events() -> None:
-    histories = Histories(Journal())
+    histories = Histories(Journal().pages)
     assert histories.state("none") == fold([])
     for look in (histories.standing, histories.view):
         with pytest.raises(ValueError, match="the first event of the run is missing"):
@@ -115,7 +115,7 @@ def test_there_is_no_view_of_a_run_without_events() -> None:
 
 def test_the_runs_looked_at_last_are_kept(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT", 3)
-    histories = Histories(journal)
+    histories = Histories(journal.pages)
     for run in ("a", "b", "c"):
         journal.begin(run)
     for run in ("r", "a", "b", "r", "c"):
@@ -130,7 +130,7 @@ def test_the_pasts_viewed_last_are_kept_however_many_runs_are_located(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PASTS_KEPT", 2)
-    histories = Histories(journal)
+    histories = Histories(journal.pages)
     for run in ("a", "b", "c"):
         journal.begin(run)
     for run in ("r", "a", "r", "b"):

@@ -25,10 +25,11 @@ from interlock.core.events import (
 )
 from interlock.core.fold import fold
 from interlock.core.ids import AttemptId, input_of
+from interlock.core.inbox import Answer
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.execution.ledger import Ledger
 from interlock.journal import MemoryBlobs, MemoryJournal
-from interlock.ports import Answer, Fenced, InfrastructureError
+from interlock.ports import Fenced, InfrastructureError
 
 STARTED = RunStarted("r1", "p", "d", "t", "c", "t", ("code",))
 PIPELINE = Pipeline("p", (Stage("code"),))

@@ -25,6 +25,7 @@ from interlock.core.events import (
 )
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Gate, GateKind, Pipeline, Stage
+from interlock.execution.attempt import hint
 from interlock.execution.context import Context
 from interlock.execution.perform import perform
 from interlock.journal import MemoryBlobs, MemoryJournal
@@ -44,7 +45,7 @@ class Scene:
         self.done: list[str] = []
         self.fails: dict[str, Exception] = {}
         self.blobs = MemoryBlobs()
-        self.journal = MemoryJournal()
+        self.cache = MemoryJournal()
         workspaces: Any = SimpleNamespace(
             send=lambda *_, **__: self._do("send", "sent"),
             create_branch=lambda *_: self._do("branch"),
@@ -52,7 +53,7 @@ class Scene:
         )
         clock: Any = SimpleNamespace(now=lambda: 5.0)
         self.world = World(
-            workspaces, {}, SimpleNamespace(), self.blobs, self.journal, clock, self._render, lambda: True, self._alone
+            workspaces, {}, SimpleNamespace(), self.blobs, self.cache, clock, self._render, lambda: True, self._alone
         )
 
     def _do(self, what: str, value: object = None) -> object:
@@ -154,15 +155,25 @@ def test_an_acceptance_without_its_record_is_none(scene: Scene, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(("override_by", "by", "kept"), [("", "", True), ("ann", "", False), ("", "ann", False)])
-def test_what_a_script_made_is_kept_once_it_was_accepted_for_itself(
+def test_what_a_script_made_is_known_once_it_was_accepted_for_itself(
     scene: Scene, override_by: str, by: str, kept: bool
 ) -> None:
-    scene.journal.remember("script-key", "c1", "the key")
-    effect = AcceptHandoff(ATTEMPT, "c1", "t1", "t0", (PASSED,), override_by, by, 1)
-    scene.perform(effect, recorded=False)
-    assert scene.journal.recall("script", "the key") is None
-    scene.perform(effect)
-    assert scene.journal.recall("script", "the key") == ("c1" if kept else None)
+    scene.cache.remember("script-key", "c1", "the key")
+    [accepted] = scene.perform(AcceptHandoff(ATTEMPT, "c1", "t1", "t0", (PASSED,), override_by, by, 1))
+    assert scene.cache.recall("script", "the key") is None  # a person's answer may have come first
+    hint(scene.cache, accepted)
+    assert scene.cache.recall("script", "the key") == ("c1" if kept else None)
+
+
+def test_what_cannot_be_remembered_is_lost_and_nothing_else(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: str) -> None:
+        raise InfrastructureError("the disk is full")
+
+    scene.cache.remember("script-key", "c1", "the key")
+    monkeypatch.setattr(scene.cache, "remember", full)
+    [accepted] = scene.perform(AcceptHandoff(ATTEMPT, "c1", "t1", "t0", (PASSED,), "", "", 1))
+    hint(scene.cache, accepted)
+    assert scene.cache.recall("script", "the key") is None
 
 
 def test_a_rejection_names_feedback_that_is_there(scene: Scene) -> None:

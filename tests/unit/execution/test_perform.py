@@ -10,21 +10,15 @@ from tests.unit.execution.recorder import NOW, Scene
 
 from interlock.core.conflicts import Side, SideChange, Undecided
 from interlock.core.effects import (
-    AskApproval,
     CheckWhen,
     DeliverBranch,
-    Effect,
     EvaluateGate,
-    FinishRun,
     LoseAttempt,
-    Pause,
+    Operation,
     PrepareInput,
     RejectCandidate,
-    SendBack,
-    WaitUntil,
 )
 from interlock.core.events import (
-    ApprovalAsked,
     AttemptLost,
     CandidateRejected,
     Delivered,
@@ -36,12 +30,8 @@ from interlock.core.events import (
     InputPrepared,
     Paused,
     PauseReason,
-    RunFinished,
     RunStarted,
-    RunStatus,
-    SentBack,
     StageSkipped,
-    TimeReached,
     Usage,
     VerdictGiven,
     VerdictStatus,
@@ -61,7 +51,17 @@ from interlock.core.pipeline import (
 )
 from interlock.execution.context import Context
 from interlock.gates.kinds.review import Review
-from interlock.ports import DeliveryRefused, Fenced, GateRequest, InfrastructureError, Judgement, Merged, Stamp
+from interlock.ports import (
+    DeliveryRefused,
+    Fenced,
+    GateRequest,
+    InfrastructureError,
+    Judgement,
+    Merged,
+    Stamp,
+    UnfitSetup,
+    UsageError,
+)
 
 ID = AttemptId("code", 2, 3)
 INPUT = input_of("code", 2)
@@ -81,6 +81,7 @@ STARTED = RunStarted(
 CONTEXT = Context("r1", PIPELINE, STARTED, 10.9, {"TOKEN": "a-long-token"}, 2.0)
 BUSY = InfrastructureError("busy")
 GONE = InfrastructureError("gone", permanent=True, undone=True)
+WRONG = UsageError("c0 is not a commit")
 UNDECIDED = (Undecided("a.bin", "binary", (Side("a", "c1", SideChange.CHANGED),)),)
 PASSED = VerdictGiven(ID, "code/test", 1, VerdictStatus.PASSED)
 FAILED = VerdictGiven(
@@ -96,23 +97,7 @@ def test_an_effect_of_a_former_owner_does_nothing() -> None:
     scene = Scene()
     scene.fence = [False]
     with pytest.raises(Fenced, match="run r1 is controlled by another process"):
-        scene.perform(CONTEXT, FinishRun(RunStatus.ACCEPTED, ""))
-
-
-@pytest.mark.parametrize(
-    ("effect", "event"),
-    [
-        (AskApproval(ID, "code/ask"), ApprovalAsked(ID, "code/ask", "Merge this?")),
-        (SendBack(ID, "plan", 1, "digest", ("plan", "code")), SentBack(ID, "plan", 1, "digest", ("plan", "code"))),
-        (Pause("code", PauseReason.LOOP, "again"), Paused("code", PauseReason.LOOP, "again")),
-        (WaitUntil(7.0), TimeReached(7.0)),
-        (FinishRun(RunStatus.STOPPED, "red"), RunFinished(RunStatus.STOPPED, "red")),
-    ],
-)
-def test_some_effects_are_only_said(effect: Effect, event: Event) -> None:
-    scene = Scene()
-    assert scene.perform(CONTEXT, effect) == [event]
-    assert scene.calls == []
+        scene.perform(CONTEXT, DeliverBranch("commit", (), 1))
 
 
 # --- inputs -------------------------------------------------------------------------------------
@@ -135,6 +120,7 @@ def test_an_input_is_a_merge() -> None:
         (BUSY, 3, EffectErrored("PrepareInput code/2.0", 3, "busy", NOW + 32.0)),
         (GONE, 1, EffectErrored("PrepareInput code/2.0", 1, "gone", NOW + 2.0, True, True)),
         (OSError("a broken disk"), 1, EffectErrored("PrepareInput code/2.0", 1, "a broken disk", NOW + 2.0)),
+        (WRONG, 2, EffectErrored("PrepareInput code/2.0", 2, "c0 is not a commit", NOW + 8.0, True)),
     ],
 )
 def test_a_failed_effect_is_tried_again_later(error: Exception, number: int, event: EffectErrored) -> None:
@@ -144,6 +130,7 @@ def test_a_failed_effect_is_tried_again_later(error: Exception, number: int, eve
 WANTED = b'{"files": [0, {"n": 1}]}'
 OTHER = "plan/size/files/1 is [2], not " + '{"n": 1}'
 NULL = "plan/size/files/1 is null, not " + '{"n": 1}'
+LONG = f'plan/size/files/1 is "{"x" * 295} ..., not {{"n": 1}}'
 BROKEN = "the merge is broken"
 NOBODY = "the merge is broken, and code would be skipped: nobody fixes it"
 
@@ -158,7 +145,9 @@ NOBODY = "the merge is broken, and code would be skipped: nobody fixes it"
         (b'{"files": [0]}', "", StageSkipped(INPUT, NULL)),
         (b"", "", StageSkipped(INPUT, NULL)),
         (None, "", StageSkipped(INPUT, NULL)),
+        (b'{"files": [0, "' + b"x" * 400 + b'"]}', "", StageSkipped(INPUT, LONG)),
         (BUSY, "", EffectErrored("CheckWhen code/2.0", 2, "busy", NOW + 8.0)),
+        (WRONG, "", EffectErrored("CheckWhen code/2.0", 2, "c0 is not a commit", NOW + 8.0, True)),
     ],
 )
 def test_a_condition_decides_whether_a_stage_is_skipped(content: object, broken: str, event: Event) -> None:
@@ -168,8 +157,9 @@ def test_a_condition_decides_whether_a_stage_is_skipped(content: object, broken:
     assert scene.calls == [("read", "input", path, {"max_bytes": 10_000_000})]
 
 
-def test_a_condition_on_what_is_no_json_needs_a_person() -> None:
-    [event] = Scene(read=b"{").perform(CONTEXT, CheckWhen(INPUT, "input", 1))
+@pytest.mark.parametrize("content", [b"{", b"[" * 100_000 + b"]" * 100_000], ids=["open", "deep"])
+def test_a_condition_on_what_is_no_json_needs_a_person(content: bytes) -> None:
+    [event] = Scene(read=content).perform(CONTEXT, CheckWhen(INPUT, "input", 1))
     assert isinstance(event, EffectErrored)
     assert event.why.startswith("when: plan/size is not JSON: ")
     assert (event.permanent, event.undone) == (True, False)
@@ -256,6 +246,8 @@ UNSURE = Judgement(VerdictStatus.ERRORED, (Finding("infrastructure", "x"),))
         (BUSY, 2, NOW + 8.0, False, False, "busy"),
         (GONE, 1, NOW + 2.0, True, False, "gone"),
         (OSError("a broken disk"), 1, NOW + 2.0, False, False, "a broken disk"),
+        (WRONG, 1, NOW + 2.0, True, False, "c0 is not a commit"),
+        (UnfitSetup("its setup fails", b""), 1, NOW + 2.0, True, False, "its setup fails"),
         (UNSURE, 1, NOW + 2.0, False, False, "x"),
         (replace(UNSURE, quota=True), 1, NOW + 32.0, False, True, "x"),
         (replace(UNSURE, quota=True, retry_at=NOW + 5), 1, NOW + 5, False, True, "x"),
@@ -299,6 +291,7 @@ def test_a_rejection_says_who_rejected_and_where() -> None:
         ({"discard": None}, "the owner stopped"),
         ({"discard": None, "removal_notes": ("x", "y")}, "the owner stopped; left behind: x; left behind: y"),
         ({"discard": OSError("busy"), "removal_notes": ("x",)}, "the owner stopped; left behind: busy"),
+        ({"discard": WRONG}, "the owner stopped; left behind: c0 is not a commit"),
     ],
 )
 def test_a_lost_attempt_is_removed(answers: dict[str, Any], why: str) -> None:
@@ -324,8 +317,65 @@ def test_a_delivery_sends_what_was_accepted(named: str, branch: str) -> None:
     ]
 
 
-def test_a_delivery_that_cannot_be_sent_has_not_begun() -> None:
-    scene = Scene(send=DeliveryRefused("it is checked out"))
+@pytest.mark.parametrize(
+    ("error", "permanent", "undone"),
+    [
+        (DeliveryRefused("it is checked out"), True, True),
+        (WRONG, True, False),
+        (OSError("a broken disk"), False, False),
+    ],
+)
+def test_a_delivery_that_cannot_be_sent_has_not_begun(error: Exception, permanent: bool, undone: bool) -> None:
+    scene = Scene(send=error)
     assert scene.perform(CONTEXT, DeliverBranch("commit", (), 1)) == [
-        EffectErrored("DeliverBranch", 1, "it is checked out", NOW + 2.0, True, True)
+        EffectErrored("DeliverBranch", 1, str(error), NOW + 2.0, permanent, undone)
     ]
+
+
+def test_a_branch_whose_name_cannot_be_filled_in_needs_a_person() -> None:
+    deliver = replace(DELIVER, branch="{{ nothing }}")
+    context = replace(CONTEXT, pipeline=replace(PIPELINE, deliver=deliver, _by_id={}))
+    [event] = Scene(send="sent").perform(context, DeliverBranch("commit", (), 1))
+    assert isinstance(event, EffectErrored)
+    assert (event.permanent, "nothing" in event.why or "undefined" in event.why) == (True, True)
+
+
+@pytest.mark.parametrize("error", [WRONG, OSError("a broken disk")])
+def test_a_branch_that_could_not_be_created_is_told(error: Exception) -> None:
+    [_, event] = Scene(send="sent", create_branch=error).perform(CONTEXT, DeliverBranch("commit", (), 1))
+    assert event == EffectErrored("DeliverBranch", 1, str(error), NOW + 2.0, isinstance(error, UsageError))
+
+
+@pytest.mark.parametrize(("wanted", "here"), [("a1", "b2"), ("a1", ""), ("", "b2")])
+def test_a_branch_is_made_in_no_other_repository(wanted: str, here: str) -> None:
+    scene = Scene(send="sent", create_branch=None)
+    scene.world = replace(scene.world, repository=here)
+    [event] = scene.perform(CONTEXT, DeliverBranch("commit", (), 1, repository=wanted))
+    assert isinstance(event, EffectErrored)
+    assert (event.permanent, event.undone, scene.calls) == (True, True, [])
+    scene.world = replace(scene.world, repository=wanted)
+    assert len(scene.perform(CONTEXT, DeliverBranch("commit", (), 1, repository=wanted))) == 2
+
+
+BROKEN_JOURNAL = InfrastructureError("the journal cannot be read")
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [
+        PrepareInput(INPUT, ("c",), 1),
+        RejectCandidate(ID, "commit", "tree", "input tree", (FAILED,), 1),
+        EvaluateGate(ID, "code/test", 1, "commit", "tree", "input", "input tree"),
+        LoseAttempt(ID, "the owner stopped"),
+        DeliverBranch("commit", (), 1),
+    ],
+)
+def test_where_nobody_can_tell_who_owns_the_run_nothing_is_done_and_that_is_told(effect: Operation) -> None:
+    def unreadable() -> bool:
+        raise BROKEN_JOURNAL
+
+    scene = Scene()
+    scene.world = replace(scene.world, holds_fence=unreadable)
+    [event] = scene.perform(CONTEXT, effect)
+    assert "the journal cannot be read" in str(event)
+    assert [call for call in scene.calls if call[0] != "removal_notes"] == []

@@ -13,9 +13,10 @@ import pytest
 from interlock.core import conflicts, events
 from interlock.core.events import Event, Evidence, Finding, Recorded, Usage, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
+from interlock.core.inbox import Answer
 from interlock.core.wire import encode_event
 from interlock.journal import codec
-from interlock.ports import Answer, InfrastructureError
+from interlock.ports import InfrastructureError
 
 _VERDICT = VerdictGiven(
     AttemptId("code", 1, 2),

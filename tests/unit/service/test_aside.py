@@ -9,7 +9,7 @@ import pytest
 
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.execution.histories import Histories
-from interlock.journal import MemoryBlobs, MemoryJournal, SetAsideRuns
+from interlock.journal import LocalRuns, MemoryBlobs, MemoryJournal, SetAsideRuns
 from interlock.ports import Damaged, UsageError
 from interlock.service import RunRequest, Service
 from interlock.service.runs import begin
@@ -28,10 +28,11 @@ def nothing(*given: object) -> Any:
 def made(aside: SetAsideRuns, **known: Any) -> Service:
     """With a run that is as it was recorded, and by `known` others."""
     journal = MemoryJournal()
+    engine = LocalRuns(journal, journal, lambda run: "")
     if "vanished" not in known:
-        begin(journal, "fine", 0.0, RunRequest(Pipeline("p", (Stage("code"),)), "task", "c", "t"))
+        begin(engine, "fine", 0.0, RunRequest(Pipeline("p", (Stage("code"),)), "task", "c", "t"))
     return Service(
-        journal, Histories(journal), MemoryBlobs(), nothing, nothing, Clock(), nothing, nothing, nothing,
+        engine, Histories(engine.history), MemoryBlobs(), nothing, nothing, Clock(), nothing, nothing,
         aside=aside.runs, **known,
     )  # fmt: skip
 

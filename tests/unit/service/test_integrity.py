@@ -23,11 +23,11 @@ def test_what_the_newest_events_name_is_looked_at(tmp_path: Path, monkeypatch: p
     fence = journal.take("new")
     journal.append("new", fence, 1, 0.0, CandidateRejected(ONE, "t", told, ""))
     journal.append("new", fence, 2, 0.0, HandoffAccepted(ONE, "c", "t", record))
-    runs = ["new", "old"]
-    assert integrity.check_evidence(journal, blobs, runs) == integrity.EvidenceCheck(3, ())
+    runs, records = ["new", "old"], journal.records
+    assert integrity.check_evidence(records, blobs, runs) == integrity.EvidenceCheck(3, ())
     blobs.path(record).unlink()
     blobs.path(log).chmod(0o644)
     blobs.path(log).write_bytes(b"a l")
-    assert integrity.check_evidence(journal, blobs, runs) == integrity.EvidenceCheck(3, (("new", record), ("new", log)))
+    assert integrity.check_evidence(records, blobs, runs) == integrity.EvidenceCheck(3, (("new", record), ("new", log)))
     monkeypatch.setattr(integrity, "EVIDENCE_CHECKED_MAX", 1)
-    assert integrity.check_evidence(journal, blobs, runs) == integrity.EvidenceCheck(1, (("new", record),))
+    assert integrity.check_evidence(records, blobs, runs) == integrity.EvidenceCheck(1, (("new", record),))

@@ -9,7 +9,7 @@ import pytest
 from interlock.cli.targets import find_run
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.execution.histories import Histories
-from interlock.journal import MemoryBlobs, MemoryJournal
+from interlock.journal import LocalRuns, MemoryBlobs, MemoryJournal
 from interlock.ports import Damaged, UsageError
 from interlock.service import RunRequest, Service
 from interlock.service.runs import begin
@@ -34,19 +34,18 @@ class Journal(MemoryJournal):
         super().__init__()
         self.damaged = damaged
 
-    def recall(self, kind: str, key: str) -> str | None:
+    def noted(self, kind: str, key: str) -> str | None:
         if key in self.damaged:
             raise Damaged("event 1 is not as it was recorded")
-        return super().recall(kind, key)
+        return super().noted(kind, key)
 
 
 def made(*damaged: str) -> Service:
     journal = Journal(damaged)
+    engine = LocalRuns(journal, journal, lambda run: "")
     for run in (OLD, NEW):
-        begin(journal, run, 0.0, RunRequest(Pipeline("p", (Stage("code"),)), "task", "c", "t"))
-    return Service(
-        journal, Histories(journal), MemoryBlobs(), nothing, nothing, Clock(), nothing, nothing, nothing
-    )  # fmt: skip
+        begin(engine, run, 0.0, RunRequest(Pipeline("p", (Stage("code"),)), "task", "c", "t"))
+    return Service(engine, Histories(engine.history), MemoryBlobs(), nothing, nothing, Clock(), nothing, nothing)
 
 
 def test_the_end_of_an_id_names_a_healthy_run_beside_a_damaged_one() -> None:

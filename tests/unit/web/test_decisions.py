@@ -10,7 +10,8 @@ from tests.unit.core.histories import ASKED, ONE, PAUSED, PIPELINE, REJECTED
 from tests.unit.readmodel.test_history import seen
 
 from interlock.core.events import Action, AnswerTaken, Event, HandoffAccepted, Paused, PauseReason
-from interlock.ports import Answer, UsageError
+from interlock.core.inbox import Answer
+from interlock.ports import UsageError
 from interlock.readmodel.run import RunView, describe
 from interlock.service import AnswerRequest
 from interlock.service.answers import to_answer
@@ -27,10 +28,10 @@ class Desk:
     inbox: list[Answer] = field(default_factory=list)
 
     @property
-    def journal(self) -> Desk:
+    def engine(self) -> Desk:
         return self
 
-    def answers(self, run: str) -> list[Answer]:
+    def untaken(self, run: str) -> list[Answer]:
         return list(self.inbox)
 
     def describe_run(self, run: str) -> RunView:

@@ -19,7 +19,7 @@ from interlock.core.events import (
     SentBack,
 )
 from interlock.core.ids import AttemptId
-from interlock.ports import Answer
+from interlock.core.inbox import Answer
 from interlock.readmodel.run import RunView, describe
 from interlock.web.outcomes import did, earlier, outcomes, person, rejected_before
 

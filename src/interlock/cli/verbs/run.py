@@ -215,7 +215,6 @@ def _request(
         until=until,
         sandbox=app.sandbox,
         by=app.person(),
-        sources=loaded.sources,
     )
 
 

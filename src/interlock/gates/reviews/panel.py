@@ -4,7 +4,7 @@ Rule: only what passed every hard gate is reviewed, and no review overrules a ha
 checkout that is thrown away and holds no instruction files for agents. A reviewer without an answer that matches the
 schema is not counted; it is asked ASKED_MAX times in all until a person lets the run go on. Enough approvals pass; if
 even the missing answers could not bring them about, the gate fails; an escalation fails it whatever the others say. If
-the others cannot decide, nothing is decided. Answers are kept in the journal, so that a crash pays no reviewer twice. A
+the others cannot decide, nothing is decided. Answers are kept in the cache, so that a crash pays no reviewer twice. A
 reviewer who can no longer let the candidate through is not waited for.
 """
 
@@ -48,13 +48,13 @@ from interlock.gates.reviews.answers import (
 from interlock.gates.reviews.questions import ask_again, earlier_of, mark_of, question, requirements
 from interlock.ports import (
     Brief,
+    Cache,
     Cancel,
     Cancelled,
     Checkout,
     CheckoutSpec,
     Ended,
     GateRequest,
-    Journal,
     Judgement,
     Outcome,
     secrets_of,
@@ -70,7 +70,7 @@ _FAILED = frozenset({Ended.CRASHED, Ended.TIMED_OUT, Ended.OVER_LIMIT, Ended.REF
 def asked_panel(context: GateContext, request: GateRequest, review: Review, cancel: Cancel) -> Judgement:
     """The judgement of the reviewers. Raises Cancelled and InfrastructureError."""
     wanted = requirements(context, request, review)
-    kept = KeptOpinions(context.journal, request)
+    kept = KeptOpinions(context.cache, request)
     settled = _Either(cancel)
     opinions: dict[str, Opinion] = {}
     with ThreadPoolExecutor(len(review.by)) as pool:
@@ -285,10 +285,10 @@ class _Try:
 
 
 class KeptOpinions:
-    """What the journal keeps of one gate on one candidate, as it is at the start of the try."""
+    """What the cache keeps of one gate on one candidate, as it is at the start of the try."""
 
-    def __init__(self, journal: Journal, request: GateRequest) -> None:
-        self._journal = journal
+    def __init__(self, cache: Cache, request: GateRequest) -> None:
+        self._cache = cache
         self._request = request
         self._subject = (request.run, str(request.subject), request.gate.digest, request.commit)
         self._tries = list(self._recalled())
@@ -296,7 +296,7 @@ class KeptOpinions:
     def answer_of(self, required: AnswerRequirements) -> Opinion | None:
         """The kept answer; None if there is none that can be read. Its usage counts only in the try that asked for
         it."""
-        text = self._journal.recall(_ANSWER, digest_of(*self._subject, required))
+        text = self._cache.recall(_ANSWER, digest_of(*self._subject, required))
         try:
             kept = object_reader(_Answered)(json.loads(text or "null"))
         except (ValueError, TypeError, KeyError):
@@ -315,7 +315,7 @@ class KeptOpinions:
         """All that was refused, in every try: it is told even if a person resumed the run or a process ended."""
         found: list[Refused] = []
         while len(found) < _TRIES_MAX:
-            text = self._journal.recall(_REFUSED, digest_of(*self._subject, required, len(found)))
+            text = self._cache.recall(_REFUSED, digest_of(*self._subject, required, len(found)))
             if text is None:
                 break
             found.append(object_reader(Refused)(json.loads(text)))
@@ -324,20 +324,20 @@ class KeptOpinions:
     def keep_refused(self, required: AnswerRequirements, one: Refused) -> None:
         text = json.dumps(object_writer(Refused)(one))
         key = digest_of(*self._subject, required, len(self.refused_of(required)))
-        self._journal.remember(_REFUSED, key, text)
+        self._cache.remember(_REFUSED, key, text)
 
     def keep_answer(self, required: AnswerRequirements, opinion: Opinion) -> None:
         assert opinion.answer is not None
         decision, findings = opinion.answer.decision, opinion.answer.findings
         answered = _Answered(self._now, decision, findings, opinion.usage, opinion.evidence)
         text = json.dumps(object_writer(_Answered)(answered))
-        self._journal.remember(_ANSWER, digest_of(*self._subject, required), text)
+        self._cache.remember(_ANSWER, digest_of(*self._subject, required), text)
 
     def keep_try(self, opinions: list[Opinion]) -> None:
         """Keep a try that decided nothing."""
         silent = tuple(Silent(one.reviewer, one.asked, one.why, one.evidence) for one in opinions if one.answer is None)
         text = json.dumps(object_writer(_Try)(_Try(self._request.number, silent)))
-        self._journal.remember(_TRY, self._key(self._now), text)
+        self._cache.remember(_TRY, self._key(self._now), text)
 
     @property
     def _now(self) -> int:
@@ -348,7 +348,7 @@ class KeptOpinions:
 
     def _recalled(self) -> Iterator[_Try]:
         for number in range(1, _TRIES_MAX):
-            text = self._journal.recall(_TRY, self._key(number))
+            text = self._cache.recall(_TRY, self._key(number))
             if text is None:
                 return
             yield object_reader(_Try)(json.loads(text))

@@ -1,0 +1,53 @@
+"""What is recorded without anything being done for it is made of the effect and the pipeline alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from interlock.core.effects import AskApproval, Decision, FinishRun, Pause, SendBack, StartAttempt
+from interlock.core.events import (
+    ApprovalAsked,
+    AttemptStarted,
+    Event,
+    Paused,
+    PauseReason,
+    RunFinished,
+    RunStatus,
+    SentBack,
+)
+from interlock.core.facts import claim, decided
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import AgentSpec, CommandLine, Gate, GateKind, Pipeline, Stage
+
+ID = AttemptId("code", 2, 3)
+CODE = Stage("code", agent="coder", gates=(Gate("ask", GateKind.APPROVE, question="Merge this?"),))
+SCRIPT = Stage("script", command=CommandLine(shell="make all"))
+PIPELINE = Pipeline("p", (CODE, SCRIPT, Stage("join")), (AgentSpec("coder", "command", model="large"),))
+
+
+@pytest.mark.parametrize(
+    ("effect", "event"),
+    [
+        (AskApproval(ID, "code/ask"), ApprovalAsked(ID, "code/ask", "Merge this?")),
+        (SendBack(ID, "plan", 1, "digest", ("plan", "code")), SentBack(ID, "plan", 1, "digest", ("plan", "code"))),
+        (Pause("code", PauseReason.LOOP, "again"), Paused("code", PauseReason.LOOP, "again")),
+        (FinishRun(RunStatus.STOPPED, "red"), RunFinished(RunStatus.STOPPED, "red")),
+    ],
+)
+def test_a_decision_is_its_fact(effect: Decision, event: Event) -> None:
+    assert decided(PIPELINE, effect) == event
+
+
+@pytest.mark.parametrize(
+    ("stage", "agent", "by", "model", "level"),
+    [
+        ("code", "coder", "", "large", "full"),
+        ("code", "coder", "ann", "large", ""),  # a person's own work: no program, and no sandbox
+        ("script", "", "", "", "full"),
+        ("join", "", "", "", ""),
+    ],
+)
+def test_a_claim_says_who_works_and_in_which_sandbox(stage: str, agent: str, by: str, model: str, level: str) -> None:
+    attempt = AttemptId(stage, 1, 1)
+    effect = StartAttempt(attempt, agent, "commit", "tree", by=by)
+    assert claim(PIPELINE, effect, "full") == AttemptStarted(attempt, agent, model, "tree", by, level)
