@@ -192,8 +192,11 @@ def test_doctor_says_how_long_a_room_takes(world: World) -> None:
 
 def test_a_check_is_confined_where_that_holds(world: World, too_old: dict[str, str]) -> None:
     world.commit({"where.txt": "/w/tree\n"})
-    world.ask("check", **FULL).ended(0)
-    world.ask("check", **too_old).ended(1)
+    assert "without a sandbox" not in world.ask("check", **FULL).ended(0).text
+    said = world.ask("check", **too_old).ended(1)
+    assert said.err.count("note: gates and setup run without a sandbox, with your user's rights: ") == 1
+    assert "bubblewrap 0.8.0 is too old: install bubblewrap 0.11" in said.err
+    assert "without a sandbox" not in world.ask("check", **{**too_old, "INTERLOCK_SANDBOX": "none"}).ended(1).text
 
 
 @pytest.mark.parametrize("where", ["agent", "gate", "setup"])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from interlock.cli.application import application
+from interlock.cli.application import application, sandbox_for_checks
 from interlock.cli.terminal import note, say
 from interlock.ports import InterlockError
 
@@ -191,7 +191,7 @@ def _check_gates(app: Application, stop: threading.Event) -> Iterator[Checked]:
     stages = tuple(stage.id for stage in pipeline.ordered())
     request = CheckRequest(
         pipeline, stages, base.commit, base.tree, base.commit, base.tree, environ=tuple(app.environ.items()),
-        sandbox=app.sandbox_for_checks(),
+        sandbox=sandbox_for_checks(app),
     )  # fmt: skip
     return app.service.check(request, stop)
 
