@@ -20,11 +20,7 @@ from tests.rooms_here import needs_fences, needs_rooms
 from interlock.core.pipeline import RoomLimits
 from interlock.ports import Sandbox
 from interlock.process import How
-<<<<<<< HEAD
-=======
-from interlock.process.cgroups import find_parents
 from interlock.process.usage import Disk, Limits
->>>>>>> user
 from interlock.sandbox import limits_held
 
 pytestmark = needs_rooms
