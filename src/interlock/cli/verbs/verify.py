@@ -173,8 +173,8 @@ def _about_unknown(command: str) -> str:
     from interlock.settings import paths_of
 
     return (
-        f"  of another user or machine: `interlock key` there prints its public key, `{command} --key KEYFILE` trusts it;"
-        f" your own, but lost: restore {paths_of(os.environ).keys} from a backup"
+        f"  of another user or machine: `interlock key` there prints its public key, `{command} --key KEYFILE` trusts"
+        f" it; your own, but lost: restore {paths_of(os.environ).keys} from a backup"
     )
 
 
