@@ -289,7 +289,7 @@ class _Program:
 
 def _passed(work: Supervised, name: str) -> str:
     """The limit that was passed, in words."""
-    if name == "full":
+    if name == "full" or (name == "disk" and work.limits and work.limits.of_free):
         return "disk: filled the disk"
     most = work.limits._asdict()[name] if work.limits else 0
     match name:

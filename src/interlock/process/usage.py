@@ -37,7 +37,8 @@ _Step = tuple[os.stat_result | None, str, int]  # None for a pause; the name of 
 
 class Limits(NamedTuple):
     """Memory, a single file and what is written are in bytes; 0 is no limit. `places` are the folders in which the
-    program writes, the first one is its tree; `taken`: somebody will read what it leaves there."""
+    program writes, the first one is its tree; `taken`: somebody will read what it leaves there; `of_free`: `disk` is a
+    share of what was free, and nobody has set it."""
 
     memory: int = 0
     processes: int = 0
@@ -46,6 +47,7 @@ class Limits(NamedTuple):
     files: int = 0
     places: tuple[str, ...] = ()
     taken: bool = False
+    of_free: bool = False
 
 
 class Processes(NamedTuple):

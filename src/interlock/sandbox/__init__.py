@@ -18,7 +18,7 @@ Rule: no program of ours runs in a room, and no secret is on a command line.
 
 from interlock.sandbox.fence import NO_SYSTEM_FILES
 from interlock.sandbox.owner import owner_here, owner_in, take_over
-from interlock.sandbox.probe import FS_WORDS, LEVELS, Probe, best_level, holds, instead, probe, probe_fence, require
+from interlock.sandbox.probe import FS_WORDS, LEVELS, Probe, best_level, instead, missing, probe, probe_fence, require
 from interlock.sandbox.reads import alone, is_shown, named_paths, unseen, unseen_in
 from interlock.sandbox.room import Network, Room, confine
 from interlock.sandbox.trial import POLLING, Held, limits_held
@@ -35,10 +35,10 @@ __all__ = [
     "alone",
     "best_level",
     "confine",
-    "holds",
     "instead",
     "is_shown",
     "limits_held",
+    "missing",
     "named_paths",
     "owner_here",
     "owner_in",

@@ -72,25 +72,24 @@ def probe_fence(environ: Mapping[str, str] | None = None) -> Probe:
     return Probe("none" if missing else "fs", f"Landlock {landlock_abi()}", missing, took_ms)
 
 
-def holds(level: str, environ: Mapping[str, str]) -> bool:
-    """Whether the level holds here. For `none`, nothing is made."""
+def missing(level: str, environ: Mapping[str, str]) -> str:
+    """Why the level does not hold here, with what to do; empty if it holds."""
     if level == "none":
-        return True
-    found = probe_fence(environ) if level == "fs" else probe(environ)
-    return level == found.level
+        return ""
+    return (probe_fence(environ) if level == "fs" else probe(environ)).missing
 
 
 def require(level: str, environ: Mapping[str, str]) -> None:
     """Raises UsageError if the level does not hold here, with what to do."""
-    if holds(level, environ):
-        return
-    found = probe_fence(environ) if level == "fs" else probe(environ)
-    raise UsageError(f"sandbox {level} is not in force on this machine: {found.missing}. {instead(level, environ)}")
+    if why := missing(level, environ):
+        raise UsageError(f"sandbox {level} is not in force on this machine: {why}. {instead(level, environ)}")
 
 
 def instead(level: str, environ: Mapping[str, str]) -> str:
     """The levels that hold where this one does not, with what each of them is worth."""
-    lower = f"With `--sandbox fs`, which holds here, {FS_WORDS}. " if level == "full" and holds("fs", environ) else ""
+    lower = (
+        f"With `--sandbox fs`, which holds here, {FS_WORDS}. " if level == "full" and not missing("fs", environ) else ""
+    )
     return f"{lower}With `--sandbox none` agents and gates have your user's rights"
 
 
@@ -108,7 +107,7 @@ def _probe(path: str) -> Probe:
         except InfrastructureError as error:
             return Probe("none", named, f"{error}{_advice(str(error))}")
     if failed:
-        return Probe("none", named, f"a room was made, but in it this does not hold: {'; '.join(failed)}", took_ms)
+        return Probe("none", named, f"a sandbox was made, but in it this does not hold: {'; '.join(failed)}", took_ms)
     reached = "its ports" if holds_scopes() else "its ports and abstract sockets"
     return Probe("full", named, took_ms=took_ms, open=reached, id=_id())
 

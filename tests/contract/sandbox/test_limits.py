@@ -141,6 +141,14 @@ def test_a_limit_that_was_passed_at_the_last_moment_counts(tmp_path: Path) -> No
     assert (ended.how, ended.over) == (How.OVER_LIMIT, "disk: wrote more than 10 MB")
 
 
+def test_who_meets_the_end_of_a_small_disk_is_not_told_of_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interlock.sandbox.limits._free", lambda _: (20_000_000, 10**6))
+    ended = run_in(checkout_in(tmp_path), "head -c 40000000 /dev/zero > big; sleep 3").finished
+    assert (ended.how, ended.over) == (How.OVER_LIMIT, "disk: filled the disk")
+
+
 @pytest.mark.parametrize("level", ["full", pytest.param("fs", marks=needs_fences)])
 def test_a_command_whose_file_became_too_long_makes_its_program_pass_the_limit(level: str, tmp_path: Path) -> None:
     """The kernel ends the command that writes; the program goes on, and the file is not whole."""

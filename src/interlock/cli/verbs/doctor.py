@@ -19,6 +19,7 @@ from interlock.cli.diagnosis import (
     DoctorResult,
     agents_of,
     check_held_out,
+    check_key,
     check_limits,
     check_overlays,
     check_pipelines,
@@ -113,6 +114,7 @@ def _check(cwd: Path, environ: Mapping[str, str]) -> _Checkup:
         return _Checkup(tuple(results), agents)
     disk = _disk(paths)
     results += [*check_records(paths_of(environ), identity), *check_runs(cwd, environ, identity)]
+    results.append(check_key(paths_of(environ), identity))
     results += [_committer(root, environ), _disk_result(disk), *check_pipelines(pipelines)]
     results += check_held_out(root, environ, pipelines)
     valid = {one.name: one.loaded is not None for one in pipelines}
@@ -212,7 +214,7 @@ def _sandbox(environ: Mapping[str, str]) -> DoctorResult:
     reached = f"a program with an open network reaches {found.open} on this machine"
     whose = f"; {found.id}" if found.id else ""
     return DoctorResult(
-        "sandbox", "ok", f"{found.level}: a room takes {found.took_ms:.0f} ms ({found.program}); {reached}{whose}"
+        "sandbox", "ok", f"{found.level}: a sandbox takes {found.took_ms:.0f} ms ({found.program}); {reached}{whose}"
     )
 
 
