@@ -23,6 +23,7 @@ AT_ONCE = 2
 KINDS = frozenset({"wrong fix", "edited test", "crash", "lie", "hang"})
 # What the agent has learned of lying: a hook, a test left out by configuration, a report that is patched.
 LIES = ("src/humanize/conftest.py: was added", "pyproject.toml: was changed", "a test that must fail passed")
+SCRIPTED = "THE FAILURES ARE SCRIPTED, no model is called"  # every demo says so
 _TIMEOUT_S = 120
 _FAILURE = re.compile(r"^  ✓ \S+ +(\w+(?: \w+)?)  ", re.M)
 _ATTEMPTS = re.compile(r"^  attempts +(.*)$", re.M)
@@ -51,7 +52,7 @@ def main(words: list[str]) -> int:
         _say(f"no demo failed by {', '.join(missing)}: choose other seeds")
     if untold := [lie for lie in LIES if not any(lie in play.said for play in plays)]:
         _say(f"no demo was caught by {', '.join(untold)}: choose other seeds")
-    bad = [play for play in plays if play.code != 0]
+    bad = [play for play in plays if play.code != 0 or SCRIPTED not in play.said]
     for play in bad:
         _say(f"\n--- seed {play.seed}, rate {play.rate:g} ended with {play.code}\n{play.said}")
     _say(f"{len(plays)} demos, {len(plays) - len(bad)} accepted; failures of {len(kinds)} kinds")

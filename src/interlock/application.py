@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from interlock.journal import FileBlobs, SetAsideRuns, SharedBlobs, SqliteJournal
 from interlock.ports import UsageError
 from interlock.process import capture, detach, mounts
-from interlock.sandbox import LEVELS, holds, named_paths, require
+from interlock.sandbox import LEVELS, missing, named_paths, require
 from interlock.service import Service
 from interlock.settings import Paths, RepositoryPaths, Settings, paths_of
 
@@ -116,12 +116,13 @@ class Application:
         if level != "none":
             named_paths(pipeline.sandbox.read)
 
-    def sandbox_for_checks(self) -> str:
-        """The level of new runs where it holds, else `none`: a check judges what its user has made."""
+    def sandbox_for_checks(self) -> tuple[str, str]:
+        """The level of new runs where it holds, else `none`, and why: a check judges what its user has made."""
         if self.sandbox == "none":
-            return self.sandbox
+            return self.sandbox, ""
         mounts.enter()
-        return self.sandbox if holds(self.sandbox, self.environ) else "none"
+        why = missing(self.sandbox, self.environ)
+        return "none" if why else self.sandbox, why
 
     def sandbox_for_reruns(self) -> str:
         """The level that this process was given, if any. Checkouts that it makes from now on can be overlays."""

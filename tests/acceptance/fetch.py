@@ -38,7 +38,7 @@ def _download(kept: Path, name: str, version: str, sha256: str) -> None:
     with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
         wanted = Path(folder, "wanted.txt")
         wanted.write_text(f"{what} --hash=sha256:{sha256}\n", encoding="utf-8")
-        words = ["download", "--quiet", "--no-binary", ":all:", "--no-deps", "--require-hashes"]
+        words = ["download", "--quiet", "--no-binary", name, "--no-deps", "--require-hashes"]
         argv = [sys.executable, "-m", "pip", *words, "--dest", folder, "--requirement", str(wanted)]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_S, check=False)
         found = [path for path in Path(folder).glob("*.tar.gz") if _fits(path, sha256)]

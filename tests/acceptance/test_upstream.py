@@ -23,7 +23,7 @@ from tests.contract.cli_world import Said, World, new_world, stage_of, verdicts_
 from tests.nightly import rest_at_night
 
 _OF_THE_USER = dict(os.environ)  # when tests are collected: fetching needs the user's pip and cache
-_PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
+_PYTEST = ["python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
 _PLAN = "# Goal\n\nBehave as the next release.\n\n# Approach\n\nApply what upstream did.\n"
 
 pytestmark = pytest.mark.network

@@ -1,12 +1,14 @@
-"""One arena for each shape and process, made when the first row needs it."""
+"""One arena for each shape and process, made when the first row needs it; and what is outside of a room."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.attacks.arena import Arena
+from tests.attacks.outside import Outside, outside
 from tests.attacks.packages import django, installed, put_toolchain, toolchain
 from tests.attacks.shapes import SHAPES
 
@@ -41,3 +43,11 @@ def arena_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
     yield find
     for arena in made.values():
         arena.close()
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[Outside]:
+    before = Path.cwd()
+    with outside(tmp_path) as made:
+        yield made
+    os.chdir(before)

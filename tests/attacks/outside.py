@@ -1,18 +1,26 @@
-"""What lies outside of a room, for the attacks on it: files, processes and sockets that nothing in a room may reach; and
-holes, each of which takes one defence away."""
+"""What lies outside of a room or a fence, for the attacks on it: files, processes and sockets that nothing in it may reach;
+the attacks' programs, with and without it; and holes, each of which takes one defence of a room away."""
 
 from __future__ import annotations
 
 import os
 import socket
 import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from interlock.process import Supervised
+import pytest
 
+from interlock.ports import Checkout, Sandbox
+from interlock.process import Supervised, checkout_environment, supervise
+from interlock.sandbox import Network, Room, confine
+
+ROOT = os.geteuid() == 0
 SECRET = "TOPSECRET"
 
 
@@ -80,9 +88,86 @@ def outside(folder: Path) -> Iterator[Outside]:
         )  # fmt: skip
 
 
-# --- holes --------------------------------------------------------------------------------------
-
 Hole = Callable[[Supervised, Outside], Supervised]
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """A script for the shell, or for Python if it has `import` in it: it prints GOT if it got something. `root`: without
+    the hole's defence only root would get it. `needs`: a path without which there is nothing to get. `bare`: what comes
+    of it at the level `none`: it works, it is held all the same, or it would do harm and is not tried."""
+
+    id: str
+    script: str
+    hole: Hole
+    root: bool = False
+    needs: str = "/"
+    bare: str = "works"
+
+
+def skip_where_nothing_is_got(row: Attack) -> None:
+    """Skips the test where the attack would get nothing though nothing held it."""
+    if row.root and not ROOT:
+        pytest.skip("without its defence only root would get it")
+    if not Path(row.needs).exists():
+        pytest.skip(f"there is no {row.needs}: nothing to get")
+
+
+def checkout(folder: Path, level: str) -> Checkout:
+    made = Checkout(folder, folder / "tree", folder / "home", folder / "tmp", sandbox=Sandbox(level))
+    for one in (made.tree, made.home, made.tmp, folder / "output"):
+        one.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def in_shell(script: str, made: Checkout, limit_s: float = 20) -> Supervised:
+    return _work(("/bin/sh", "-c", script), made, limit_s)
+
+
+def bare(script: str, there: Outside, level: str) -> Supervised:
+    """The attack in a checkout of `level`, confined by nothing."""
+    made = checkout(there.folder / "one", level)
+    (made.root / "output/notes").write_text("about the supervisor")
+    script = there.fill(script)
+    return _work((sys.executable, "-c", script), made) if script.startswith("import ") else in_shell(script, made)
+
+
+def confined(script: str, there: Outside, level: str, network: Network = Network.NONE) -> Supervised:
+    return confine(bare(script, there, level), Room(checkout(there.folder / "one", level), network))
+
+
+def said(work: Supervised) -> str:
+    return supervise(work, threading.Event()).tail.decode("utf-8", "replace")
+
+
+def got(there: Outside, work: Supervised) -> bool:
+    """Whether the attack got something."""
+    told = said(work)
+    assert "bwrap:" not in told, told
+    if "sent" in told:
+        try:
+            return there.udp.recv(10) == b"x"
+        except BlockingIOError:
+            return False
+    return "GOT" in told
+
+
+def writes_after_its_end(script: str, made: Checkout) -> bool:
+    """Whether the file `late` still grows when the program of `script` has ended."""
+    assert supervise(confine(in_shell(script, made), Room(made)), threading.Event()).code == 0
+    late, sizes = made.tree / "late", []
+    for _ in range(2):
+        sizes.append(late.stat().st_size if late.exists() else 0)
+        time.sleep(0.003)
+    late.unlink(missing_ok=True)
+    return sizes[0] != sizes[1]
+
+
+def _work(words: tuple[str, ...], made: Checkout, limit_s: float = 20) -> Supervised:
+    return Supervised(words, made.tree, checkout_environment(os.environ, made), made.root / "output/log", limit_s)
+
+
+# --- holes --------------------------------------------------------------------------------------
 
 
 def without(*flags: str) -> Hole:
@@ -97,6 +182,13 @@ def without(*flags: str) -> Hole:
         return replace(work, argv=tuple(argv))
 
     return cut
+
+
+def without_files(work: Supervised, there: Outside) -> Supervised:
+    """Nothing is copied into the room: without a supervisor, nobody opens it."""
+    while "--file" in work.argv:
+        work = without(" ".join(work.argv[(at := work.argv.index("--file")) - 2 : at + 3]))(work, there)
+    return work
 
 
 def also(*words: str) -> Hole:
@@ -137,6 +229,12 @@ def unscoped(work: Supervised, there: Outside) -> Supervised:
     """Landlock's scopes are not set."""
     assert work.confined is not None
     return replace(work, confined=replace(work.confined, scoped=False))
+
+
+def owned(work: Supervised, there: Outside) -> Supervised:
+    """The room is that of our own id: root's, if we are root."""
+    assert work.confined is not None
+    return replace(work, confined=replace(work.confined, owner=0))
 
 
 def with_options_shown(work: Supervised, there: Outside) -> Supervised:

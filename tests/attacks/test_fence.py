@@ -11,25 +11,32 @@ import pty
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.attacks.outside import Outside, outside
+from tests.attacks.outside import (
+    ROOT,
+    Attack,
+    Hole,
+    Outside,
+    checkout,
+    confined,
+    got,
+    in_shell,
+    said,
+    skip_where_nothing_is_got,
+    writes_after_its_end,
+)
 from tests.rooms_here import needs_fences, needs_rooms
 
 from interlock.core.pipeline import RoomLimits
-from interlock.ports import Checkout, Sandbox
-from interlock.process import Fence, How, Supervised, behind, checkout_environment, supervise
+from interlock.ports import Sandbox
+from interlock.process import Fence, How, Supervised, behind, supervise
 from interlock.sandbox import Network, Room, confine
 from interlock.sandbox.seccomp import fence_filter, refusing_filter
 
 pytestmark = needs_fences
-
-ROOT = os.geteuid() == 0
-Hole = Callable[[Supervised, Outside], Supervised]
 
 
 def _fence(work: Supervised) -> Fence:
@@ -73,18 +80,6 @@ def writes(*paths: str) -> Hole:
 
 def any_port(work: Supervised, there: Outside) -> Supervised:
     return replace(work, fence=replace(_fence(work), ports=None))
-
-
-@dataclass(frozen=True, slots=True)
-class Attack:
-    """A script for the shell, or for Python if it has `import` in it: it prints GOT if it got something. `root`: without
-    the hole's defence only root would get it. `needs`: a path without which there is nothing to get."""
-
-    id: str
-    script: str
-    hole: Hole
-    root: bool = False
-    needs: str = "/"
 
 
 PTRACE = "import ctypes; print('GOT' if ctypes.CDLL(None).ptrace(16, @victim@, 0, 0) == 0 else 'no')"
@@ -185,26 +180,15 @@ _OWN = ("08-limits", "10-fast-open", "10-another-protocol", "12-datagram")
 OWN = tuple(row for row in ATTACKS if row.id.startswith(_OWN))
 
 
-@pytest.fixture
-def there(tmp_path: Path) -> Iterator[Outside]:
-    before = Path.cwd()
-    with outside(tmp_path) as made:
-        yield made
-    os.chdir(before)
-
-
 @pytest.mark.parametrize("row", ATTACKS, ids=lambda row: row.id)
 def test_nothing_is_got(row: Attack, there: Outside) -> None:
-    assert not _got(there, _behind_fence(row.script, there))
+    assert not got(there, confined(row.script, there, "fs"))
 
 
 @pytest.mark.parametrize("row", ATTACKS, ids=lambda row: row.id)
 def test_without_its_defence_it_is(row: Attack, there: Outside) -> None:
-    if row.root and not ROOT:
-        pytest.skip("without this defence only root would get it")
-    if not Path(row.needs).exists():
-        pytest.skip(f"there is no {row.needs}: nothing to get")
-    assert _got(there, row.hole(_behind_fence(row.script, there), there))
+    skip_where_nothing_is_got(row)
+    assert got(there, row.hole(confined(row.script, there, "fs"), there))
 
 
 # What docs/security.md says of the level: not held.
@@ -221,27 +205,26 @@ OPEN = (
 def test_what_a_fence_does_not_hold(row: Attack, there: Outside) -> None:
     if row.id == "slowing-down" and ROOT:
         pytest.skip("processes of root have more rights than one behind a fence, so that they are out of its reach")
-    assert _got(there, _behind_fence(row.script, there))
+    assert got(there, confined(row.script, there, "fs"))
 
 
 @needs_rooms
 @pytest.mark.parametrize("row", [*OWN, *OPEN], ids=lambda row: row.id)
 def test_in_a_room_nothing_of_it_is_got(row: Attack, there: Outside) -> None:
-    work = _bare(row.script, there)
-    assert not _got(there, confine(work, Room(_checkout(there.folder / "one", "full"))))
+    assert not got(there, confined(row.script, there, "full"))
 
 
 def test_with_an_open_network_the_machines_own_ports_are_reached(there: Outside) -> None:
-    assert _got(there, _behind_fence(TCP, there, Network.OPEN))
-    assert _got(there, _behind_fence(UDP, there, Network.OPEN))
+    assert got(there, confined(TCP, there, "fs", Network.OPEN))
+    assert got(there, confined(UDP, there, "fs", Network.OPEN))
     for script in (ABSTRACT, SOCKET, PAIR):
-        assert not _got(there, _behind_fence(script, there, Network.OPEN))
+        assert not got(there, confined(script, there, "fs", Network.OPEN))
 
 
 def test_no_namespace_of_its_own_gives_rights_back(there: Outside) -> None:
     """`nested` allows user namespaces; with all rights in one, nothing is mounted."""
     script = "unshare -Um sh -c 'echo ns; mount -t tmpfs none /tmp && echo GOT; cat @key@ && echo GOT'"
-    done = supervise(any_namespace(_behind_fence(script, there), there), threading.Event())
+    done = supervise(any_namespace(confined(script, there, "fs"), there), threading.Event())
     assert b"ns" in done.tail
     assert b"GOT" not in done.tail
 
@@ -254,75 +237,31 @@ def test_21_no_terminal_is_reached(hole: bool, there: Outside) -> None:
     """The user's terminals belong to the same user."""
     ours, theirs = pty.openpty()
     name = os.ttyname(theirs)
-    work = _behind_fence(f"echo typed > {name} && echo GOT", there)
-    assert _got(there, writes(name)(work, there) if hole else work) == hole
+    work = confined(f"echo typed > {name} && echo GOT", there, "fs")
+    assert got(there, writes(name)(work, there) if hole else work) == hole
     for file in (ours, theirs):
         os.close(file)
 
 
 @pytest.mark.parametrize("times", [30, pytest.param(1000, marks=pytest.mark.nightly)])
 def test_22_nothing_is_written_after_the_end(times: int, tmp_path: Path) -> None:
-    made = _checkout(tmp_path)
+    made = checkout(tmp_path, "fs")
     script = "kill -9 $PPID; for i in 1 2 3; do setsid sh -c 'while :; do echo x >> late; done' & done; sleep 0.01"
-    for _ in range(times):
-        work = Supervised(("/bin/sh", "-c", script), made.tree, _env(made), tmp_path / "output/log", 20)
-        assert supervise(confine(work, Room(made)), threading.Event()).code == 0
-        late = made.tree / "late"
-        size = late.stat().st_size if late.exists() else 0
-        time.sleep(0.003)
-        assert (late.stat().st_size if late.exists() else 0) == size
-        late.unlink(missing_ok=True)
+    assert not any(writes_after_its_end(script, made) for _ in range(times))
 
 
 def test_23_no_descriptor_is_inherited(there: Outside) -> None:
-    assert _said(_behind_fence("ls /proc/self/fd", there)).split() == ["0", "1", "2", "3"]  # 3 is its own
+    assert said(confined("ls /proc/self/fd", there, "fs")).split() == ["0", "1", "2", "3"]  # 3 is its own
 
 
 @pytest.mark.parametrize("hole", [False, True])
 def test_23_an_open_file_would_be_read(hole: bool, there: Outside) -> None:
     """Rules of files do not hold for what is open already."""
-    fence = _fence(_behind_fence("true", there))
+    fence = _fence(confined("true", there, "fs"))
     with there.key.open() as key:
         words = behind(fence.wire, (sys.executable, "-c", f"import os; print(os.read({key.fileno()}, 9))"))
         done = subprocess.run(words, pass_fds=[key.fileno()] if hole else [], capture_output=True, text=True)
     assert ("TOPSECRET" in done.stdout) == hole, done
-
-
-def _behind_fence(script: str, there: Outside, network: Network = Network.NONE) -> Supervised:
-    return confine(_bare(script, there), Room(_checkout(there.folder / "one"), network))
-
-
-def _bare(script: str, there: Outside) -> Supervised:
-    made = _checkout(there.folder / "one")
-    (made.root / "output/notes").write_text("about the supervisor")
-    script = there.fill(script)
-    words = (sys.executable, "-c", script) if script.startswith("import ") else ("/bin/sh", "-c", script)
-    return Supervised(words, made.tree, _env(made), made.root / "output/log", 20)
-
-
-def _env(made: Checkout) -> dict[str, str]:
-    return checkout_environment(os.environ, made)
-
-
-def _checkout(folder: Path, level: str = "fs") -> Checkout:
-    made = Checkout(folder, folder / "tree", folder / "home", folder / "tmp", sandbox=Sandbox(level))
-    for one in (made.tree, made.home, made.tmp, folder / "output"):
-        one.mkdir(parents=True, exist_ok=True)
-    return made
-
-
-def _said(work: Supervised) -> str:
-    return supervise(work, threading.Event()).tail.decode("utf-8", "replace")
-
-
-def _got(there: Outside, work: Supervised) -> bool:
-    said = _said(work)
-    if "sent" in said:
-        try:
-            return there.udp.recv(10) == b"x"
-        except BlockingIOError:
-            return False
-    return "GOT" in said
 
 
 LIMITS = RoomLimits(file_bytes=400_000_000, disk_bytes=30_000_000, files=1_000)
@@ -335,7 +274,6 @@ WRITERS = {
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_27_what_it_writes_is_limited(name: str, tmp_path: Path) -> None:
-    made = replace(_checkout(tmp_path), sandbox=Sandbox("fs", limits=LIMITS))
-    work = Supervised(("/bin/sh", "-c", WRITERS[name]), made.tree, _env(made), tmp_path / "output/log", 60)
-    done = supervise(confine(work, Room(made)), threading.Event())
+    made = replace(checkout(tmp_path, "fs"), sandbox=Sandbox("fs", limits=LIMITS))
+    done = supervise(confine(in_shell(WRITERS[name], made, 60), Room(made)), threading.Event())
     assert (done.how, done.over.partition(":")[0]) == (How.OVER_LIMIT, name)

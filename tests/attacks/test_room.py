@@ -7,57 +7,48 @@ Rule: an attack harms nothing where it works: it reads what was laid out for it,
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.attacks.outside import (
-    Hole,
+    ROOT,
+    Attack,
     Outside,
     also,
+    bare,
+    checkout,
+    confined,
     early,
-    outside,
+    got,
+    owned,
     several,
+    skip_where_nothing_is_got,
     unscoped,
     with_descriptor,
     with_environment,
     with_options_shown,
     without,
+    without_files,
+    writes_after_its_end,
 )
 from tests.rooms_here import needs_rooms
 
-from interlock.ports import Checkout, Sandbox
-from interlock.process import Supervised, checkout_environment, holds_scopes, supervise
-from interlock.sandbox import Room, confine
+from interlock.process import holds_scopes, supervise
+from interlock.process.table import descendants
 
 pytestmark = needs_rooms
 
-ROOT = os.geteuid() == 0
 SEES_PROCESSES = several(without("--unshare-pid", "--proc /proc"), early("--dev-bind", "/proc", "/proc"), unscoped)
 ON_THE_NETWORK = several(without("--unshare-net"), unscoped)
 FULL_RIGHTS = several(without("--cap-drop ALL", "--disable-userns"), also("--cap-add", "ALL"))
 ANY_CALL = without("--seccomp 4")
 AS_ROOT = several(without("--unshare-user", "--uid 1000", "--gid 1000"), FULL_RIGHTS)
 SEES_AS_ROOT = several(SEES_PROCESSES, AS_ROOT)
-
-
-@dataclass(frozen=True, slots=True)
-class Attack:
-    """A script for the shell, or for Python if it has `import` in it: it prints GOT if it got something. `root`: without
-    the hole's defence only root would get it. `needs`: a path without which there is nothing to get. `bare`: what comes
-    of it without a room: it works, it is held all the same, or it would do harm and is not tried."""
-
-    id: str
-    script: str
-    hole: Hole
-    root: bool = False
-    needs: str = "/"
-    bare: str = "works"
 
 
 ATTACKS = (
@@ -152,67 +143,22 @@ ATTACKS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def there(tmp_path: Path) -> Iterator[Outside]:
-    before = Path.cwd()
-    with outside(tmp_path) as made:
-        yield made
-    os.chdir(before)
-
-
 @pytest.mark.parametrize("row", ATTACKS, ids=lambda row: row.id)
 def test_nothing_is_got(row: Attack, there: Outside) -> None:
-    assert not _got(row, there, _in_room(row, there))
+    assert not got(there, confined(row.script, there, "full"))
 
 
 @pytest.mark.parametrize("row", ATTACKS, ids=lambda row: row.id)
 def test_without_its_defence_it_is(row: Attack, there: Outside) -> None:
-    if row.root and not ROOT:
-        pytest.skip("without this defence only root would get it")
-    if not Path(row.needs).exists():
-        pytest.skip(f"there is no {row.needs}: nothing to get")
-    assert _got(row, there, row.hole(_in_room(row, there), there))
+    skip_where_nothing_is_got(row)
+    assert got(there, owned(row.hole(confined(row.script, there, "full"), there), there))
 
 
 @pytest.mark.parametrize("row", [row for row in ATTACKS if row.bare != "harms"], ids=lambda row: row.id)
 def test_at_none_it_is(row: Attack, there: Outside) -> None:
     """The level `none` promises nothing of this: what works there is not called held anywhere."""
-    if row.root and not ROOT:
-        pytest.skip("only root gets it without a room")
-    if not Path(row.needs).exists():
-        pytest.skip(f"there is no {row.needs}: nothing to get")
-    assert _got(row, there, _bare(row, there)) == (row.bare == "works")
-
-
-def _in_room(row: Attack, there: Outside) -> Supervised:
-    work = _bare(row, there)
-    return confine(work, Room(_checkout(there.folder / "one")))
-
-
-def _bare(row: Attack, there: Outside) -> Supervised:
-    made = _checkout(there.folder / "one")
-    script = there.fill(row.script)
-    words = (sys.executable, "-c", script) if script.startswith("import ") else ("/bin/sh", "-c", script)
-    env = checkout_environment(os.environ, made)
-    return Supervised(words, made.tree, env, made.root / "output/log", 20)
-
-
-def _checkout(folder: Path) -> Checkout:
-    made = Checkout(folder, folder / "tree", folder / "home", folder / "tmp", sandbox=Sandbox("full"))
-    for one in (made.tree, made.home, made.tmp, folder / "output"):
-        one.mkdir(parents=True, exist_ok=True)
-    return made
-
-
-def _got(row: Attack, there: Outside, work: Supervised) -> bool:
-    said = supervise(work, threading.Event()).tail.decode("utf-8", "replace")
-    assert "bwrap:" not in said, said
-    if "sent" in said:
-        try:
-            return there.udp.recv(10) == b"x"
-        except BlockingIOError:
-            return False
-    return "GOT" in said
+    skip_where_nothing_is_got(row)
+    assert got(there, bare(row.script, there, "full")) == (row.bare == "works")
 
 
 # With an open network a room shares the network of the machine, and some of what holds else does not.
@@ -222,31 +168,78 @@ SHARED = without("--unshare-net")
 @pytest.mark.parametrize("hole", [False, True])
 @pytest.mark.parametrize("number", ["08", "11"])
 def test_sockets_and_signals_have_a_second_defence(number: str, hole: bool, there: Outside) -> None:
-    """It is the only one for abstract sockets in an open network."""
+    """It is the only one for abstract sockets in an open network. Of signals root is kept by its id, too."""
     if not holds_scopes():
         pytest.skip("this kernel has no Landlock with scopes (Linux 6.12): doctor says so")
     [row] = [row for row in ATTACKS if row.id.startswith(number)]
-    work = (SHARED if number == "11" else without("--unshare-pid", "--proc /proc"))(_in_room(row, there), there)
+    work = (SHARED if number == "11" else without("--unshare-pid", "--proc /proc"))(
+        confined(row.script, there, "full"), there
+    )
     if number == "08":
         work = early("--dev-bind", "/proc", "/proc")(work, there)
-    assert _got(row, there, unscoped(work, there) if hole else work) == hole
+    assert got(there, owned(unscoped(work, there), there) if hole else owned(work, there)) == hole
 
 
 def test_10_an_open_network_reaches_ports_of_this_machine(there: Outside) -> None:
     """The user's word, `network: true`; nothing else than a list of hosts, or none, prevents it."""
     [row] = [row for row in ATTACKS if row.id.startswith("10")]
-    assert _got(row, there, SHARED(_in_room(row, there), there))
+    assert got(there, SHARED(confined(row.script, there, "full"), there))
+
+
+# What root alone may, with what is bound from the system: as an ordinary user Interlock owns nothing of it.
+OF_ROOT = (
+    ("read", "cat /etc/of-root && echo GOT"),
+    ("mode", "chmod 644 /etc/of-root && echo GOT"),
+    ("times", "touch -d 2001-01-01 /etc/of-root && echo GOT"),
+    ("attributes", "import os; os.setxattr('/etc/of-root', 'user.a', b'b'); print('GOT')"),
+)
+
+
+@pytest.mark.skipif(not ROOT, reason="only where Interlock is root there is something to get")
+@pytest.mark.parametrize("hole", [False, True])
+@pytest.mark.parametrize("script", [row[1] for row in OF_ROOT], ids=[row[0] for row in OF_ROOT])
+def test_what_is_roots_alone_is_not_its_own(script: str, hole: bool, there: Outside) -> None:
+    """Also where it could be written: that the system is read-only is another defence."""
+    there.key.chmod(0o600)
+    work = early("--bind", "@key@", "/etc/of-root")(confined(script, there, "full"), there)
+    assert got(there, owned(work, there) if hole else work) == hole
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can start programs as another one")
+@pytest.mark.parametrize("hole", [False, True])
+def test_its_id_on_the_machine_is_nobodys(hole: bool, there: Outside) -> None:
+    work = confined("echo begun > begun; sleep 60", there, "full")
+    seen: set[int] = set()
+    ends = threading.Event()
+
+    def look() -> None:
+        while not (there.folder / "one/tree/begun").exists():
+            time.sleep(0.01)
+        below = (one.pid for one in descendants({os.getpid()}) if one.pid != there.victim)
+        seen.update(Path(f"/proc/{pid}").stat().st_uid for pid in below)
+        ends.set()
+
+    looks = threading.Thread(target=look)
+    looks.start()
+    supervise(owned(work, there) if hole else work, ends)
+    looks.join()
+    others = seen - {0}
+    assert (not others) == hole
+    for one in others:
+        with pytest.raises(KeyError):
+            pwd.getpwuid(one)
 
 
 # --- what takes more than a script ------------------------------------------------------------------
 
-ALONE = without("--seccomp 4", "--json-status-fd 3")  # without our supervisor, which is a defence of its own
+# Without our supervisor, which is a defence of its own.
+ALONE = several(without("--seccomp 4", "--json-status-fd 3"), without_files)
 LATE = "setsid sh -c 'for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.05; echo x >> late; done' & sleep 0.02"
 
 
 @pytest.mark.parametrize("hole", [False, True])
 def test_22_a_daemon_ends_with_the_room(hole: bool, there: Outside) -> None:
-    work = ALONE(_in_room(Attack("", LATE, ALONE), there), there)
+    work = ALONE(confined(LATE, there, "full"), there)
     if hole:
         work = without("--unshare-pid", "--proc /proc")(work, there)
     quiet = subprocess.DEVNULL
@@ -257,22 +250,15 @@ def test_22_a_daemon_ends_with_the_room(hole: bool, there: Outside) -> None:
 
 @pytest.mark.parametrize("times", [30, pytest.param(1000, marks=pytest.mark.nightly)])
 def test_22_nothing_is_written_after_the_end(times: int, tmp_path: Path) -> None:
-    made = _checkout(tmp_path)
-    words = ("/bin/sh", "-c", "for i in 1 2 3; do setsid sh -c 'while :; do echo x >> late; done' & done; sleep 0.01")
-    for _ in range(times):
-        work = Supervised(words, made.tree, checkout_environment(os.environ, made), tmp_path / "output/log", 20)
-        assert supervise(confine(work, Room(made)), threading.Event()).code == 0
-        late = made.tree / "late"
-        size = late.stat().st_size if late.exists() else 0
-        time.sleep(0.003)
-        assert (late.stat().st_size if late.exists() else 0) == size
-        late.unlink(missing_ok=True)
+    made = checkout(tmp_path, "full")
+    script = "for i in 1 2 3; do setsid sh -c 'while :; do echo x >> late; done' & done; sleep 0.01"
+    assert not any(writes_after_its_end(script, made) for _ in range(times))
 
 
 @pytest.mark.parametrize("hole", [False, True])
 def test_21_the_terminal_is_out_of_reach(hole: bool, there: Outside) -> None:
     """With it, a program types into the shell of the user."""
-    work = ALONE(_in_room(Attack("", "(exec 5<>/dev/tty) && echo GOT", ALONE), there), there)
+    work = ALONE(confined("(exec 5<>/dev/tty) && echo GOT", there, "full"), there)
     if hole:
         work = without("--new-session")(work, there)
     typed = (sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])", *work.argv)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.contract.program import FOR_PYTHON, forked, started
+from tests.contract.program import forked, needs_a_start, started
 
 LIMIT_S = 120  # only a hang meets it
 _PIPELINE = """\
@@ -124,7 +124,7 @@ class Ground:
     def ask(self, *words: str | bytes, stdin: bytes = b"", cwd: Path | None = None, **environ: str | None) -> Said:
         """Call the program and hold it to the rule above. It is forked, unless Python is to start otherwise."""
         before = fingerprint(self.repository, self.unseen)
-        call = started if any(name.startswith(FOR_PYTHON) for name in (*self.environ, *environ)) else forked
+        call = started if needs_a_start({**self.environ, **environ}) else forked
         ended = call(
             tuple(map(os.fsdecode, words)), cwd or self.repository, self.environment(**environ), stdin, LIMIT_S
         )

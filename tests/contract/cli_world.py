@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.contract.program import FOR_PYTHON, PROGRAM, forked, is_apart, started
+from tests.contract.program import PROGRAM, forked, is_apart, needs_a_start, started
 
 LIMIT_S = 300  # only a hang meets it
 _KEPT = ("LANG", "LC_ALL", "TMPDIR")
@@ -79,8 +79,7 @@ class World:
 
     def ask(self, *words: str, stdin: str = "", cwd: Path | None = None, **environ: str) -> Said:
         """What the program says to `words`: forked, unless the environment has something for Python as it starts."""
-        own = any(name.startswith(FOR_PYTHON) for name in (*self.environ, *environ))
-        call = started if own or is_apart() else forked
+        call = started if needs_a_start({**self.environ, **environ}) or is_apart() else forked
         code, out, err = call(words, cwd or self.repository, self.environment(**environ), stdin.encode(), LIMIT_S)
         said = Said(code, out.decode(), err.decode())
         assert "Traceback" not in said.text, said.text

@@ -25,7 +25,7 @@ _IMPORTED = [
     for module in pkgutil.walk_packages(interlock.__path__, "interlock.")
     if not module.name.startswith(_ALONE)
 ]
-FOR_PYTHON = ("PYTHON", "LC_", "LANG")  # names of an environment that Python reads as it starts
+_FOR_PYTHON = ("PYTHON", "LC_", "LANG")  # names of an environment that Python reads as it starts
 _STREAMS = (("in", os.O_RDONLY), ("out", os.O_WRONLY | os.O_CREAT), ("err", os.O_WRONLY | os.O_CREAT))
 
 Ended = tuple[int, bytes, bytes]  # exit code, negative where a signal ended it; stdout; stderr
@@ -53,6 +53,13 @@ _MOUNTS = _mounts()
 def is_apart() -> bool:
     """Whether this process has left the mounts of the fork server: what is mounted from then on is not seen there."""
     return _mounts() != _MOUNTS
+
+
+def needs_a_start(environ: Mapping[str, str | None]) -> bool:
+    """Whether `environ` has more than a path for Python as it starts, so that a fork would be another program."""
+    folders = (environ.get("PYTHONPATH") or "").split(os.pathsep)
+    named = [name for name in environ if name.startswith(_FOR_PYTHON) and name != "PYTHONPATH"]
+    return bool(named) or any(Path(folder, "sitecustomize.py").exists() for folder in folders if folder)
 
 
 def forked(words: tuple[str, ...], cwd: Path, environ: Mapping[str, str], stdin: bytes, limit_s: float) -> Ended:
@@ -84,4 +91,5 @@ def _main(words: tuple[str, ...], cwd: str, environ: dict[str, str], folder: str
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
     sys.argv = ["interlock", *words]
+    sys.path[:0] = filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))
     sys.exit(main())

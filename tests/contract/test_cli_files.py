@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.contract.cli_world import LIMIT_S, Said
+from tests.contract.program import forked
 from tests.contract.sets.projects import NODE, PYTEST, lay
 
 from interlock.bootstrap import build
@@ -44,18 +44,6 @@ stages:
 """
 
 
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> dict[str, object]:
-        found = json.loads(self.out)
-        assert found["version"] == 1
-        return found
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
@@ -76,18 +64,10 @@ def committed(folder: Path, files: dict[str, str]) -> Path:
 
 
 def interlock(folder: Path, *words: str, **environ: str) -> Said:
-    path = os.environ["PATH"]
-    done = subprocess.run(
-        [sys.executable, "-m", "interlock", *words],
-        cwd=folder,
-        env={**os.environ, "PATH": path, **environ},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    return Said(done.returncode, done.stdout, done.stderr)
+    code, out, err = forked(words, folder, {**os.environ, **environ}, b"", LIMIT_S)
+    said = Said(code, out.decode(), err.decode())
+    assert "Traceback" not in said.err
+    return said
 
 
 def status(folder: Path) -> str:

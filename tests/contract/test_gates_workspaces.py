@@ -58,6 +58,17 @@ def test_run(tmp_path: Path, trees: Trees) -> None:
     assert [path for path in (tmp_path / "gates").rglob("*") if path.is_file() and "beside" in path.parts] == []
 
 
+def test_deep_folders_in_place_of_held_out_files_end_no_gate(tmp_path: Path, trees: Trees) -> None:
+    base = trees.commit({"src/app.py": "1\n"})
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden/expected").write_text("2\n")
+    deep = "import os\nos.chdir(os.environ['HELD_OUT'])\nfor _ in range(1500): os.mkdir('a'); os.chdir('a')"
+    gate = run_gate(f'chmod 777 "$HELD_OUT"; python3 -c "{deep}"; echo made', held_out=str(tmp_path / "hidden"))
+    judgement, cellar = judged(tmp_path, trees, gate, base, base)
+    assert [cellar.get(item.digest) for item in judgement.evidence] == [b"made\n"]
+    assert list((tmp_path / "gates").iterdir()) == []
+
+
 def test_scope(tmp_path: Path, trees: Trees) -> None:
     base = trees.commit({"src/app.py": "1\n"})
     commit = trees.commit({"README.md": "2\n"}, base)

@@ -62,6 +62,15 @@ def test_a_setup_that_fails_is_told_with_its_own_words(tmp_path: Path):
     assert "nothing-here" in said.err
 
 
+def test_a_setup_that_fails_is_told_once_for_all_gates(tmp_path: Path):
+    lint = {"Makefile": "lint:\n\t@true\n"}
+    world = new_world(tmp_path, {"requirements.txt": "./nothing-here\n", "tests/test_x.py": "import pytest\n", **lint})
+    said = world.ask("init").ended(0)
+    lines = [line for line in said.err.splitlines() if "CANNOT RUN" in line]
+    assert ["nothing-here" in line for line in lines] == [True, False, False], said.err
+    assert " CANNOT RUN on the code as it is: as " in lines[1]
+
+
 def test_what_nobody_could_pass_is_written_but_off(tmp_path: Path):
     files = {
         "package.json": '{"scripts": {"lint": "echo too long >&2; exit 1", "test": "node --test"}}',

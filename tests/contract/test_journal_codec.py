@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from interlock.core import conflicts, effects, events, inbox
 from interlock.core.codec import Bound
 from interlock.core.effects import Effect, key
-from interlock.core.events import Event
+from interlock.core.events import Event, Recorded
 from interlock.core.ids import AttemptId
 from interlock.core.inbox import Answer
-from interlock.core.wire import decode_effect, encode_effect, encode_event, kind_of
+from interlock.core.wire import decode_effect, decode_record, encode_effect, encode_event, encode_record, kind_of
 from interlock.journal import codec
 
 _text = st.text(st.characters(exclude_categories=()), max_size=20)
@@ -62,6 +62,7 @@ def test_every_event_round_trips(kind: type) -> None:
         assert body.isascii()
         again = codec.decode(kind_of(event), codec.VERSION, body)
         assert again == event
+        assert decode_record(encode_record(Recorded(7, 1.5, event))) == Recorded(7, 1.5, event)
         assert repr(again).replace("-0.0", "0.0") == repr(event).replace(
             "-0.0", "0.0"
         )  # as the default that they equal

@@ -216,7 +216,8 @@ def test_a_history_that_ends_before_its_head_is_damaged(tmp_path: Path) -> None:
 
 
 def test_a_long_history_is_read_and_checked_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_PAGE", 3)
+    monkeypatch.setattr(sqlite, "_READ", 3)
+    monkeypatch.setattr(sqlite, "_PAGE", 2)
     with SqliteJournal(tmp_path / "journal.db") as journal:
         journal.create("a", 0.0, FIRST)
         fence = journal.take("a")
@@ -227,7 +228,7 @@ def test_a_long_history_is_read_and_checked_in_pages(tmp_path: Path, monkeypatch
             for known in range(after + 2):
                 pages = list(journal.pages("a", known))
                 assert [each for page in pages for each in page] == whole[known:]
-                assert all(len(page) <= 3 for page in pages)
+                assert all(len(page) <= 2 for page in pages)
         for head in (2, 5, 9):  # in a page that others follow, and in the last one
             journal._heads.write("a", (head, bytes(32)))
             with pytest.raises(Damaged, match=f"event {head} is not the one that was recorded"):
@@ -236,7 +237,7 @@ def test_a_long_history_is_read_and_checked_in_pages(tmp_path: Path, monkeypatch
         with pytest.raises(Damaged, match="its history ends at event 9, but 12 were recorded"):
             journal.records("a")
         pages = journal.pages("a")
-        assert [each.seq for each in next(pages)] == [1, 2, 3]
+        assert [[each.seq for each in next(pages)] for _ in range(2)] == [[1, 2], [3]]
         with apsw.Connection(str(tmp_path / "journal.db")) as another:
             another.execute("DROP TRIGGER event_is_never_changed; UPDATE event SET body = '[7.0]' WHERE seq = 5")
         with pytest.raises(Damaged, match="event 5 was changed"):

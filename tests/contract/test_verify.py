@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import stat
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
@@ -163,7 +165,24 @@ def test_a_file_of_an_unknown_key_is_not_verified(bundle: Path, made: World, tmp
     other.write_bytes(pem(Ed25519PrivateKey.generate()))
     said = made.ask("verify", "--bundle", str(bundle), "--key", str(other)).ended(1, "signed by an unknown key")
     assert "3 of 3 handoffs" in said.text
-    made.ask("verify", runs(made)["both"], "--key", str(other)).ended(1, "signed by an unknown key")
+    run = runs(made)["both"]
+    said = made.ask("verify", run, "--key", str(other)).ended(1, "signed by an unknown key")
+    said.ended(1, f"`interlock verify {run} --key KEYFILE`", "keys from a backup")
+    assert said.out.count("`interlock key` there") == 1
+
+
+def test_doctor_tells_of_the_key(tmp_path: Path) -> None:
+    world = new_world(tmp_path, {"interlock.yaml": PIPELINE.format(flag=tmp_path)})
+    keys = tmp_path / "state/interlock/keys"
+    assert f"- key: none yet: the first run makes one in {keys / 'signing.key'}" in world.ask("doctor").text
+    world.ask("run", "-t", "x", "--until", "left", "--plain").ended(0)
+    assert re.search(r"✓ key: signs with [0-9a-f]{12} \(\S+, mode 0600, made \d{4}-", world.ask("doctor").text)
+    (keys / "signing.key").chmod(0o644)
+    assert "✗ key: the key " in world.ask("doctor").text
+    (keys / "signing.key").unlink()
+    assert "! key: there is no " in world.ask("doctor").text
+    shutil.rmtree(keys)
+    assert "what was signed before cannot be verified" in world.ask("doctor").text
 
 
 # --- the page, the API, MCP --------------------------------------------------------------------------

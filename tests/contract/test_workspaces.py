@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -376,6 +377,23 @@ def test_a_symlink_that_leaves_through_another_one_is_a_finding(world: World) ->
         path.symlink_to("d/../../../up")  # from src/deep: out of the tree, though its own text stays in
 
     assert rules_of(world, "src/deep/er/sly", make) == {"workspace.link"}
+
+
+def test_a_symlink_that_leaves_since_another_one_changed_is_a_finding(world: World) -> None:
+    write(world.repository, {"p/x": "x\n"})
+    (world.repository / "sly").symlink_to("p/..")
+    commit_all(world.repository)
+    base = world.base()
+    second = world.attempted({"a.txt": "x"}, base.commit, 1)
+    checkout = world.open(second.commit, 2)
+    shutil.rmtree(checkout.tree / "p")
+    (checkout.tree / "p").symlink_to(".")
+    with pytest.raises(UnfitTree) as raised:
+        world.snapshot(checkout, second.commit, 2)
+    assert [finding.file for finding in raised.value.findings] == ["sly"]
+    checkout = world.open(second.commit, 3)
+    (checkout.tree / "sly").unlink()
+    assert "sly" not in world.files(world.snapshot(checkout, second.commit, 3).commit)
 
 
 def test_symlink_loops_stay_in_the_tree_and_come_along(world: World) -> None:

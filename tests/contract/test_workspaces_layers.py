@@ -31,9 +31,11 @@ SOMEONE = 65534
 DEPS = Setup(
     CommandLine(shell="mkdir -p deps/in tool; echo made > deps/in/x; echo made > tool/pinned"), paths=("deps", "tool")
 )
-SETTLED = replace(
-    DEPS, settle=CommandLine(shell="echo settled > deps/in/x; echo y > run.sh; rm -f b.txt; echo s > settled")
+SETTLES = (
+    "echo settled > deps/in/x; echo y > run.sh; rm -f b.txt; echo s > settled;"
+    " git rm -q --cached --ignore-unmatch .gitignore"  # another index
 )
+SETTLED = replace(DEPS, settle=CommandLine(shell=SETTLES))
 
 
 @pytest.fixture(autouse=True)

@@ -85,6 +85,29 @@ def test_settle_runs_in_each_checkout_and_what_it_leaves_stays_out(world: World)
     assert candidate.left_out == ("deps/", "src/egg/")
 
 
+@pytest.mark.parametrize("name", ["index", "info/exclude", "shallow", "refs/heads/from"])
+def test_links_that_settle_leaves_in_the_repository_are_not_followed(world: World, tmp_path: Path, name: str) -> None:
+    base, mine = world.base().commit, tmp_path / "mine"
+    side = world.attempted({"src/side.py": "s\n"}, base, 1).commit
+    mine.mkdir() if name.endswith("from") else mine.write_text("mine")
+    settle = f"touch src/egg; rm -f .git/{name}; ln -s {mine} .git/{name}"
+    spec = CheckoutSpec(setup=(counting(world, settle=settle),), sides=(("other", side),))
+    try:
+        git(world.open(base, 2, spec).tree, "diff", "--stat", "from/other")
+    except InfrastructureError:
+        assert name == "refs/heads/from", "a folder that is none"
+    assert list(mine.iterdir()) == [] if mine.is_dir() else mine.read_text() == "mine"
+
+
+def test_a_link_that_settle_leaves_in_place_of_the_repository_is_not_followed(world: World, tmp_path: Path) -> None:
+    base, mine = world.base().commit, tmp_path / "mine"
+    (mine / "info").mkdir(parents=True)
+    settle = f"touch src/egg; mv .git .gone; ln -s {mine} .git"
+    with pytest.raises(InfrastructureError, match=r"\.git/"):
+        world.open(base, 1, CheckoutSpec(setup=(counting(world, settle=settle),)))
+    assert [path for path in mine.rglob("*") if path.is_file()] == []
+
+
 @pytest.mark.parametrize("which", ["setup", "settle"])
 def test_a_failure_tells_the_end_of_the_output_and_leaves_nothing(world: World, which: str) -> None:
     fails = "seq 100; echo the reason >&2; exit 3"

@@ -40,14 +40,14 @@ def world(tmp_path: Path) -> World:
 
 def made(folder: Path) -> World:
     files = {".interlock/pipelines/p.yaml": PIPELINE, "start.txt": "x\n"}
-    return new_world(folder, files, PAID=str(folder / "paid"), PYTHONPATH=str(SITE))
+    return new_world(folder, files, PAID=str(folder / "paid"))
 
 
 def refusing(world: World, what: str, times: str = "") -> dict[str, str]:
     """The environment of a machine that refuses, until `given_back`."""
     flag = world.root / "refuses"
     flag.write_text(times)
-    return {"REFUSE": what, "REFUSE_WHILE": str(flag)}
+    return {"REFUSE": what, "REFUSE_WHILE": str(flag), "PYTHONPATH": str(SITE)}
 
 
 def given_back(world: World) -> None:

@@ -13,7 +13,7 @@ from tests.kill.scene import Scene, was_killed
 from tests.nightly import rest_at_night
 
 EVERY = int(os.environ.get("INTERLOCK_KILL_EVERY", "12"))
-SHARES = 16
+SHARES = 24
 SLACK = 1 / 8  # of the writes: two stages at once pack the same base twice, or one finds what the other has packed
 PHASES = {"begun": ("run", "-t", "both", "--plain"), "waiting": ("approve", "--plain")}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.kill.power import NOT_TO_BE_HAD, chosen
 
-MOMENTS = int(os.environ.get("INTERLOCK_POWER_MOMENTS", "3"))
+MOMENTS = int(os.environ.get("INTERLOCK_POWER_MOMENTS", "2"))
 PROJECT = Path(__file__).resolve().parents[2]
 NEEDED = ("unshare", "mount", "umount", "mkfs.ext4", "truncate", "cp")
 

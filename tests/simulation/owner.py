@@ -15,8 +15,8 @@ from tests.simulation.chance import Chance
 from tests.simulation.fate import require
 
 from interlock.core.effects import DeliverBranch, Effect, WaitUntil, key
-from interlock.core.events import Event, Recorded
-from interlock.core.wire import decode_effect, encode_effect
+from interlock.core.events import AttemptStarted, Event, Recorded
+from interlock.core.wire import decode_effect, decode_record, encode_effect, encode_record
 from interlock.engines.executor import Advance, InFlight
 from interlock.execution.ledger import Ledger
 from interlock.ports import Permit
@@ -36,6 +36,8 @@ class SimLedger(Ledger):
 
     def record(self, event: Event) -> Recorded | None:
         record = super().record(event)
+        if self.travels and record is not None and isinstance(event, AttemptStarted):
+            record = decode_record(encode_record(record))  # the claim that goes with the effect
         if self.stepping and self.duplicates is not None and self.duplicates.happens():
             super().record(event)
         return record

@@ -15,16 +15,16 @@ from tests.simulation.oracle import Oracle
 from tests.simulation.owner import Abandoned, SimLedger, Steps
 from tests.simulation.pipelines import random_pipeline
 from tests.simulation.store import Commit, Store
-from tests.simulation.world import KEPT, Nature, SimAgent, SimBlobs, SimGates, SimWorkspaces
+from tests.simulation.world import KEPT, Nature, SimAgent, SimGates, SimWorkspaces
 
 from interlock.core.events import Action, AnswerTaken, Delivered, EffectErrored, Event, Recorded, RunStarted, SentBack
 from interlock.core.fold import fold
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState, fits, stage_of, trigger_name, trigger_of
 from interlock.engines.local import LocalEngine
-from interlock.execution.context import Context
+from interlock.execution.context import Context, context_of, refer
 from interlock.execution.ledger import Ledger
-from interlock.journal.memory import MemoryJournal
+from interlock.journal.memory import MemoryBlobs, MemoryJournal
 from interlock.ports import Fenced, World
 
 RUN = "run-1"
@@ -103,7 +103,7 @@ class Simulation:
         self.scenario = scenario
         self.pipeline = pipeline or random_pipeline(Chance(seed, "pipeline"), scenario.stages_max)
         self.store = Store()
-        self.blobs = SimBlobs()
+        self.blobs = MemoryBlobs()
         self.oracle = Oracle(self.pipeline, self.store, self.blobs)
         self.journal = SimJournal(self)
         self.time = 1_000.0
@@ -245,6 +245,8 @@ class Simulation:
             alone=fate.alone,
         )
         context = Context(RUN, self.pipeline, ledger.started, ledger.state.started_at, {})
+        if ledger.travels:
+            context = context_of(refer(context, self.blobs), self.blobs, {})
         executor = Steps(self, ledger, self.order, steps)
         engine = LocalEngine(ledger, world, context, 1 + self.scenario.seed % 4, executor=executor)
         if ledger.state.finished is None:

@@ -62,11 +62,6 @@ class Nature:
     trouble: Chance
 
 
-class SimBlobs(MemoryBlobs):
-    def path(self, digest: str) -> Path:
-        return Path("/blobs") / digest
-
-
 class SimWorkspaces:
     def __init__(self, store: Store, nature: Nature, oracle: Oracle, fate: Fate) -> None:
         self._store, self._nature, self._oracle, self._fate = store, nature, oracle, fate

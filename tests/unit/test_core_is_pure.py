@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import interlock.core
 
 ALLOWED = {
@@ -15,8 +17,14 @@ ALLOWED = {
 }  # fmt: skip
 TRAVELS = (
     "interlock.core.plan", "interlock.core.admission", "interlock.core.fold", "interlock.core.wire",
-    "interlock.engines.reconcile",
+    "interlock.core.facts", "interlock.core.inbox", "interlock.engines.reconcile",
 )  # fmt: skip
+# What reads records, and checks what is said to a run: with the words of the ports, and none of their adapters.
+READS = ("interlock.journal.codec", "interlock.pipelinefile.codec", "interlock.service.answers")
+PURE = ("interlock.core", "interlock.text", "interlock.conventions", "interlock.readmodel")
+OF_A_MACHINE = {
+    "apsw", "sqlite3", "subprocess", "socket", "fcntl", "tempfile", "shutil", "ssl", "yaml", "pydantic", "minijinja",
+}  # fmt: skip
 
 
 def test_core_imports_only_what_is_pure() -> None:
@@ -32,19 +40,26 @@ def test_core_imports_only_what_is_pure() -> None:
 
 def test_what_decides_and_what_travels_needs_nothing_of_one_machine() -> None:
     """The planner, admission, the fold, `reconcile` and the codecs: no journal, no SQLite, no threads, no processes."""
-    program = f"""
-import sys
-before = set(sys.modules)
-import {", ".join(TRAVELS)}
-loaded = set(sys.modules) - before
-ours = [name for name in loaded if name.startswith("interlock")]
-print(*sorted(name for name in ours if not name.startswith(("interlock.core", "interlock.text"))))
-print(*sorted(loaded & {{"apsw", "sqlite3", "threading", "subprocess", "socket", "fcntl", "tempfile", "shutil"}}))
-"""
+    loaded = _loaded_by(TRAVELS)
+    ours = {name for name in loaded if name.startswith("interlock") and not name.startswith(PURE)}
+    assert ours == {"interlock", "interlock.engines", "interlock.engines.reconcile"}
+    assert loaded & {*OF_A_MACHINE, "threading"} == set()
+
+
+@pytest.mark.parametrize("module", READS)
+def test_what_reads_a_record_or_an_answer_needs_no_journal_and_starts_nothing(module: str) -> None:
+    loaded = _loaded_by((module,))
+    assert loaded & OF_A_MACHINE == set()
+    strays = {
+        name for name in loaded if name.startswith("interlock.") and not name.startswith((*PURE, "interlock.ports"))
+    }
+    assert {name.partition(".")[2].partition(".")[0] for name in strays} == {module.split(".")[1]}
+
+
+def _loaded_by(modules: tuple[str, ...]) -> set[str]:
+    program = f"import sys; before = set(sys.modules); import {', '.join(modules)}; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
-    ours, machine = done.stdout.splitlines()
-    assert ours.split() == ["interlock", "interlock.engines", "interlock.engines.reconcile"]
-    assert machine.split() == []
+    return set(done.stdout.split())
 
 
 def _imported(tree: ast.Module) -> set[str]:

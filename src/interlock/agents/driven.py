@@ -25,7 +25,7 @@ from interlock.agents.failures import (
     too_old_message,
     unknown_flag_line,
 )
-from interlock.agents.isolation import hidden_files
+from interlock.agents.isolation import hidden_files, remove_left, settle
 from interlock.agents.limits import Meter, OverBudget, priced
 from interlock.agents.logs import Event, tail
 from interlock.agents.outside import Outside, cannot_stay_outside, keep_outside, wants_outside
@@ -43,7 +43,6 @@ from interlock.agents.program import (
     log_path,
     make_artifacts,
     offer_check,
-    remove_links_out,
     silence_words,
     timeout_words,
     without_secrets,
@@ -263,15 +262,17 @@ class Driven:
         try:
             meter = Meter(kind.call_tokens, brief.remaining.tokens)
             serves = request.outside.serves if request.outside is not None else ()
-            finished = supervise(
-                in_room(work, checkout, brief, serves=serves), watch, meter if kind.call_tokens else None
-            )
+            try:
+                finished = supervise(
+                    in_room(work, checkout, brief, serves=serves), watch, meter if kind.call_tokens else None
+                )
+            finally:
+                settle(request.state)
         except OverBudget as over:
             report = replace(kind.read(request, log), usage=Usage(over.tokens))
             return _over_budget(kind, request, report, str(over), log), report, None
-        remove_links_out(request.state)
         for path in self._leftovers(checkout, brief.dir) - before:
-            shutil.rmtree(path, ignore_errors=True)
+            remove_left(path)
         report = _resumed_report(request, kind.read(request, log))
         succeeded = finished.how is How.EXITED and report.done
         if watch.reason and not cancel.is_set() and not succeeded:
@@ -296,9 +297,11 @@ class Driven:
         return replace(request, session=session)
 
     def _leftovers(self, checkout: Checkout, folder: str) -> set[Path]:
-        """They lie in the folder that the program takes for the root: the folder of the work, or one above it."""
+        """They lie in the folder that the program takes for the root: the folder of the work, or one above it, unless
+        it has become a link."""
         above = {Path(), *Path(folder).parents, Path(folder)} if self._kind.leftovers else set()
-        return {path for one in above for path in (checkout.tree / one).glob(self._kind.leftovers)}
+        there = [checkout.tree / one for one in above if not folder_error(checkout.tree, str(one))]
+        return {path for one in there for path in one.glob(self._kind.leftovers)}
 
     def _login_path(self) -> Path:
         login = program_row(self._kind.program).login

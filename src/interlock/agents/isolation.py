@@ -1,5 +1,5 @@
 """Isolating a program from the work: files that it would obey are not in the checkout while it runs, and no text of the
-work makes it read a file.
+work makes it read a file. And isolating us from what a program leaves: we read it, and remove it, with more rights.
 
 Rule: only what a program cannot be told to ignore is moved. It comes back unchanged when the program has ended,
 whatever is at its path then. Git in the checkout does not report it as deleted. Nothing outside the checkout is moved.
@@ -11,13 +11,16 @@ import fnmatch
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 from interlock.process import capture, scrubbed
 
 _BELOW = "**/"
+_REMOVAL_S = 600.0
 _NOTE = "In all of the following, \\@ stands for a plain at sign.\n\n"
 
 
@@ -70,30 +73,88 @@ def _is_inside(tree: Path, path: Path) -> bool:
 
 
 def _put_back(tree: Path, path: Path, stored: Path) -> None:
-    for folder in reversed(path.relative_to(tree).parents[:-1]):
-        if (tree / folder).is_symlink() or not (tree / folder).is_dir():
-            _remove(tree / folder)
+    for folder in reversed(path.relative_to(tree).parents):
+        if not _is_folder(tree / folder):
+            remove_left(tree / folder)
             (tree / folder).mkdir()
-    _remove(path)
+        _open_up(tree / folder, stat.S_IRWXU)
+    remove_left(path)
     shutil.move(stored, path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        path.unlink()
 
 
 def _skip_in_git(tree: Path, paths: Sequence[Path]) -> None:
     """So that `git status` shows no deletions, and `git checkout .` restores nothing."""
     env = scrubbed(os.environ)
-    listed = capture(("git", "--literal-pathspecs", "ls-files", "-z", "--", *map(str, paths)), cwd=tree, env=env)
+    git = ("git", "-c", "safe.directory=*", "--literal-pathspecs")  # it may be that of another id
+    listed = capture((*git, "ls-files", "-z", "--", *map(str, paths)), cwd=tree, env=env)
     if listed.code == 0 and listed.out:
         names = [os.fsdecode(name) for name in listed.out.split(b"\0") if name]
         for start in range(0, len(names), 500):
             some = names[start : start + 500]
-            capture(("git", "update-index", "--skip-worktree", "--", *some), cwd=tree, env=env)
+            capture((*git, "update-index", "--skip-worktree", "--", *some), cwd=tree, env=env)
+
+
+# --- what a program leaves --------------------------------------------------------------------
+
+
+_DEPTH_MAX = 64
+_ENTRIES_MAX = 200_000
+
+
+def settle(folder: Path) -> None:
+    """Make what a program left in `folder` safe to read, and to write to: a folder with folders, regular files, and
+    links that lead to something in it. All else is removed: a link may lead out of it, to places that are only in the
+    program's room, or to a file that we would make."""
+    if not _is_folder(folder):
+        _clear(folder)
+    root, waiting, count = folder.resolve(), [(folder, 0)], 0
+    while waiting:
+        above, depth = waiting.pop()
+        _open_up(above, stat.S_IRWXU)
+        with os.scandir(above) as found:
+            entries = list(islice(found, _ENTRIES_MAX))
+        count += len(entries)
+        if count >= _ENTRIES_MAX:
+            return _clear(folder)
+        for entry in entries:
+            path = Path(entry.path)
+            if entry.is_dir(follow_symlinks=False) and depth < _DEPTH_MAX:
+                waiting.append((path, depth + 1))
+            elif entry.is_file(follow_symlinks=False):
+                _open_up(path, stat.S_IRUSR | stat.S_IWUSR)
+            elif not (entry.is_symlink() and _leads_inside(path, root)):
+                remove_left(path)
+    return None
+
+
+def _clear(folder: Path) -> None:
+    remove_left(folder)
+    folder.mkdir()
+
+
+def remove_left(path: Path) -> None:
+    """Remove what a program left, whatever it is: deep folders, and those that nobody may look into."""
+    if _is_folder(path):
+        env = scrubbed(os.environ)
+        capture(("chmod", "-R", "u+rwX", "--", str(path)), env=env, timeout_s=_REMOVAL_S)
+        capture(("rm", "-rf", "--", str(path)), env=env, timeout_s=_REMOVAL_S)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _open_up(path: Path, rights: int) -> None:
+    mode = stat.S_IMODE(path.lstat().st_mode)
+    if mode & rights != rights:
+        path.chmod(mode | rights)
+
+
+def _leads_inside(link: Path, root: Path) -> bool:
+    real = os.path.realpath(link)
+    return os.path.exists(real) and Path(real).is_relative_to(root)  # noqa: PTH110 - does not raise
 
 
 def without_mentions(text: str) -> str:

@@ -6,26 +6,32 @@ Rule: a line of an unknown shape is shown as it was printed.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import BinaryIO, Protocol, cast
 
 from interlock.conventions.programs import PROGRAMS
 
 Event = Mapping[str, object]
 _TAIL_BYTES = 100_000
+_EVENT_BYTES_MAX, _EVENTS_BYTES_MAX = 50_000_000, 500_000_000
 _OUTPUT_LINES_MAX = 5  # of a tool
 _LINE_MAX = 400
 _NUMBER_MAX = 1e11
 
 
 def events(log: Path) -> Iterator[Event]:
-    """Each line of the log that is a whole JSON object."""
+    """Each line of the log that is a whole JSON object, of its first `_EVENTS_BYTES_MAX` bytes."""
+    left = _EVENTS_BYTES_MAX
     try:
-        with log.open("rb") as file:
-            for line in file:
+        with _opened(log) as file:
+            while left > 0 and (line := file.readline(_EVENT_BYTES_MAX)):
+                left -= len(line)
                 if line.lstrip().startswith(b"{"):
                     yield from _event(line)
     except OSError:
@@ -39,14 +45,26 @@ def last_events(log: Path) -> Iterator[Event]:
             yield from _event(line)
 
 
-def tail(path: Path) -> str:
-    """The end of a log; empty if there is none."""
+def tail(path: Path, state: Path | None = None) -> str:
+    """The end of a log; empty if there is none. `state`: it is in this state of a program, which may be at work: a log
+    outside, to which a link leads, is none."""
+    if state is not None and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(state.parent)):
+        return ""
     try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        with _opened(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
             return file.read(_TAIL_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A regular file: who opens a fifo may wait forever. Raises OSError."""
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file")
+    return file
 
 
 def inner(event: Event, *names: str) -> Event:

@@ -14,6 +14,8 @@ from interlock.conventions.programs import ADAPTERS, endpoint_of
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Brief, Checkout
 
+_ELSE = "Resume the run with it, or remove `key: proxied` from the agent and start a new run"
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:
@@ -40,9 +42,9 @@ def wants_outside(spec: AgentSpec) -> bool:
 def cannot_stay_outside(spec: AgentSpec, brief: Brief, checkout: Checkout) -> str:
     """Why the key cannot be kept from the program; empty if it can."""
     if checkout.sandbox.level == "none":
-        return "`key: proxied` needs the sandbox, which is not in force: with `none` it can read every key of yours"
+        return f"`key: proxied` needs `--sandbox full`: at `none` it can read every key of yours. {_ELSE}"
     if checkout.sandbox.level == "fs":
-        return "`key: proxied` needs a network of its own, which the sandbox `fs` has not"
+        return f"`key: proxied` needs `--sandbox full`: at `fs` it has no network of its own. {_ELSE}"
     if brief.hosts is None:
         return "`key: proxied` needs a network of its own: remove `network: true`"
     if not _name(spec, brief):

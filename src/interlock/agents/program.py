@@ -25,7 +25,7 @@ from typing import cast
 from interlock.core.events import Usage
 from interlock.ports import Brief, Cancel, Checkout, Ended, Outcome
 from interlock.process import Finished, How, Serve, Supervised, masked, supervise
-from interlock.sandbox import Network, Room, alone, confine, unseen
+from interlock.sandbox import NO_SYSTEM_FILES, Network, Room, alone, confine, unseen
 from interlock.text.cleaning import ending
 
 Serves = tuple[tuple[int, Serve], ...]  # ports in the room
@@ -34,6 +34,7 @@ NOT_RUNNABLE = {126: "a command cannot be run", 127: "a command was not found"} 
 NO_TERMINALS = "its commands need terminals, which the sandbox `fs` has not: use another agent"
 LOG_BYTES_MAX = 10_000_000
 ANSWER_BYTES_MAX = 400_000
+TRANSCRIPT_BYTES_MAX = 50_000_000
 _CLAIM_MAX = 2_000
 _WRITTEN = "[written to $INTERLOCK_ANSWER]"
 _TWO = "[two answers are none]"
@@ -133,16 +134,6 @@ def in_room(
     return confine(work, room)
 
 
-def remove_links_out(folder: Path) -> None:
-    """Remove links that lead to something outside of a folder that a program wrote: we read files there. In a room it
-    may have made links to places that are only in the room."""
-    root = folder.resolve()
-    for above, folders, files in os.walk(folder):
-        for path in (Path(above, name) for name in (*folders, *files)):
-            if path.is_symlink() and path.exists() and not Path(os.path.realpath(path)).is_relative_to(root):
-                path.unlink()
-
-
 def timeout_words(name: str, timeout_s: float) -> str:
     """Why a program was ended, and the key of the pipeline that says when."""
     return f"{name} did not end within {timeout_s:g} s (`timeout`)"
@@ -159,7 +150,7 @@ def without_secrets(outcome: Outcome, secrets: tuple[str, ...]) -> Outcome:
     """The outcome with the secrets masked, also in the file of its transcript. The log never contains them."""
     if outcome.transcript is not None:
         with suppress(OSError):
-            outcome.transcript.write_bytes(masked(outcome.transcript.read_bytes(), secrets))
+            outcome.transcript.write_bytes(masked(content_of(outcome.transcript, TRANSCRIPT_BYTES_MAX), secrets))
     texts = (outcome.message, outcome.answer, outcome.sent_brief)
     message, answer, brief = (masked(text.encode("utf-8", "replace"), secrets).decode() for text in texts)
     return replace(outcome, message=message, answer=answer, sent_brief=brief)
@@ -335,6 +326,8 @@ def offer_check(brief: Brief, checkout: Checkout) -> Check | None:
     env = {name: value for name, value in brief.env.items() if not value or value not in brief.secrets}
     own = {"INTERLOCK_STATE_HOME": aside / "checks", "INTERLOCK_CACHE_HOME": aside / "rooms"}
     env |= {name: checkout.seen(path) for name, path in own.items()}
+    if checkout.sandbox.level == "fs":
+        env |= NO_SYSTEM_FILES
     command = (sys.executable, "-I", "-m", "interlock", "mcp", "--inside", checkout.seen(given))
     program = aside / SERVER
     words = ("/usr/bin/env", "-i", *(f"{name}={value}" for name, value in env.items()), *command)

@@ -11,7 +11,7 @@ _WINDOWS = (
     "error: Interlock runs on Linux and macOS; on Windows use it inside WSL 2: "
     "https://learn.microsoft.com/windows/wsl/install"
 )
-_COLLECT_AFTER = 50_000  # new objects; by default, collection during imports takes a tenth of the start-up time
+_COLLECT_AFTER = 100_000  # new objects; by default, collection during imports takes a tenth of the start-up time
 _INTERRUPTED = 130  # as in exits.py, which may not be imported yet
 
 
@@ -30,3 +30,5 @@ def main() -> int:
         return call(sys.argv[1:])
     except KeyboardInterrupt:  # during imports, or at the end
         return _INTERRUPTED
+    finally:
+        gc.freeze()  # the process ends: what it holds need not be looked through for garbage

@@ -42,6 +42,14 @@ def application(*, looks: bool = False, sandbox: str | None = None) -> Iterator[
         wired.close()
 
 
+def sandbox_for_checks(app: Application) -> str:
+    """The level of gates that judge what the user has made. Says on stderr why they have no sandbox."""
+    level, why = app.sandbox_for_checks()
+    if why:
+        note(f"note: gates and setup run without a sandbox, with your user's rights: {plain(why, 2000)}")
+    return level
+
+
 @contextmanager
 def unreadable_runs_noted() -> Iterator[Callable[[RunSummary], None]]:
     """Gives a function to call with each run that is skipped because it cannot be read. At the end each reason is

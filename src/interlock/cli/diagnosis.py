@@ -95,6 +95,30 @@ def check_records(paths: Paths, identity: Identity) -> Iterator[DoctorResult]:
     yield DoctorResult("identity", "note", text)
 
 
+def check_key(paths: Paths, identity: Identity) -> DoctorResult:
+    """The key that signs records of handoffs."""
+    from interlock.service.formats import moment
+    from interlock.signing import KeyFolder
+
+    folder = KeyFolder(paths.keys)
+    try:
+        known = folder.states()
+        status = folder.file.stat() if folder.file.exists() else None
+    except (InterlockError, OSError) as error:
+        return DoctorResult("key", "bad", str(error), Exit.INFRASTRUCTURE)
+    if status is not None:
+        current = next((f" {each.id[:12]}" for each in known if each.state == "current"), "")
+        made = f"mode {status.st_mode & 0o777:04o}, made {moment(status.st_mtime)}"
+        return DoctorResult("key", "ok", f"signs with{current} ({folder.file}, {made})")
+    if known or identity.paths.journal.exists():
+        lost = "" if known else ", and what was signed before cannot be verified"
+        text = (
+            f"there is no {folder.file} any more: restore {paths.keys} from a backup; else the next run makes a new key"
+        )
+        return DoctorResult("key", "warn", text + lost)
+    return DoctorResult("key", "note", f"none yet: the first run makes one in {folder.file}")
+
+
 def _without_journal(identity: Identity) -> Iterator[DoctorResult]:
     if identity.lost:
         yield DoctorResult("journal", "bad", identity.notice, Exit.INFRASTRUCTURE)
@@ -276,7 +300,7 @@ def agents_of(pipelines: Sequence[PipelineRead]) -> tuple[AgentSpec, ...]:
 
 def check_limits(environ: Mapping[str, str], level: str) -> DoctorResult:
     """Which limits of a sandbox hold, tried with programs that pass them."""
-    from interlock.cli.words import COUNTED_BY_THE_KERNEL
+    from interlock.cli.words import COUNTED_BY_THE_KERNEL, POLLED
     from interlock.sandbox import POLLING, limits_held
 
     try:
@@ -290,8 +314,9 @@ def check_limits(environ: Mapping[str, str], level: str) -> DoctorResult:
     words = "; ".join(f"{', '.join(limits)} by {by}" for by, limits in means.items())
     if passed:
         text = f"{', '.join(passed)}: a program passed the limit and was not ended. {words}"
+        text += f". {COUNTED_BY_THE_KERNEL}" if "memory" in passed else ""
         return DoctorResult("limits", "warn", text, Exit.INFRASTRUCTURE)
-    advice = "" if "memory" not in means.get(POLLING, []) else f". {COUNTED_BY_THE_KERNEL}"
+    advice = "" if "memory" not in means.get(POLLING, []) else f". {POLLED} {COUNTED_BY_THE_KERNEL}"
     return DoctorResult("limits", "note" if advice else "ok", words + advice)
 
 

@@ -20,8 +20,9 @@ from interlock.service.formats import cost, duration, spent, tokens, usage
 from interlock.service.formats import moment as moment
 from interlock.text.cleaning import plain
 
+POLLED = "What is polled is ended within a tenth of a second or so."
 COUNTED_BY_THE_KERNEL = (
-    "What is polled is ended within a tenth of a second or so. The kernel counts memory and processes itself where a"
+    "The kernel counts memory and processes itself where a"
     " control group can be had: `systemd-run --user --scope interlock ...`; in a service `Delegate=yes` and"
     " `DelegateSubgroup=main`"
 )

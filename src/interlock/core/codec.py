@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
-from functools import cache, lru_cache
+from functools import cache
 from math import inf
 from types import NoneType, UnionType
 from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
@@ -24,8 +24,6 @@ _Convert = Callable[[Any], Any]
 _SCALARS = (str, int, float, bool)
 APART = {"apart": True}  # metadata of a field that is neither read nor written here
 Bound = Annotated[float, "infinite where there is none"]  # as JSON null, which has no infinite numbers
-
-_attempt: _Convert = lru_cache(maxsize=1 << 10)(parse_attempt)
 
 
 class NewerFormat(ValueError):
@@ -158,7 +156,7 @@ def _parts(cls: type) -> tuple[_Part, ...]:
 def _from_json(hint: Any, reader: Callable[[type], _Convert]) -> _Convert | None:  # noqa: ANN401
     """How a field is read; None where JSON has it as it is."""
     if hint is AttemptId:
-        return _attempt
+        return parse_attempt
     if hint == Bound:
         return lambda value: inf if value is None else value
     if isinstance(hint, type) and issubclass(hint, Enum):

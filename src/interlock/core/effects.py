@@ -6,7 +6,6 @@ flight and whose key is no longer wanted. An effect can be written down and read
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 from typing import assert_never
 
@@ -24,6 +23,7 @@ from interlock.core.events import (
     VerdictGiven,
 )
 from interlock.core.ids import AttemptId
+from interlock.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +177,15 @@ class WaitUntil:
 @dataclass(frozen=True, slots=True)
 class DeliverBranch:
     """`series` are the accepted commits in order, where the handoffs are delivered one by one. `branch` is a name that
-    a person gave; empty: that of the pipeline. `begun` is a delivery that may have been made already."""
+    a person gave; empty: that of the pipeline. `begun` is a delivery that may have been made already. `repository` is
+    that of RunStarted: whoever stands in another one makes no branch."""
 
     commit: str
     series: tuple[str, ...]
     number: int
     branch: str = ""
     begun: DeliveryBegun | None = None
+    repository: str = ""
 
 
 @dataclass(frozen=True, slots=True)

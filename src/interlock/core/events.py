@@ -5,11 +5,11 @@ Hashes are hex text. Times are unix seconds and lie in the record around an even
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from interlock.core.conflicts import Undecided
 from interlock.core.ids import AttemptId
+from interlock.core.values import dataclass
 
 
 class VerdictStatus(StrEnum):
@@ -106,6 +106,7 @@ class RunStarted:
     by: str = ""
     pipeline_text: str = ""  # sha256 of it as the journal keeps it; earlier versions did not say
     engine: str = ""  # `temporal`; empty: this machine
+    repository: str = ""  # id of the one that it delivers to; empty: the one whose journal this is
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,11 +64,11 @@ def apply(state: RunState, record: Recorded) -> RunState:
 
 def _draft(state: RunState) -> RunState:
     """A copy that nobody else has seen: until it is given away, fields are put into it in place, and into its
-    `spent`."""
+    `spent` and its stages."""
     return changed(state, stages=state.stages.draft(), spent=changed(state.spent))
 
 
-def _put(draft: RunState, **changes: object) -> None:
+def _put(draft: RunState | StageState, **changes: object) -> None:
     draft.__dict__.update(changes)
 
 
@@ -161,79 +161,86 @@ _StageEvent = AttemptEvent | VerdictGiven | Paused
 
 def _take_by_stage(draft: RunState, event: _StageEvent) -> None:
     name = stage_of(event)
-    stage = _charged(draft, draft.stages[name], event)
-    draft.stages.put(name, _advance(stage, event, draft.at))
+    stage = draft.stages.own(name)
+    busy, live = stage.busy, stage.live
+    _charge(draft, stage, event)
+    _advance(stage, event, draft.at)
+    draft.stages.count(name, stage, busy=busy, live=live)
 
 
-def _charged(draft: RunState, stage: StageState, event: _StageEvent) -> StageState:
+def _charge(draft: RunState, stage: StageState, event: _StageEvent) -> None:
     """What it cost, to the run and to the stage."""
     match event:
         case AttemptErrored():
-            return _added(draft, stage, event.usage, int(event.worked))
+            _add(draft, stage, event.usage, int(event.worked))
         case CandidateProduced():
-            return _added(draft, stage, event.usage, 1) if _by_agent(stage) else stage
+            if _by_agent(stage):
+                _add(draft, stage, event.usage, 1)
         case VerdictGiven():
-            return stage if event.hard else _added(draft, stage, event.usage, 0)
+            if not event.hard:
+                _add(draft, stage, event.usage, 0)
         case (
             AttemptStarted() | HandoffAccepted() | CandidateRejected() | InputPrepared() | StageSkipped() | WhenHeld()
             | AttemptLost() | ApprovalAsked() | Paused()
         ):  # fmt: skip
-            return stage
+            pass
         case _:
             assert_never(event)
 
 
-def _added(draft: RunState, stage: StageState, usage: Usage, attempts: int) -> StageState:
+def _add(draft: RunState, stage: StageState, usage: Usage, attempts: int) -> None:
     draft.__dict__["spent"] = draft.spent.plus(usage, attempts)
-    spent = stage.spent.plus(usage, attempts)
-    return stage if spent is stage.spent else changed(stage, spent=spent)
+    stage.__dict__["spent"] = stage.spent.plus(usage, attempts)
 
 
 def _by_agent(stage: StageState) -> bool:
     return stage.attempt is not None and bool(stage.attempt.agent)
 
 
-def _advance(stage: StageState, event: _StageEvent, at: float) -> StageState:
+def _advance(stage: StageState, event: _StageEvent, at: float) -> None:
     if type(event) is VerdictGiven and event.subject.is_input:  # in any phase
-        return changed(stage, input_verdicts={**stage.input_verdicts, event.gate: event})
-    return moved(stage, event, _taken(stage, event, at))
+        _put(stage, input_verdicts={**stage.input_verdicts, event.gate: event})
+    else:
+        _change(stage, event, at)
+        moved(stage, event, stage)
 
 
-def _taken(stage: StageState, event: _StageEvent, at: float) -> StageState:
+def _change(stage: StageState, event: _StageEvent, at: float) -> None:
     """All that the event changes but the phase."""
     match event:
         case AttemptStarted():
-            return _begin(stage, event)
+            _begin(stage, event)
         case AttemptErrored():
-            return _let_down(stage, event, at)
+            _let_down(stage, event, at)
         case CandidateProduced():
-            return _produce(stage, event)
+            _produce(stage, event)
         case VerdictGiven():
-            return _wait(stage.judged(event), event, at)
+            _put(stage, **stage.fields_judged(event))
+            _wait(stage, event, at)
         case InputPrepared():
-            return changed(stage, input=event)
+            _put(stage, input=event)
         case WhenHeld():
-            return changed(stage, when_held=True)
+            _put(stage, when_held=True)
         case StageSkipped():
             output = (stage.input.commit, stage.input.tree) if stage.input else None
-            return changed(stage, output=output)
+            _put(stage, output=output)
         case AttemptLost():
-            return changed(stage, orphaned=False, answer=_after_end(stage), asked=frozenset())
+            _put(stage, orphaned=False, answer=_after_end(stage), asked=frozenset())
         case ApprovalAsked():
-            return changed(stage, asked=stage.asked | {event.gate})
+            _put(stage, asked=stage.asked | {event.gate})
         case CandidateRejected():
-            return _reject(stage, event)
+            _reject(stage, event)
         case HandoffAccepted():
-            return _accept(stage, event)
+            _accept(stage, event)
         case Paused():
             came_from = stage.paused_from if stage.phase is Phase.PAUSED else stage.phase
-            return changed(stage, pause=event, paused_from=came_from)
+            _put(stage, pause=event, paused_from=came_from)
         case _:
             assert_never(event)
 
 
-def _begin(stage: StageState, event: AttemptStarted) -> StageState:
-    return changed(
+def _begin(stage: StageState, event: AttemptStarted) -> None:
+    _put(
         stage,
         attempt=event,
         number=event.attempt.number,
@@ -246,21 +253,21 @@ def _begin(stage: StageState, event: AttemptStarted) -> StageState:
     )
 
 
-def _wait(stage: StageState, event: VerdictGiven, at: float) -> StageState:
+def _wait(stage: StageState, event: VerdictGiven, at: float) -> None:
     if not event.quota:
-        return stage
+        return
     waited = stage.gates_waited.get(event.gate, QuotaWait()).after(at, event.retry_at)
-    return changed(stage, gates_waited={**stage.gates_waited, event.gate: waited})
+    _put(stage, gates_waited={**stage.gates_waited, event.gate: waited})
 
 
-def _let_down(stage: StageState, event: AttemptErrored, at: float) -> StageState:
+def _let_down(stage: StageState, event: AttemptErrored, at: float) -> None:
     """An agent is down once retrying cannot help, its quota is used up, or it failed too often in a row."""
     agent = stage.attempt.agent if stage.attempt is not None else ""
     failures = stage.failures if event.quota else {**stage.failures, agent: stage.failures.get(agent, 0) + 1}
     given_up = not event.quota and (event.permanent or failures[agent] >= TRIES_MAX)
     down = event.quota or given_up
     limited = tuple(name for name in stage.limited if name != agent) if given_up else stage.limited
-    return changed(
+    _put(
         stage,
         errors=0 if given_up else stage.errors + (not event.quota),
         failures=failures,
@@ -273,11 +280,11 @@ def _let_down(stage: StageState, event: AttemptErrored, at: float) -> StageState
     )
 
 
-def _produce(stage: StageState, event: CandidateProduced) -> StageState:
+def _produce(stage: StageState, event: CandidateProduced) -> None:
     """An answer stays to be carried out, unless this candidate is what it asked for."""
     submitted = stage.attempt is not None and bool(stage.attempt.by)
     refusal = event.refusal
-    return changed(
+    _put(
         stage,
         candidate=event,
         verdicts={refusal.gate: refusal} if refusal else {},
@@ -297,10 +304,10 @@ def _session(stage: StageState, event: CandidateProduced) -> tuple[str, str]:
     return agent, next((item.digest for item in event.evidence if item.name == SESSION), "")
 
 
-def _reject(stage: StageState, event: CandidateRejected) -> StageState:
+def _reject(stage: StageState, event: CandidateRejected) -> None:
     commit = stage.candidate.commit if stage.candidate else ""
     rejection = Rejection(event, commit, tuple(stage.verdicts.values()), stage.attempt, stage.candidate)
-    return changed(
+    _put(
         stage,
         rejections=(*stage.rejections, rejection),
         charged=stage.charged + 1,
@@ -309,11 +316,11 @@ def _reject(stage: StageState, event: CandidateRejected) -> StageState:
     )
 
 
-def _accept(stage: StageState, event: HandoffAccepted) -> StageState:
+def _accept(stage: StageState, event: HandoffAccepted) -> None:
     """A person may accept an earlier candidate: then its verdicts are those of the stage."""
     earlier = next((item for item in stage.rejections if item.event.attempt == event.attempt), None)
     verdicts = {verdict.gate: verdict for verdict in earlier.verdicts} if earlier else stage.verdicts
-    return changed(
+    _put(
         stage,
         accepted=event,
         output=(event.commit, event.tree),

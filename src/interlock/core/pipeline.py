@@ -7,11 +7,13 @@ repository's root (a stage's `dir` is already joined in).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import field
 from enum import StrEnum
 from graphlib import TopologicalSorter
 
 from interlock.core.codec import APART
+from interlock.core.values import dataclass
 from interlock.text.globs import matches_any
 
 FOLDER = ".interlock"  # of a repository: its pipelines and what they share, and the artifacts of stages
@@ -95,7 +97,7 @@ class Artifact:
     max_bytes: int = 10_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)  # the standard one, as of the classes that extend it
 class GateOptions:
     """The fields that a gate kind has of its own are a subclass in its module. Here is what the protocol must know
     of them, with the answers that hold for most."""

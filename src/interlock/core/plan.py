@@ -155,7 +155,8 @@ def _finish(pipeline: Pipeline, state: RunState) -> Iterator[Effect]:
     if started.until or state.delivered is not None:
         yield FinishRun(RunStatus.ACCEPTED, f"up to {started.until}" if started.until else "")
     elif state.output is not None:
-        effect = DeliverBranch(state.output[0], series_of(pipeline, state), 1, state.branch, state.delivering)
+        series = series_of(pipeline, state)
+        effect = DeliverBranch(state.output[0], series, 1, state.branch, state.delivering, started.repository)
         yield from bounded(state, effect, "", PauseReason.DELIVERY)
 
 

@@ -2,7 +2,7 @@
 
 Rule: a copy with one stage changed costs the same whatever the others are: the states lie in chunks, of which one is
 copied. What is asked of all stages at every event is counted as they change. Only a draft, which nobody else has seen,
-is changed in place.
+is changed in place, and so are the states that it alone has.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
+
+from interlock.core.values import changed
 
 _CHUNK = 32  # stages
 _new = object.__new__
@@ -29,7 +31,7 @@ class Stages(Mapping[str, S]):
     """In the order of the run. `live` names the stages that the planner may want something of, `busy` counts those
     that work now."""
 
-    __slots__ = ("_chunks", "_own", "_places", "busy", "live")
+    __slots__ = ("_chunks", "_own", "_own_stages", "_places", "busy", "live")
 
     def __init__(self, stages: Iterable[tuple[str, S]] = ()) -> None:
         pairs = tuple(stages)
@@ -37,6 +39,7 @@ class Stages(Mapping[str, S]):
         self._places = {name: place for place, (name, _) in enumerate(pairs)}
         self._chunks = [states[at : at + _CHUNK] for at in range(0, len(states), _CHUNK)]
         self._own: set[int] = set()  # chunks that no other copy has
+        self._own_stages: set[int] = set()  # places of states that nobody else has seen
         self.busy = sum(stage.busy for stage in states)
         self.live = tuple(name for name, stage in pairs if stage.live)
 
@@ -49,7 +52,7 @@ class Stages(Mapping[str, S]):
     def draft(self) -> Stages[S]:
         """A copy that may be changed in place until it is given away."""
         made: Stages[S] = _new(Stages)
-        made._places, made._chunks, made._own = self._places, self._chunks.copy(), set()
+        made._places, made._chunks, made._own, made._own_stages = self._places, self._chunks.copy(), set(), set()
         made.busy, made.live = self.busy, self.live
         return made
 
@@ -61,10 +64,27 @@ class Stages(Mapping[str, S]):
         if at not in self._own:
             chunk = self._chunks[at] = chunk.copy()
             self._own.add(at)
+        self._own_stages.discard(place)
         former, chunk[within] = chunk[within], stage
-        self.busy += stage.busy - former.busy
-        if stage.live is not former.live:
-            self.live = self._live(place, name, stage)
+        self.count(name, stage, busy=former.busy, live=former.live)
+
+    def own(self, name: str) -> S:
+        """The state of one stage of a draft, as a copy that nobody else has seen: it may be changed in place, between
+        this and `count`. Raises KeyError where there is no such stage."""
+        place = self._places[name]
+        at, within = place // _CHUNK, place % _CHUNK
+        if place in self._own_stages:
+            return self._chunks[at][within]
+        copy = changed(self._chunks[at][within])  # type: ignore[type-var]
+        self.put(name, copy)
+        self._own_stages.add(place)
+        return copy
+
+    def count(self, name: str, stage: S, *, busy: bool, live: bool) -> None:
+        """Count `stage`, which was changed in place and was `busy` and `live` before."""
+        self.busy += stage.busy - busy
+        if stage.live is not live:
+            self.live = self._live(self._places[name], name, stage)
 
     def __getitem__(self, name: str) -> S:
         place = self._places[name]

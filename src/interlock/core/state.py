@@ -8,10 +8,10 @@ refused, never raised: a late report of a dead attempt, of a stale epoch or of a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import assert_never
+from typing import Any, assert_never
 
 from interlock.core.effects import RevertedWork
 from interlock.core.events import (
@@ -44,7 +44,7 @@ from interlock.core.events import (
 )
 from interlock.core.ids import AttemptId
 from interlock.core.stages import Stages
-from interlock.core.values import changed, constructor
+from interlock.core.values import changed, constructor, dataclass
 
 QUOTA_WAIT_MAX_S = 1_800.0  # of one wait, where nobody told when a quota resets
 
@@ -234,7 +234,11 @@ class StageState:
 
     def judged(self, verdict: VerdictGiven) -> StageState:
         """With a verdict on its newest candidate."""
-        return changed(self, verdicts={**self.verdicts, verdict.gate: verdict}, asked=self.asked - {verdict.gate})
+        return changed(self, **self.fields_judged(verdict))
+
+    def fields_judged(self, verdict: VerdictGiven) -> dict[str, Any]:
+        """Those that `judged` changes."""
+        return {"verdicts": {**self.verdicts, verdict.gate: verdict}, "asked": self.asked - {verdict.gate}}
 
 
 @dataclass(frozen=True)
@@ -348,14 +352,10 @@ def fits(stage: StageState, event: Event) -> bool:
 
 
 def moved(former: StageState, event: Event, stage: StageState) -> StageState:
-    """`stage`, a new copy of `former` or `former` itself, in the phase that the table gives for the event. The only
-    place that sets a phase."""
+    """`stage`, a copy that nobody else has seen, in the phase that the table gives for the event in the phase of
+    `former`. The only place that sets a phase."""
     target = TRANSITIONS[former.phase, trigger_of(event)]
-    if isinstance(target, DependentPhase):
-        target = _returned(former, target)
-    if stage is former:
-        return stage if stage.phase is target else changed(stage, phase=target)
-    stage.__dict__["phase"] = target  # of a copy that nobody else has seen
+    stage.__dict__.update(phase=_returned(former, target) if isinstance(target, DependentPhase) else target)
     return stage
 
 

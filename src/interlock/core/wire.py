@@ -1,6 +1,6 @@
-"""Events and effects as compact JSON and back, exactly. Pure.
+"""Events, records and effects as compact JSON and back, exactly. Pure.
 
-Rule: both are the name of a type and the array of its fields (`core/codec.py`). A field may be added at the end, with a
+Rule: each is the name of a type and the array of its fields (`core/codec.py`). A field may be added at the end, with a
 default, and what an older version wrote still reads; what a newer version wrote is refused as `NewerFormat`.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from interlock.core.codec import ClosedList, array_reader, array_writer
 from interlock.core.effects import Effect
-from interlock.core.events import Event
+from interlock.core.events import Event, Recorded
 
 parse_json = json.JSONDecoder().raw_decode
 dump_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -32,6 +32,18 @@ def encode_event(event: Event) -> str:
 def decode_event(kind: str, body: str) -> Event:
     """The event again, equal to what was encoded. Raises NewerFormat, ValueError, TypeError, KeyError."""
     return event_readers()[kind](parse_json(body)[0])
+
+
+def encode_record(record: Recorded) -> str:
+    """Seq, time, kind and fields in one array, ASCII without spaces. Raises ValueError as `encode_event`."""
+    event = record.event
+    return dump_json([record.seq, record.at, kind_of(event), array_writer(type(event))(event)])  # type: ignore[arg-type]
+
+
+def decode_record(text: str) -> Recorded:
+    """The record again, equal to what was encoded. Raises NewerFormat, ValueError, TypeError."""
+    seq, at, kind, fields = json.loads(text)
+    return Recorded(seq, at, event_readers()[kind](fields))
 
 
 def encode_effect(effect: Effect) -> str:

@@ -15,6 +15,7 @@ from interlock.core.events import Event, Recorded, TimeReached
 from interlock.engines.executor import Executor, InFlight, Threads
 from interlock.engines.reconcile import Reconciliation, reconcile
 from interlock.engines.waits import Alarm, NoEarlier
+from interlock.execution.attempt import hint
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.execution.perform import perform
@@ -174,6 +175,7 @@ class LocalEngine:
         record = self.ledger.record(event)
         if record is not None:
             self._repeats.pop(key(effect), None)
+            hint(self.world.cache, event)
         return record
 
     def _advance(self, flight: InFlight) -> bool:

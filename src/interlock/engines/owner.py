@@ -92,11 +92,12 @@ class Owner:
         """Own the run and go on until it is finished, waits for a human, or `stop` is set. Returns its state.
         Raises UsageError (no such run), Fenced, InfrastructureError (another process has it, and others)."""
         pipeline = self.pipeline_of(run)
-        prepare()
         with self._owned(run, take_over=take_over) as fence:
             ledger = Ledger(self.state_of(run), pipeline, self.journal, self.world.clock, fence)
             if ledger.state.finished is not None:
                 return ledger.state
+            if ledger.next_effects():
+                prepare()  # a run that waits for a person starts no program
             if listener is not None:
                 ledger.listen(listener)
             with self._attended(run) as attendants:

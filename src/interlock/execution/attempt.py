@@ -16,6 +16,7 @@ from interlock.core.events import (
     Event,
     Evidence,
     Finding,
+    HandoffAccepted,
     Recorded,
 )
 from interlock.core.feedback import LIMIT
@@ -29,6 +30,7 @@ from interlock.execution.records import candidate_message
 from interlock.execution.rehearsal import encode_rehearsal
 from interlock.ports import (
     Brief,
+    Cache,
     Cancel,
     Cancelled,
     Candidate,
@@ -56,6 +58,16 @@ def make_attempt(world: World, context: Context, effect: StartAttempt, claim: Re
     stamp = Stamp(candidate_message(context, effect.attempt, who), int(claim.at))
     event = _tried(world, context, effect, stamp, cancel)
     return _discreet(replace(event, notes=(*event.notes, *world.workspaces.removal_notes())), _secrets(world, context))
+
+
+def hint(cache: Cache, event: Event) -> None:
+    """What may be remembered once a fact is recorded, and may be lost: what a script made, if its handoff was accepted,
+    and not by a person. Before that, a person's answer may still come first."""
+    if not isinstance(event, HandoffAccepted) or event.override_by or event.by:
+        return
+    with suppress(InfrastructureError), as_infrastructure():
+        if key := cache.recall("script-key", event.commit):
+            cache.remember("script", key, event.commit)
 
 
 def _tried(

@@ -1,4 +1,7 @@
-"""What performing needs to know of a run, apart from the effect itself."""
+"""What performing needs to know of a run, apart from the effect itself; and how another machine is told it.
+
+Rule: what a machine is given of a run is small and names the rest by digest. Its environment is its own.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,10 @@ from interlock.core.ids import AttemptId
 from interlock.core.limits import WAIT_MAX_S
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import QUOTA_WAIT_MAX_S
-from interlock.ports import CheckoutSpec, sandbox_of
+from interlock.core.wire import encode_event
+from interlock.journal import codec
+from interlock.pipelinefile import decode_pipeline, encode_pipeline
+from interlock.ports import Blobs, CheckoutSpec, sandbox_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +54,32 @@ class Context:
         if quota:
             return now + min(QUOTA_WAIT_MAX_S, self.backoff_s * float(4 ** min(tries + 2, 6)))
         return now + min(60.0, self.backoff_s * float(4 ** min(tries, 6)))
+
+
+@dataclass(frozen=True, slots=True)
+class ContextReference:
+    """A context without its environment: `started` and `pipeline` are digests of blobs. `core.codec` writes it."""
+
+    run: str
+    started: str
+    pipeline: str
+    started_at: float
+    backoff_s: float = 1.0
+    sandbox: str = ""
+
+
+def refer(context: Context, blobs: Blobs) -> ContextReference:
+    """The reference to a context whose contents are put among the blobs. The same again puts nothing new."""
+    started = blobs.put(encode_event(context.started).encode())
+    pipeline = blobs.put(encode_pipeline(context.pipeline).encode())
+    return ContextReference(context.run, started, pipeline, context.started_at, context.backoff_s, context.sandbox)
+
+
+def context_of(reference: ContextReference, blobs: Blobs, environ: Mapping[str, str]) -> Context:
+    """The context with the environment of this machine. Raises InfrastructureError if a blob is missing or of a newer
+    version."""
+    started = codec.decode(RunStarted.__name__, codec.VERSION, blobs.get(reference.started).decode())
+    assert isinstance(started, RunStarted)
+    pipeline = decode_pipeline(blobs.get(reference.pipeline).decode())
+    of_run = (reference.run, pipeline, started, reference.started_at)
+    return Context(*of_run, environ, reference.backoff_s, reference.sandbox)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import assert_never
 
@@ -61,7 +61,6 @@ from interlock.ports import (
     Stamp,
     World,
     as_failure,
-    as_infrastructure,
     secrets_of,
 )
 from interlock.process import MaskedBlobs
@@ -236,18 +235,7 @@ def _accept(world: World, context: Context, effect: AcceptHandoff) -> HandoffAcc
     else:
         delivers = world.records.delivered_tree(effect.commit, context.started.base_commit)
         record = world.records.keep(context.run, handoff_record(context, effect, delivers))
-    _keep_script(world, effect)
     return HandoffAccepted(effect.attempt, effect.commit, effect.tree, record, effect.override_by, effect.by)
-
-
-def _keep_script(world: World, effect: AcceptHandoff) -> None:
-    """A hint, which may be lost: what a script made and every gate passed is known from now on. What was rejected, or
-    accepted by a person, is made anew."""
-    if effect.override_by or effect.by:
-        return
-    with suppress(InfrastructureError), as_infrastructure():
-        if key := world.cache.recall("script-key", effect.commit):
-            world.cache.remember("script", key, effect.commit)
 
 
 def _reject(world: World, context: Context, effect: RejectCandidate) -> CandidateRejected:
@@ -283,6 +271,7 @@ def _deliver(world: World, context: Context, effect: DeliverBranch) -> Facts:
     """Nothing shows until the journal says that it may. Then the branch is made while nobody can take the run."""
     try:
         with _owned(world, context):
+            _check_repository(world, effect)
             begun = _sent(world, context, effect)
     except InfrastructureError as error:
         yield _errored(world, context, effect, error)
@@ -290,6 +279,17 @@ def _deliver(world: World, context: Context, effect: DeliverBranch) -> Facts:
     record = yield begun
     if record is not None:
         yield _created(world, context, effect, begun)
+
+
+def _check_repository(world: World, effect: DeliverBranch) -> None:
+    """Nobody delivers elsewhere: a branch in another clone would be nowhere for whoever waits for it."""
+    if effect.repository != world.repository:
+        wanted, here = effect.repository or "of its journal", world.repository or "another one"
+        raise InfrastructureError(
+            f"the branch belongs into the repository {wanted}, and this process is in {here}: deliver it from there",
+            permanent=True,
+            undone=effect.begun is None,
+        )
 
 
 def _created(world: World, context: Context, effect: DeliverBranch, begun: DeliveryBegun) -> Delivered | EffectErrored:
@@ -307,7 +307,7 @@ def _created(world: World, context: Context, effect: DeliverBranch, begun: Deliv
 
 def _sent(world: World, context: Context, effect: DeliverBranch) -> DeliveryBegun:
     if effect.begun is not None:
-        return effect.begun
+        return replace(effect.begun, source=effect.commit)
     deliver = context.pipeline.deliver
     branch = effect.branch or delivery_branch(world.render, context.pipeline, context.started)
     stamp = Stamp(delivery_message(context), int(context.started_at), deliver.author)

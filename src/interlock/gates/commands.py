@@ -245,9 +245,9 @@ def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
         message = f"{hint}the command was not found: install it, or correct the gate"
         return _Undecided("not_found", message, permanent=True)
     if ran.how is How.OVER_LIMIT:
-        return _Undecided(
-            "limit", f"{ran.over}: it was ended; use less, or raise `{ran.over.split(':')[0]}` of `sandbox`"
-        )
+        limit, _, what = ran.over.partition(": ")
+        cure = "make room on the disk" if what == "filled the disk" else f"raise `{limit}` of `sandbox`"
+        return _Undecided("limit", f"{ran.over}: it was ended; use less, or {cure}")
     if ran.how is not How.EXITED:
         message = f"no end after {request.gate.timeout_s} s: make it faster, or raise the gate's `timeout`"
         return _Undecided("timeout", message)

@@ -69,7 +69,7 @@ def digest(source: Path) -> str:
 
 
 def copy_to(source: Path, target: Path) -> None:
-    """Copy `source` (a file or a folder) to `target`, read-only."""
+    """Copy `source` (a file or a folder) to `target`, read-only. It is removed with the checkout that it is beside."""
     if source.is_file():
         shutil.copyfile(source, target)
     else:
@@ -77,16 +77,7 @@ def copy_to(source: Path, target: Path) -> None:
             copy = target / path.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
-    _chmod(target, 0o555, 0o444)
-
-
-def remove_copy(target: Path) -> None:
-    """Remove the copy, whatever happened to it."""
-    if target.is_dir() and not target.is_symlink():
-        _chmod(target, 0o700, 0o600)
-        shutil.rmtree(target, ignore_errors=True)
-    else:
-        target.unlink(missing_ok=True)
+    _write_protect(target)
 
 
 def _files(source: Path) -> Iterator[Path]:
@@ -102,20 +93,11 @@ def _files(source: Path) -> Iterator[Path]:
     yield from files
 
 
-def _chmod(root: Path, folders: int, files: int) -> None:
-    """From the root down if folders become writable, else from the leaves up."""
+def _write_protect(root: Path) -> None:
     if root.is_file():
-        root.chmod(files)
-        return
-    if folders & 0o200:
-        root.chmod(folders)
-        for folder, names, _ in os.walk(root):
-            for name in names:
-                path = Path(folder) / name
-                if not path.is_symlink():
-                    path.chmod(folders)
+        root.chmod(0o444)
         return
     for folder, _, names in os.walk(root, topdown=False):
         for name in names:
-            (Path(folder) / name).chmod(files)
-        Path(folder).chmod(folders)
+            (Path(folder) / name).chmod(0o444)
+        Path(folder).chmod(0o555)

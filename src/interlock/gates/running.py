@@ -11,7 +11,6 @@ import stat
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -122,18 +121,18 @@ def _run(context: GateContext, request: GateRequest, slot: Slot, cancel: Cancel,
         beside.mkdir()
         _log_of(checkout).parent.mkdir(exist_ok=True)
         env = _environment(context, request, checkout, slot)
-        with _held_out_copy(context, request, beside) as hidden:
-            own = {"HELD_OUT": checkout.seen(hidden)} if hidden else {}
-            planted = _planted(context, request, checkout, hidden) if planting else _NOTHING
-            since_ns = time.time_ns()
-            finished = _finished(context, request, checkout, {**env, **own}, cancel)
-            if finished is None:
-                why = f"{request.gate.dir}: no such folder in the checkout: the gate's `dir` must be one"
-                return CommandRun(None, None, b"", None, (), Path(checkout.seen(checkout.tree)), why)
-            ran = _kept(context, request, finished, checkout, planted)
-            if request.gate.held_out:  # every finding of it is counted as one of the held-out files
-                return ran
-            return replace(ran, changed=tuple(_changed(context, request, checkout, since_ns)))
+        hidden = _held_out_copy(context, request, beside)
+        own = {"HELD_OUT": checkout.seen(hidden)} if hidden else {}
+        planted = _planted(context, request, checkout, hidden) if planting else _NOTHING
+        since_ns = time.time_ns()
+        finished = _finished(context, request, checkout, {**env, **own}, cancel)
+        if finished is None:
+            why = f"{request.gate.dir}: no such folder in the checkout: the gate's `dir` must be one"
+            return CommandRun(None, None, b"", None, (), Path(checkout.seen(checkout.tree)), why)
+        ran = _kept(context, request, finished, checkout, planted)
+        if request.gate.held_out:  # every finding of it is counted as one of the held-out files
+            return ran
+        return replace(ran, changed=tuple(_changed(context, request, checkout, since_ns)))
 
 
 def _changed(context: GateContext, request: GateRequest, checkout: Checkout, since_ns: int) -> Iterator[str]:
@@ -168,19 +167,14 @@ def _has_content(path: Path, chunks: Iterator[bytes]) -> bool:
         return False
 
 
-@contextmanager
-def _held_out_copy(context: GateContext, request: GateRequest, beside: Path) -> Iterator[Path | None]:
+def _held_out_copy(context: GateContext, request: GateRequest, beside: Path) -> Path | None:
     """A copy of the held-out files for one run. Its name tells the product nothing."""
     if not request.gate.held_out:
-        yield None
-        return
+        return None
     source = context.held_out.source(request.gate.held_out)
     hidden = beside / (f"extra{source.suffix}" if source.is_file() else "extra")
-    try:
-        held_out.copy_to(source, hidden)
-        yield hidden
-    finally:
-        held_out.remove_copy(hidden)
+    held_out.copy_to(source, hidden)
+    return hidden
 
 
 def _planted(context: GateContext, request: GateRequest, checkout: Checkout, hidden: Path | None) -> planting.Planted:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 
@@ -24,6 +24,7 @@ VERSION = 1
 
 Row = tuple[int, float, str, int, str, bytes]  # seq, at, kind, version, body, digest
 
+_UNREADABLE = (KeyError, TypeError, ValueError, IndexError)  # what reading raises for what cannot be read
 _recorded = constructor(Recorded)
 
 
@@ -36,18 +37,36 @@ def decode(kind: str, version: int, body: str) -> Event:
         raise _unreadable(kind, version, error) from error
 
 
-def decode_rows(rows: Iterable[Row]) -> list[Recorded]:
+def decode_rows(rows: Sequence[Row]) -> list[Recorded]:
     """As `decode`, for many events. Raises InfrastructureError that names the first row that cannot be read."""
-    readers, parse, recorded = event_readers(), parse_json, []
-    seq, kind, version = 0, "", VERSION
-    try:
-        with _collector_paused():
-            for seq, at, kind, version, body, _ in rows:
-                if version > VERSION:
-                    _check_version(version)
-                recorded.append(_recorded(seq, at, readers[kind](parse(body)[0])))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise _unreadable(f"{kind} at {seq}", version, error) from error
+    with _collector_paused():
+        try:
+            return _decode_at_once(rows)
+        except (InfrastructureError, *_UNREADABLE):
+            return _decode_one_by_one(rows)
+
+
+def _decode_at_once(rows: Sequence[Row]) -> list[Recorded]:
+    """All bodies are parsed as one array, in half the time."""
+    readers, recorded = event_readers(), _recorded
+    bodies = json.loads(f"[{','.join([row[4] for row in rows])}]")
+    for row in rows:
+        if row[3] > VERSION:
+            _check_version(row[3])
+    return [
+        recorded(seq, at, readers[kind](body))
+        for (seq, at, kind, _, _, _), body in zip(rows, bodies, strict=True)
+    ]  # fmt: skip
+
+
+def _decode_one_by_one(rows: Iterable[Row]) -> list[Recorded]:
+    recorded = []
+    for seq, at, kind, version, body, _ in rows:
+        try:
+            _check_version(version)
+            recorded.append(_recorded(seq, at, decode_event(kind, body)))
+        except _UNREADABLE as error:
+            raise _unreadable(f"{kind} at {seq}", version, error) from error
     return recorded
 
 

@@ -39,8 +39,8 @@ class SharedBlobs:
         return self._shared.size(digest) if found is None else found
 
     def path(self, digest: str) -> Path:
-        """Where the content is on this machine, for people; it is fetched if it is not here. Raises KeyError if `digest`
-        is no digest."""
+        """Where the content is on this machine, for people; it is fetched if it is not here. Raises KeyError if
+        `digest` is no digest."""
         path = self._local.path(digest)
         if not path.exists() and self._shared.size(digest) is not None:
             self.get(digest)

@@ -32,7 +32,8 @@ from interlock.journal.rules import check_append, no_such_run, settles
 from interlock.ports import InfrastructureError, InterlockError, UsageError, machine_trouble
 
 T = TypeVar("T")
-_PAGE = 1_000  # events read at once: what is folded page by page stays in the processor's cache
+_READ = 1_000  # events of one query
+_PAGE = 200  # of them decoded at once: what is folded page by page stays in the processor's cache
 _Event = tuple[int, float, str, int, str]  # seq, at, kind, version, body
 _Value = str | int | float
 
@@ -90,10 +91,11 @@ class SqliteJournal:
     def pages(self, run: str, after: int = 0) -> Iterator[list[Recorded]]:
         """Raises Damaged if the history is not as it was recorded."""
         head = self._heads.read(run)  # before the rows: the journal is never behind the head
-        while rows := self._read("events_from", {"run": run, "after": after, "most": _PAGE}):
-            last = len(rows) < _PAGE
+        while rows := self._read("events_from", {"run": run, "after": after, "most": _READ}):
+            last = len(rows) < _READ
             newer = chain.check_rows(run, after, rows, head, last=last)
-            yield codec.decode_rows(newer)
+            for at in range(0, len(newer), _PAGE):
+                yield codec.decode_rows(newer[at : at + _PAGE])
             if last:
                 return
             after = rows[-1][0]

@@ -9,7 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from interlock.pipelinefile.codec import decode_pipeline, encode_pipeline
-from interlock.pipelinefile.load import Loaded, find_pipelines, load_pipeline, locate_pipeline, require_runnable
+from interlock.pipelinefile.load import (
+    Loaded,
+    find_pipelines,
+    load_pipeline,
+    locate_pipeline,
+    require_confined,
+    require_runnable,
+)
 from interlock.pipelinefile.mistakes import InvalidPipeline, Level, Mistake
 
 if TYPE_CHECKING:
@@ -28,6 +35,7 @@ __all__ = [
     "load_pipeline",
     "locate_pipeline",
     "render",
+    "require_confined",
     "require_runnable",
     "resolved_yaml",
 ]

@@ -38,10 +38,12 @@ def is_unfilled(agent: AgentSpec) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid pipeline. `findings` are warnings and what is not supported yet."""
+    """A valid pipeline. `findings` are warnings and what is not supported yet. `confined` is what only the sandbox
+    `full` can hold."""
 
     pipeline: Pipeline
     findings: tuple[Mistake, ...] = ()
+    confined: tuple[Mistake, ...] = ()
 
 
 def load_pipeline(path: Path, root: Path, *, name: str = "") -> Loaded:
@@ -58,10 +60,18 @@ def load_pipeline(path: Path, root: Path, *, name: str = "") -> Loaded:
         pipeline = _load(tree, sources, mistakes, name or None) if tree else None
     except InvalidPipeline as error:
         mistakes.extend(error.mistakes)
-    found = mistakes.listed(file)
+    listed = mistakes.listed(file)
+    confined = tuple(each for each in listed if each.level is Level.CONFINED)
+    found = tuple(each for each in listed if each.level is not Level.CONFINED)
     if pipeline is None or mistakes.fatal:
         raise InvalidPipeline(found)
-    return Loaded(pipeline, found)
+    return Loaded(pipeline, found, confined)
+
+
+def require_confined(loaded: Loaded, level: str) -> None:
+    """Raises UsageError if the sandbox of this level cannot hold what the pipeline needs."""
+    if level != "full" and loaded.confined:
+        raise UsageError("\n".join(map(str, loaded.confined)))
 
 
 def require_runnable(loaded: Loaded) -> None:

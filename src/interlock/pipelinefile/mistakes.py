@@ -17,6 +17,7 @@ class Level(StrEnum):
     ERROR = "error"  # the pipeline cannot be run
     WARNING = "warning"  # it can be run, but this is probably not intended
     LATER = "later"  # it is right, but this version does not support it yet
+    CONFINED = "confined"  # it is right, but only in the sandbox `full`
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -35,10 +35,10 @@ _EXPECTED = {
 }
 _PARTS: dict[str, type[BaseModel]] = {
     "inputs": models.InputPart, "agents": models.AgentPart, "defaults": models.DefaultsPart,
-    "limits": models.LimitsPart, "setup": models.SetupPart, "stages": models.StagePart,
+    "limits": models.LimitsPart, "sandbox": models.SandboxPart, "setup": models.SetupPart, "stages": models.StagePart,
     "produces": models.ArtifactPart,
     "on_reject": models.RulePart, "when": models.WhenPart, "for_each": models.ForEachPart,
-    "deliver": models.DeliverPart,
+    "deliver": models.DeliverPart, "pull_request": models.PullRequestPart,
 }  # fmt: skip
 _NAMED = {"inputs", "agents", "stages", "produces"}
 

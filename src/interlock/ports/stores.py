@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from interlock.core.events import Event, Recorded
 from interlock.core.ids import AttemptId
 from interlock.core.inbox import Answer
 from interlock.core.pipeline import RoomLimits, Setup
+from interlock.core.values import dataclass
 
 
 class Journal(Protocol):

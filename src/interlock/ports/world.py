@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -17,6 +17,7 @@ from interlock.core.events import Evidence, Finding, Recorded, RunStarted, Usage
 from interlock.core.ids import AttemptId
 from interlock.core.inbox import Answer
 from interlock.core.pipeline import AgentSpec, Gate, Pipeline, Scope, Stage
+from interlock.core.values import dataclass
 from interlock.ports.stores import Blobs, Cache, Checkout, Sandbox, Workspaces
 
 
@@ -301,3 +302,4 @@ class World:
     holds_fence: Callable[[], bool]  # whether we still own the run: checked before effects that outlive the process
     alone: Callable[[], AbstractContextManager[object]] = nullcontext  # while it is held, nobody can take the run
     records: Records | None = None  # None: records are evidence, and unsigned
+    repository: str = ""  # the id of the one that branches are made in; empty: the one whose journal is driven

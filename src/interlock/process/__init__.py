@@ -20,7 +20,7 @@ from interlock.process.programs import (
     relative_path_entries,
     scrubbed,
 )
-from interlock.process.room import BLOCK_FD, FILTER_FD, STATUS_FD, holds_scopes
+from interlock.process.room import BLOCK_FD, FILTER_FD, FIRST_FILE_FD, STATUS_FD, holds_scopes
 from interlock.process.spawner import Confined, Fence, Finished, How, Supervised
 from interlock.process.terminal import run_in_terminal
 from interlock.process.usage import Limits
@@ -28,6 +28,7 @@ from interlock.process.usage import Limits
 __all__ = [
     "BLOCK_FD",
     "FILTER_FD",
+    "FIRST_FILE_FD",
     "STATUS_FD",
     "Captured",
     "Confined",

@@ -13,7 +13,9 @@ fork servers that were killed when it starts.
 # ruff: noqa: PTH102, PTH106, PTH110, PTH118, PTH120, PTH123, PTH208
 from __future__ import annotations
 
+import errno
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -22,6 +24,7 @@ _PREFIX = "interlock-"
 _KINDS = ("memory", "pids")
 _TESTED = {"memory": 1 << 30, "pids": 1000}
 _PROCS = "cgroup.procs"
+_BUSY_MAX_S = 1.0
 # By version: where the limit of a kind is written, and the file and the line that count what was refused.
 _FILES = {
     ("memory", 1): ("memory.limit_in_bytes", "memory.oom_control", "oom_kill"),
@@ -37,7 +40,6 @@ class Parent(NamedTuple):
     kind: str  # memory | pids
     version: int
     folder: str
-    home: str  # the group of this process
 
 
 def find_parents(proc: str = "/proc/self") -> tuple[Parent, ...]:
@@ -57,7 +59,6 @@ class Group:
 
     def __init__(self, parents: tuple[Parent, ...], name: str) -> None:
         self._folders = {one.kind: (one.version, os.path.join(one.folder, f"{_PREFIX}{name}")) for one in parents}
-        self._homes = [one.home for one in parents]
         self._refused: dict[str, int] = {}
 
     @property
@@ -75,18 +76,13 @@ class Group:
         """Before a program is started. Raises OSError."""
         self.make()
         for kind, (version, folder) in self._folders.items():
+            self._refused[kind] = _count(kind, version, folder)  # first: a limit may end who waits in the group
             _limit(kind, version, folder, limits.get(kind, 0))
-            self._refused[kind] = _count(kind, version, folder)
 
     def enter(self) -> None:
         """The calling process, and all that it will start. Raises OSError."""
         for folder in dict.fromkeys(folder for _, folder in self._folders.values()):
             _write(os.path.join(folder, _PROCS), "0")
-
-    def leave(self) -> None:
-        """Back to the group from which this process came: what it has started stays. Raises OSError."""
-        for home in dict.fromkeys(self._homes):
-            _write(os.path.join(home, _PROCS), str(os.getpid()))
 
     def refused(self, kind: str) -> bool:
         """Whether the kernel refused something since `set`: it ended a process for its memory, or started none."""
@@ -116,11 +112,11 @@ def _candidates(kind: str, proc: str) -> Iterator[Parent]:
             right = mounted == "cgroup2" if version == 2 else mounted == "cgroup" and kind in options
             if not right or ".." in path or os.path.commonpath([root, path]) != root:
                 continue
-            home = folder = os.path.normpath(os.path.join(at, os.path.relpath(path, root)))
-            yield Parent(kind, version, folder, home)
+            folder = os.path.normpath(os.path.join(at, os.path.relpath(path, root)))
+            yield Parent(kind, version, folder)
             while version == 2 and len(folder) > len(at):
                 folder = os.path.dirname(folder)
-                yield Parent(kind, version, folder, home)
+                yield Parent(kind, version, folder)
 
 
 def _mounts(proc: str) -> Iterator[tuple[str, list[str], str, str]]:
@@ -181,7 +177,7 @@ def _limit(kind: str, version: int, folder: str, limit: int) -> None:
     together = os.path.join(folder, "memory.memsw.limit_in_bytes")  # with what is swapped out
     if kind == "memory" and version == 1 and os.path.exists(together):
         _write(together, none)  # must never be lower than the other
-    _write(file, str(limit) if limit else none)
+    _write_patiently(file, str(limit) if limit else none)
     if kind == "memory" and limit:
         with suppress(OSError):
             if version == 1:
@@ -205,6 +201,18 @@ def _read(path: str) -> str:
             return file.read()
     except OSError:
         return ""
+
+
+def _write_patiently(path: str, text: str) -> None:
+    """What a former program has given back is counted for a moment longer, on each processor."""
+    until = time.monotonic() + _BUSY_MAX_S
+    while True:
+        try:
+            return _write(path, text)
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.001)
 
 
 def _write(path: str, text: str) -> None:

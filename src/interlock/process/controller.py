@@ -258,7 +258,7 @@ class _Program:
             raise InfrastructureError(f"{name}: cannot work in {self._work.cwd}: {why}", permanent=True)
         if what == "network":
             raise InfrastructureError(f"{name}: nothing can listen in its sandbox's network: {why}", permanent=True)
-        if what == "fence":
+        if what in ("fence", "owner"):
             raise InfrastructureError(f"{name}: no sandbox could be made for it: {why}", permanent=True)
         if what != "program":
             raise InfrastructureError(f"{name}: cannot be started: {why}; is there room for more processes?")
@@ -289,7 +289,7 @@ class _Program:
 
 def _passed(work: Supervised, name: str) -> str:
     """The limit that was passed, in words."""
-    if name == "full":
+    if name == "full" or (name == "disk" and work.limits and work.limits.of_free):
         return "disk: filled the disk"
     most = work.limits._asdict()[name] if work.limits else 0
     match name:

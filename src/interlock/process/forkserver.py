@@ -3,8 +3,8 @@
 Rule: only the standard library and what the supervisor needs, because it must start fast.
 
 Each byte on its socket comes with three descriptors (control, stdin, output), and the fork server forks a *supervisor*
-for them; `l` asks for one that can limit what its program uses. It adopts and ends the processes that a killed
-supervisor leaves.
+for them; `l` asks for one that can limit what its program uses. Of these, one is there before it is asked for, with a
+child that waits in a control group. The fork server adopts and ends the processes that a killed supervisor leaves.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from interlock.process.cgroups import Group, Parent, find_parents
 from interlock.process.reaping import become_reaper, drain, make_bell, reap
-from interlock.process.supervisor import END_MAX_S, supervise
+from interlock.process.supervisor import END_MAX_S, Child, supervise
 from interlock.process.table import descendants, send_signal
 
 
@@ -36,7 +37,7 @@ def main() -> None:
 
 
 class _Groups:
-    """Control groups for programs; each is for one at a time."""
+    """Control groups for programs; each is for one at a time, and for the supervisor of it that it is lent to."""
 
     def __init__(self) -> None:
         self._parents: tuple[Parent, ...] | None = None  # until the first is wanted
@@ -44,20 +45,22 @@ class _Groups:
         self._used: dict[int, Group] = {}  # by supervisor
         self._made = 0
 
-    def take(self) -> Group | None:
+    def unused(self) -> Group | None:
+        """None where no group can be had."""
         if self._parents is None:
             self._parents = find_parents() if sys.platform == "linux" and "polling" not in sys.argv else ()
         if not self._parents:
             return None
-        while self._free:
-            group = self._free.pop()
+        for group in self._free:
             if group.is_empty():
                 return group
         self._made += 1
-        return Group(self._parents, f"{os.getpid()}-{self._made}")
+        self._free.append(Group(self._parents, f"{os.getpid()}-{self._made}"))
+        return self._free[-1]
 
     def lend(self, group: Group | None, supervisor: int) -> None:
         if group is not None:
+            self._free.remove(group)
             self._used[supervisor] = group
 
     def give_back(self, supervisor: int) -> None:
@@ -76,7 +79,7 @@ class _Server:
         self._reaper = reaper
         self._bell = make_bell()
         self._live: dict[int, int] = {}  # supervisor's pid: a copy of its control socket
-        self._waiting: tuple[int, socket.socket] | None = None  # a supervisor in a group, for the next program
+        self._waiting: tuple[int, socket.socket] | None = None  # a supervisor whose child waits in a group
 
     def serve(self) -> None:
         poll = select.poll()
@@ -121,8 +124,8 @@ class _Server:
             os.set_inheritable(file, False)
         if len(files) == 3:  # else too many open files: the controller reads the end of its socket
             pid = self._hand_over(files) if limited else 0
-            pid = pid or self._fork((files[0], files[1], files[2]), self._groups.take() if limited else None)
-            if pid > 0:
+            pid = pid or self._start(files, self._groups.unused() if limited else None)
+            if pid:
                 self._live[pid] = os.dup(files[0])
         for file in files:
             os.close(file)
@@ -142,28 +145,40 @@ class _Server:
         return 0
 
     def _prepare(self) -> None:
-        """Have a supervisor wait in a group: to enter one takes longer than all else of a start."""
-        group = self._groups.take()
+        """Have a supervisor whose child waits in a group: to enter one takes longer than all else of a start."""
+        group = self._groups.unused()
         if group is None:
             return
         ours, theirs = socket.socketpair()
-        with theirs:
-            self._waiting = (0, ours)
-            pid = self._fork(None, group, theirs)
-            self._waiting = (pid, ours)
-        if pid < 0:
-            ours.close()
-            self._waiting = None
+        with theirs, suppress(OSError):  # then none waits
+            self._waiting = (self._fork(group, lambda: self._wait(group, ours, theirs)), ours)
+            return
+        ours.close()
 
-    def _fork(self, files: tuple[int, int, int] | None, group: Group | None, waits: socket.socket | None = None) -> int:
-        """Fork a supervisor for these descriptors, or one that waits for them. -1 if the machine cannot fork, which
-        is reported."""
+    def _wait(self, group: Group, unused: socket.socket, requests: socket.socket) -> None:
+        unused.close()
+        child = None
+        with suppress(OSError):  # perhaps it can be forked later
+            group.set({})  # without the limits of a former program
+            child = Child(group)
+        _, files, _, _ = socket.recv_fds(requests, 1, 3)
+        requests.close()
+        if len(files) == 3:
+            self._supervise(files, group, child)
+        elif child is not None:
+            child.end()
+
+    def _start(self, files: list[int], group: Group | None) -> int:
+        """A supervisor for these descriptors. 0 if the machine cannot fork, which is reported."""
         try:
-            pid = os.fork()
+            return self._fork(group, lambda: self._supervise(files, group, None))
         except OSError as error:
-            if files:
-                os.write(files[0], b"failed fork %d\n" % (error.errno or 0))
-            return -1
+            os.write(files[0], b"failed fork %d\n" % (error.errno or 0))
+            return 0
+
+    def _fork(self, group: Group | None, does: Callable[[], None]) -> int:
+        """Fork a supervisor that does this. Raises OSError."""
+        pid = os.fork()
         if pid:
             self._groups.lend(group, pid)
             return pid
@@ -173,29 +188,16 @@ class _Server:
                 os.close(file)
             if self._waiting is not None:
                 self._waiting[1].close()
-            code = self._supervise(files, group, waits)
+            does()
+            code = 0
         finally:
             os._exit(code)
 
-    def _supervise(self, files: tuple[int, int, int] | None, group: Group | None, waits: socket.socket | None) -> int:
-        entered = False
-        if waits is not None and group is not None:
-            with suppress(OSError):
-                group.make()
-                group.enter()
-                entered = True
-            message, given, _, _ = socket.recv_fds(waits, 1, 3)
-            if not message or len(given) != 3:
-                return 0
-            files = (given[0], given[1], given[2])
-            waits.close()
-        if files is None:
-            return 1
+    def _supervise(self, files: list[int], group: Group | None, child: Child | None) -> None:
         for file in files:
             os.set_inheritable(file, False)
         control, stdin, output = files
-        supervise(socket.socket(fileno=control), stdin, output, group, reaper=self._reaper, entered=entered)
-        return 0
+        supervise(socket.socket(fileno=control), (stdin, output), group, child, reaper=self._reaper)
 
 
 def _sweep(supervisors: frozenset[int]) -> None:

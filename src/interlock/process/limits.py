@@ -1,7 +1,7 @@
 """The limits of a program in a room, as the supervisor holds them: by control groups where they can be had, else by
 looking again and again. Who passes a limit is ended, with all that it started.
 
-Rule: only the standard library, as for the supervisor. The supervisor itself is outside of all limits.
+Rule: only the standard library, as for the supervisor. The supervisor itself is outside of all limits, at any time.
 """
 
 # pathlib alone would double the start time of the supervisor.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import threading
 import time
 from contextlib import suppress
 
@@ -20,7 +19,7 @@ from interlock.process.usage import Disk, Limits, in_room
 
 _LOOK_S, _LOOK_MAX_S = 0.1, 0.5  # between two looks, by what one took
 _SHARE = 5
-_OF_ROOM = 4  # processes that make the room, and for a moment the supervisor
+_OF_ROOM = 2  # processes that make the room
 _POLLED = "polling"
 _FULL = 0.9  # of what was free when it began: who wrote that much has filled the disk
 
@@ -28,10 +27,9 @@ _FULL = 0.9  # of what was free when it began: who wrote that much has filled th
 class Bounds:
     """The limits of one program. `group` is None where no control group can be had."""
 
-    def __init__(self, limits: Limits, group: Group | None, *, entered: bool) -> None:
-        """`entered`: this process is in the group already."""
+    def __init__(self, limits: Limits, group: Group | None) -> None:
+        """Raises OSError if the group cannot be set."""
         self._limits = limits
-        self._entered = entered
         self._group = group
         if group is not None:
             group.set({"memory": limits.memory, "pids": limits.processes + _OF_ROOM if limits.processes else 0})
@@ -41,20 +39,6 @@ class Bounds:
         most = min(limits.disk, self._room) if self._room else limits.disk
         self._disk = Disk(limits._replace(disk=most)) if limits.disk or limits.files else None
         self._next = time.monotonic() + _LOOK_S
-
-    def enter(self) -> None:
-        """In the process that becomes the program."""
-        if self._group is not None and not self._entered:
-            self._group.enter()
-        if self._limits.file_size:
-            hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-            most = self._limits.file_size if hard == resource.RLIM_INFINITY else min(hard, self._limits.file_size)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-
-    def leave(self) -> None:
-        """In the supervisor, after the program began: it takes a while, and nobody waits for it."""
-        if self._group is not None and self._entered:
-            threading.Thread(target=self._group.leave, daemon=True).start()
 
     def wait_s(self) -> float:
         return max(0.0, self._next - time.monotonic())
@@ -118,6 +102,14 @@ def _free(places: tuple[str, ...]) -> int:
 _KINDS = {"memory": "memory", "processes": "pids"}
 
 
-def bounds_of(wanted: tuple[object, ...] | None, group: Group | None, *, entered: bool) -> Bounds | None:
-    """Raises OSError if a group cannot be set."""
-    return Bounds(Limits(*wanted), group, entered=entered) if wanted is not None else None  # type: ignore[arg-type]
+def limits_in(wanted: tuple[object, ...] | None) -> Limits | None:
+    """As they come from the controller."""
+    return Limits(*wanted) if wanted is not None else None  # type: ignore[arg-type]
+
+
+def bound_files(limits: Limits) -> None:
+    """In the process that becomes the program: how large it may make a file."""
+    if limits.file_size:
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        most = limits.file_size if hard == resource.RLIM_INFINITY else min(hard, limits.file_size)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))

@@ -19,12 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from interlock.ports import InfrastructureError
+from interlock.process import ids
 from interlock.process.spawner import Spawner, spawner
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_REC, _MS_PRIVATE, _MS_NOSUID, _MS_NODEV = 0x4000, 1 << 18, 2, 4
 _SAID_MAX = 4000
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
+_MOUNTS_MAX = 4  # at one place: an overlay, and what it lies over
 
 
 class _Entered:
@@ -88,8 +90,13 @@ def outside() -> Spawner | None:
     return _entered.outside if _entered.pid == os.getpid() else None
 
 
-def mount_overlay(lower: Path, upper: Path, work: Path, at: Path) -> None:
-    """Mount at `at`: the files of `lower`, with changes going to `upper`. Raises OSError."""
+def mount_overlay(lower: Path, upper: Path, work: Path, at: Path, owner: int = 0) -> None:
+    """Mount at `at`: the files of `lower`, with changes going to `upper`. With an `owner`, root's files in `lower` are
+    seen as the owner's, and `upper` is given to it. Raises OSError."""
+    if owner:
+        os.chown(upper, owner, owner)
+        ids.attach(ids.shown_as(os.fsencode(lower), ids.map_to(owner), deep=False), os.fsencode(at))
+        lower = at  # what is mounted on it next hides it
     named = {b"lowerdir": lower, b"upperdir": upper, b"workdir": work}
     words = [name + b"=" + _escaped(os.fsencode(path)) for name, path in named.items()]
     # Its changes need not survive a power loss, and ending it must not flush the disk.
@@ -100,10 +107,12 @@ def mount_overlay(lower: Path, upper: Path, work: Path, at: Path) -> None:
 
 
 def unmount(at: Path) -> None:
-    """Remove the mount at `at`, if this process has one. It is no error if there is none."""
+    """Remove the mounts at `at`, if this process has some. It is no error if there is none."""
     if refusal():
         return
-    _libc().umount2(os.fsencode(at), _MNT_DETACH | _UMOUNT_NOFOLLOW)
+    for _ in range(_MOUNTS_MAX):
+        if _libc().umount2(os.fsencode(at), _MNT_DETACH | _UMOUNT_NOFOLLOW) != 0:
+            return
 
 
 def is_mounted(at: Path) -> bool:

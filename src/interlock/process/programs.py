@@ -165,10 +165,12 @@ class Dialogue:
 
 
 _BASE = frozenset({"PATH", "LANG", "LANGUAGE", "TZ"})
+_NO_SYSTEM_CONFIG = "GIT_CONFIG_NOSYSTEM"  # where the file of the system cannot be read, git does not start without it
 
 
 def scrubbed(environ: Mapping[str, str], allow: Iterable[str] = ()) -> dict[str, str]:
-    """PATH, the locale, the time zone, and the `allow`ed names that are set. Never a GIT_* of ours.
+    """PATH, the locale, the time zone, and the `allow`ed names that are set. Never a GIT_* of ours that names a
+    repository or a setting.
 
     HOME and TMPDIR are not in it: whoever starts a program gives it its own. TERM is not in it either: no supervised
     program has a terminal, and without one programs write no colours and redraws.
@@ -177,7 +179,8 @@ def scrubbed(environ: Mapping[str, str], allow: Iterable[str] = ()) -> dict[str,
     seen = {
         name: value
         for name, value in environ.items()
-        if (name in _BASE or name.startswith("LC_") or name in allowed) and not name.startswith("GIT_")
+        if name == _NO_SYSTEM_CONFIG
+        or ((name in _BASE or name.startswith("LC_") or name in allowed) and not name.startswith("GIT_"))
     }
     if "PATH" in seen:
         folders = [entry for entry in seen["PATH"].split(os.pathsep) if entry.startswith("/")]

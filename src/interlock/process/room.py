@@ -15,13 +15,15 @@ import socket
 import stat
 from contextlib import suppress
 
-from interlock.process import landlock
+from interlock.process import ids, landlock
 
-# A filter of system calls, the ports to listen at, whether it is scoped, and words for ARGUMENTS_FD.
-Wanted = tuple[bytes, tuple[int, ...], bool, bytes]
+# A filter of system calls, the ports to listen at, whether it is scoped, words for ARGUMENTS_FD, files to copy, and
+# whose it is if not this process's own.
+Wanted = tuple[bytes, tuple[int, ...], bool, bytes, tuple[bytes, ...], ids.Wire | None]
 
 # It writes how the program in the room ended, reads a filter of system calls, and waits until somebody listens.
 STATUS_FD, FILTER_FD, BLOCK_FD, ARGUMENTS_FD = 3, 4, 5, 6
+FIRST_FILE_FD, FILES_MAX = 10, 80  # what makes the room copies these into it, and closes them
 # Signals that end a program by a mistake of it, or by the machine. Others are also used as exit codes above 128.
 # bubblewrap tells a signal and such a code alike. So a program that exits with one of these codes counts as ended by a
 # signal: what it reported is not believed, which is the safe mistake.
@@ -34,7 +36,7 @@ _NS_GET_USERNS, _CLONE_NEWUSER, _CLONE_NEWNET = 0xB701, 0x10000000, 0x40000000
 
 def above(file: int) -> int:
     """A copy with a higher number than any that the program inherits."""
-    return fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 10)
+    return fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, FIRST_FILE_FD + FILES_MAX)
 
 
 def pass_on(wanted: Wanted, status: int, block: int) -> None:
@@ -46,6 +48,14 @@ def pass_on(wanted: Wanted, status: int, block: int) -> None:
         os.dup2(block, BLOCK_FD)
     if wanted[3]:
         os.dup2(above(_file_holding(wanted[3])), ARGUMENTS_FD)
+    for number, path in enumerate(wanted[4], FIRST_FILE_FD):
+        os.dup2(above(os.open(path, os.O_RDONLY)), number)
+
+
+def change_owner(wanted: Wanted, argv: list[bytes], mapped: int, *, streams: bool) -> None:
+    """Become the one whose room it is, if it is another one. `mapped` is the map of `ids.map_to`. Raises OSError."""
+    if wanted[5] is not None:
+        ids.become(wanted[5], wanted[3].split(b"\0") if wanted[3] else argv, mapped, streams=streams)
 
 
 def holds_scopes() -> bool:
@@ -75,9 +85,9 @@ def signal_or_code(code: int) -> int:
 
 def listeners(pid: int, ports: tuple[int, ...]) -> tuple[list[int], int]:
     """Sockets that listen at `ports` on loopback, in the network of process `pid`; or the number of an error. Neither
-    if the room is gone already."""
+    if the room is gone already. Raises OSError if the machine has no room for one more process."""
     ours, theirs = socket.socketpair()
-    with ours:
+    with ours, theirs:
         child = os.fork()
         if child == 0:
             _listen_in(pid, ports, theirs)

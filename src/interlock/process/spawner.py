@@ -16,13 +16,13 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+from interlock.core.values import dataclass
 from interlock.ports import InfrastructureError
-from interlock.process import fence
+from interlock.process import fence, ids
 from interlock.process.listening import Gateway, Serve
 from interlock.process.room import ARGUMENTS_FD, Wanted
 from interlock.process.usage import Limits
@@ -45,13 +45,32 @@ class Confined:
     the descriptor FILTER_FD, says on STATUS_FD how the program ended, and with `listeners` waits at BLOCK_FD. Each is a
     port on loopback in the room, and what serves a connection to it, from outside. `scoped`: it reaches no abstract
     socket and signals no process outside, if the kernel can hold that (`holds_scopes`). `maker` is what makes the room:
-    its options, up to `--`, come from ARGUMENTS_FD, since all in the room can read its command line."""
+    its options, up to `--`, come from ARGUMENTS_FD, since all in the room can read its command line, and it can read
+    the `files` of the machine from the descriptors from FIRST_FILE_FD on. `owner` is the id that it has on this
+    machine, 0 for our own: what is `own` is seen as its, and it also needs to reach `needs`."""
 
     program: str
     filter: bytes = b""
     listeners: tuple[tuple[int, Serve], ...] = ()
     scoped: bool = True
     maker: str = ""
+    files: tuple[Path, ...] = ()
+    owner: int = 0
+    own: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+    def wanted(self, options: bytes) -> Wanted:
+        own, needs = (tuple(map(os.fsencode, paths)) for paths in (self.own, self.needs))
+        ports = tuple(port for port, _ in self.listeners)
+        files = tuple(map(os.fsencode, self.files))
+        return self.filter, ports, self.scoped, options, files, (self.owner, own, needs) if self.owner else None
+
+    def map_of_ids(self) -> int:
+        """A descriptor, -1 if none is needed. Raises InfrastructureError."""
+        try:
+            return ids.map_to(self.owner) if self.owner else -1
+        except OSError as error:
+            raise InfrastructureError(f"sandbox: no map for its ids can be made: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +177,14 @@ class Spawner:
 
     def spawn(self, work: Supervised, stdin: int, output: int) -> socket.socket:
         """Start `work` under a supervisor, with these two descriptors. Returns the supervisor's control socket."""
+        mapped = work.confined.map_of_ids() if work.confined else -1
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
             self._send(b"l" if work.limits else b"s", [theirs.fileno(), stdin, output])
+        request = _request(work)
         with suppress(OSError):  # if the supervisor has ended, reading from its socket shows it
-            ours.sendall(_request(work))
+            socket.send_fds(ours, [len(request).to_bytes(8, "big")], [mapped] if mapped >= 0 else [])
+            ours.sendall(request)
         return ours
 
     def close(self) -> None:
@@ -230,14 +252,12 @@ def _request(work: Supervised) -> bytes:
     cwd: str | Path = work.cwd
     room: Wanted | None = None
     if work.confined:
-        ports = tuple(port for port, _ in work.confined.listeners)
         argv, options = split_options(argv, os.fsencode(work.confined.maker))
-        cwd, room = "/", (work.confined.filter, ports, work.confined.scoped, options)
+        cwd, room = "/", work.confined.wanted(options)
     bounds = work.limits
     limits = tuple[int | tuple[str, ...], ...](bounds) if bounds else None  # marshal knows no named tuples
     around = work.fence.wire if work.fence else None
-    body = marshal.dumps((argv, os.fsencode(cwd), env, float(work.timeout_s), room, limits, around))
-    return len(body).to_bytes(8, "big") + body
+    return marshal.dumps((argv, os.fsencode(cwd), env, float(work.timeout_s), room, limits, around))
 
 
 def split_options(argv: list[bytes], maker: bytes) -> tuple[list[bytes], bytes]:

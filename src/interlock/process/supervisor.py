@@ -3,10 +3,10 @@
 Rule: only the standard library and the process table, because it must start fast.
 
 The supervisor, a fork of the fork server, makes itself the reaper of all orphans below it, so a program cannot escape
-with `setsid` or a double fork. It starts the program, and ends the whole tree when the program exits, its deadline
-passes, it passes a limit, the controller asks for it, or the controller's end of the control socket closes. A system
-without such a reaper (macOS) gets best effort: the process group, and every descendant that was seen while its parents
-lived.
+with `setsid` or a double fork. A child of it becomes the program: this child, never the supervisor, is in the control
+group of the program. The supervisor ends the whole tree when the program exits, its deadline passes, it passes a limit,
+the controller asks for it, or the controller's end of the control socket closes. A system without such a reaper (macOS)
+gets best effort: the process group, and every descendant that was seen while its parents lived.
 
 Control socket, to the supervisor: 8 bytes of length, the marshalled request, then `e` to end the program.
 From the supervisor: lines, `at PID`, then `failed WHAT ERRNO`, or `started` and then `ended HOW CODE TOOK_S LEFT`.
@@ -28,7 +28,7 @@ from contextlib import suppress
 
 from interlock.process import fence, room
 from interlock.process.cgroups import Group
-from interlock.process.limits import Bounds, bounds_of
+from interlock.process.limits import Bounds, bound_files, limits_in
 from interlock.process.reaping import become_reaper, drain, make_bell, reap
 from interlock.process.table import Process, descendants, processes, send_signal
 
@@ -45,21 +45,23 @@ Request = tuple[
 ]
 
 
-def supervise(  # noqa: PLR0913 - what the fork server hands over
-    control: socket.socket, stdin: int, output: int, group: Group | None, *, reaper: bool, entered: bool = False
+def supervise(
+    control: socket.socket, files: tuple[int, int], group: Group | None, child: Child | None, *, reaper: bool
 ) -> None:
-    """Read a request from `control`, and do it. `group` is for a program with limits, and this process may have
-    `entered` it."""
-    request = _receive(control)
+    """Read a request from `control`, and do it. `files` are stdin and output; `group` is for a program with limits;
+    `child` waits to become the program, else one is made."""
+    request, mapped = _receive(control)
     if request is None:
+        if child is not None:
+            child.end()
         return
     _send(control, f"at {os.getpid()}")  # before the program can stop us
     bell = make_bell()
     began = time.monotonic()
     tree = _Tree(reaper=reaper and become_reaper())
-    failed = tree.start(request, (stdin, output), group, entered=entered)
-    os.close(stdin)
-    os.close(output)
+    failed = tree.start(request, [*files, *mapped], group, child)
+    for file in (*files, *mapped):
+        os.close(file)
     if not failed and request[4] and request[4][1]:
         failed = _listen(tree, control, request[4][1])
     if failed:
@@ -75,18 +77,21 @@ def supervise(  # noqa: PLR0913 - what the fork server hands over
     if tree.bounds:
         for name, means in tree.bounds.means.items():
             _send(control, f"bounded {name} {means.replace(' ', '-')}")
-        tree.over = tree.over or (tree.bounds.passed_at_end(code) if how == "exited" else "")
+        tree.over = tree.over or (tree.bounds.passed_at_end(code) if how in ("exited", "unroomed") else "")
         if tree.over:
             how = "over"
             _send(control, f"over {tree.over}")
     _send(control, f"ended {how} {code} {took_s:.6f} {left}")
 
 
-def _receive(control: socket.socket) -> Request | None:
-    """The request; None if the controller ended while it was sending."""
-    size = _receive_exactly(control, 8)
-    body = _receive_exactly(control, int.from_bytes(size, "big")) if size else b""
-    return marshal.loads(body) if body else None  # our own controller wrote it, with the same Python
+def _receive(control: socket.socket) -> tuple[Request | None, list[int]]:
+    """The request, None if the controller ended while it was sending; and a map of ids, if one is wanted."""
+    size, files, _, _ = socket.recv_fds(control, 8, 1)
+    for file in files:
+        os.set_inheritable(file, False)
+    body = _receive_exactly(control, int.from_bytes(size, "big")) if len(size) == 8 else b""
+    # Our own controller wrote it, with the same Python.
+    return (marshal.loads(body) if body else None), files
 
 
 def _receive_exactly(control: socket.socket, count: int) -> bytes:
@@ -128,7 +133,10 @@ def _listen(tree: _Tree, control: socket.socket, ports: tuple[int, ...]) -> str:
     it failed, or nothing."""
     pid = tree.first_in_room()
     if pid:
-        files, number = room.listeners(pid, ports)
+        try:
+            files, number = room.listeners(pid, ports)
+        except OSError as error:
+            return f"failed fork {error.errno}"
         if number:
             return f"failed network {number}"
         socket.send_fds(control, [b"listening\n"], files)
@@ -153,28 +161,24 @@ class _Tree:
         self.bounds: Bounds | None = None
         self.over = ""  # the limit that was passed
 
-    def start(self, request: Request, files: tuple[int, int], group: Group | None, *, entered: bool) -> str:
-        """Start the program. Returns a line that says why it failed, or nothing."""
-        reads, writes = os.pipe()
-        status = block = -1
-        if request[4] is not None:
-            self._status, status = os.pipe()
-            block, self.block = os.pipe()
+    def start(self, request: Request, files: list[int], group: Group | None, child: Child | None) -> str:
+        """Start the program, with its input, its output and, if it has one, a map of ids. Returns a line that says why
+        it failed, or nothing."""
+        of_room: tuple[int, ...] = ()
         try:
-            self.bounds = bounds_of(request[5], group, entered=entered)
-            self.program = os.fork()
+            if request[4] is not None:
+                self._status, status = os.pipe()
+                block, self.block = os.pipe()
+                of_room = status, block
+            limits = limits_in(request[5])
+            self.bounds = Bounds(limits, group) if limits is not None else None
+            child = child if child is not None and child.waits() else Child(group)
         except OSError as error:
             return f"failed fork {error.errno}"
-        if self.program == 0:
-            _become(request, (*files, status, block), writes, self.bounds)
-        os.close(writes)
-        if self.bounds is not None:
-            self.bounds.leave()
-        if request[4] is not None:
-            os.close(status)
-            os.close(block)
-        line = os.read(reads, 100).decode()
-        os.close(reads)
+        self.program = child.pid
+        line = child.become(request, [*files[:2], *of_room, *files[2:]])
+        for file in of_room:
+            os.close(file)
         return line
 
     def ended_in_room(self, code: int) -> tuple[str, int]:
@@ -266,24 +270,69 @@ class _Tree:
         send_signal(self.members(), signal.SIGKILL)
 
 
-def _become(request: Request, files: tuple[int, int, int, int], writes: int, bounds: Bounds | None) -> None:
-    """Turn this process, a new fork, into the program. Does not return."""
+class Child:
+    """The process that becomes the program. It enters the group of the program, and waits there until it is asked:
+    to enter takes longer than all else of a start."""
+
+    def __init__(self, group: Group | None) -> None:
+        """Raises OSError."""
+        self._asks, asked = socket.socketpair()
+        with asked:
+            self.pid = os.fork()
+            if self.pid == 0:
+                self._asks.close()
+                _become(asked, group)
+
+    def waits(self) -> bool:
+        """Whether nobody has killed it."""
+        return os.waitpid(self.pid, os.WNOHANG) == (0, 0)
+
+    def become(self, request: Request, files: list[int]) -> str:
+        """Make it the program. Returns a line that says why it failed, or nothing, also if it was killed."""
+        body = marshal.dumps(request)  # type: ignore[arg-type]
+        with self._asks:
+            with suppress(OSError):
+                socket.send_fds(self._asks, [len(body).to_bytes(8, "big")], files)
+                self._asks.sendall(body)
+            with suppress(OSError):
+                return self._asks.recv(100).decode()  # the end of the socket: it is the program
+        return ""
+
+    def end(self) -> None:
+        """Let it go without having become anything."""
+        self._asks.close()
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+def _become(asked: socket.socket, group: Group | None) -> None:
+    """Turn this process, a new fork, into the program that is asked for. Does not return."""
+    says = asked.fileno()
     what = "start"
     try:
-        argv, cwd, env, _, wanted, _, around = request
+        says = room.above(says)
         os.setsid()
         _die_with_parent()
-        if bounds is not None:
-            bounds.enter()
-        stdin, output, status, block = files
+        try:
+            if group is not None:
+                group.enter()
+        finally:  # if it cannot, it says so when it is asked
+            (argv, cwd, env, _, wanted, bounds, around), files = _asked(asked)
+        limits = limits_in(bounds)
+        if limits is not None:
+            bound_files(limits)
         if wanted is not None:
-            stdin, output, status, block, writes = map(room.above, (stdin, output, status, block, writes))
-            room.pass_on(wanted, status, block)
-        for target, file in enumerate((stdin, output, output)):
+            files = [room.above(file) for file in files]
+            room.pass_on(wanted, *files[2:4])
+        for target, file in enumerate((files[0], files[1], files[1])):
             os.dup2(file, target)
         what = "folder"
         os.chdir(cwd)
         _reset_signals()
+        if wanted is not None and wanted[5] is not None:
+            what = "owner"
+            room.change_owner(wanted, argv, files[4], streams=True)
+            _die_with_parent()  # who changes its id is no more told of the end of its parent
         if wanted is not None and wanted[2]:
             room.scope(argv[0])
         if around is not None:
@@ -292,9 +341,17 @@ def _become(request: Request, files: tuple[int, int, int, int], writes: int, bou
         what = "program"
         os.execvpe(argv[0], argv, env)
     except OSError as error:
-        os.write(writes, b"failed %s %d" % (what.encode(), error.errno or 0))
+        os.write(says, b"failed %s %d" % (what.encode(), error.errno or 0))
     finally:
         os._exit(_EXEC_FAILED)
+
+
+def _asked(asked: socket.socket) -> tuple[Request, list[int]]:
+    """What to become, and the descriptors for it. Raises EOFError if nobody asks any more."""
+    size, files, _, _ = socket.recv_fds(asked, 8, 5)
+    for file in files:
+        os.set_inheritable(file, False)
+    return marshal.loads(_receive_exactly(asked, int.from_bytes(size, "big"))), files
 
 
 def _die_with_parent() -> None:

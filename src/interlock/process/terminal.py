@@ -45,9 +45,10 @@ def _in_room(work: Supervised, confined: Confined, note: Note) -> int:
     """As a supervisor does it, but in this process: a terminal belongs to its session."""
     said, status = os.pipe()
     block, begin = os.pipe()
+    mapped = confined.map_of_ids()
     pid = os.fork()
     if pid == 0:
-        _become(work, confined, status, block)
+        _become(work, confined, (status, block, mapped))
     os.close(status)
     os.close(block)
     listening = Listening([serve for _, serve in confined.listeners])
@@ -69,13 +70,15 @@ def _in_room(work: Supervised, confined: Confined, note: Note) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _become(work: Supervised, confined: Confined, status: int, block: int) -> None:
+def _become(work: Supervised, confined: Confined, files: tuple[int, int, int]) -> None:
     """Turn this process, a new fork, into what makes the room. Does not return."""
     try:
         words, options = split_options([os.fsencode(word) for word in work.argv], os.fsencode(confined.maker))
-        ports = tuple(port for port, _ in confined.listeners)
+        wanted = confined.wanted(options)
+        status, block, mapped = (room.above(file) if file >= 0 else file for file in files)
         _pass_nothing_on()
-        room.pass_on((confined.filter, ports, confined.scoped, options), room.above(status), room.above(block))
+        room.pass_on(wanted, status, block)
+        room.change_owner(wanted, words, mapped, streams=False)
         if confined.scoped:
             room.scope(words[0])
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it

@@ -37,7 +37,8 @@ _Step = tuple[os.stat_result | None, str, int]  # None for a pause; the name of 
 
 class Limits(NamedTuple):
     """Memory, a single file and what is written are in bytes; 0 is no limit. `places` are the folders in which the
-    program writes, the first one is its tree; `taken`: somebody will read what it leaves there."""
+    program writes, the first one is its tree; `taken`: somebody will read what it leaves there; `of_free`: `disk` is a
+    share of what was free, and nobody has set it."""
 
     memory: int = 0
     processes: int = 0
@@ -46,6 +47,7 @@ class Limits(NamedTuple):
     files: int = 0
     places: tuple[str, ...] = ()
     taken: bool = False
+    of_free: bool = False
 
 
 class Processes(NamedTuple):
@@ -161,6 +163,7 @@ class Disk:
     def __init__(self, limits: Limits) -> None:
         self._places = tuple(place for place in limits.places if os.path.isdir(place))
         self._max = (limits.disk, limits.files)
+        self._file = limits.file_size
         self._taken = limits.taken
         self._since_ns = time.time_ns() - _CLOCK_NS
         self._written = Written()
@@ -172,10 +175,11 @@ class Disk:
 
     def look(self, first: int, *, whole: bool = False) -> Written:
         """What is known now, in a small part of a second. `whole`: all of it, if so much has gone from the disk that it
-        may matter."""
+        may matter, and always if a count has begun: that may have passed where it wrote later."""
         began = time.monotonic()
         self._since_ns = min(self._since_ns, time.time_ns() - _CLOCK_NS)  # a clock may be set back
-        if self._walk is None and self._is_due(began, whole=whole):
+        unfinished = self._walk is not None
+        if (whole and unfinished) or (not unfinished and self._is_due(began, whole=whole)):
             self._walk, self._began, self._took_s = self._counted(first), began, 0.0
             self._free = self._free_now()
         while self._walk is not None and (whole or time.monotonic() < began + _SLICE_S):
@@ -199,12 +203,15 @@ class Disk:
         return bool((self._max[0] and found.bytes > self._max[0]) or (self._max[1] and found.files > self._max[1]))
 
     def _may_be_over(self) -> bool:
-        """Whether more than half of what is left of a limit has gone from a disk, to whomever."""
+        """Whether more than half of what is left of a limit, or of what one file may have, has gone from a disk, to
+        whomever."""
         left = (self._max[0] - self._written.bytes, self._max[1] - self._written.files)
         for before, now in zip(self._free, self._free_now(), strict=True):
             for most, rest, had, has in zip(self._max, left, before, now, strict=True):
                 if most and had - has > rest / 2:
                     return True
+            if self._file and before[0] - now[0] > self._file / 2:
+                return True
         return False
 
     def _free_now(self) -> tuple[tuple[int, int], ...]:

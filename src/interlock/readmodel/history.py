@@ -147,10 +147,12 @@ class History:
         self.past = Past()
         self.seen = 0  # the seq of the newest event in `past`
 
-    def grow(self, records: Iterable[Recorded]) -> None:
+    def grow(self, records: Sequence[Recorded]) -> None:
         """Take into the state what is newer than it, in order."""
         seq = self.state.seq
-        self.state = fold((record for record in records if record.seq > seq), self.state)
+        if records and records[0].seq <= seq:
+            records = [record for record in records if record.seq > seq]
+        self.state = fold(records, self.state)
 
     def gather(self, records: Sequence[Recorded]) -> None:
         """As `grow`, and into the past: only who asks for the past pays for it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from enum import StrEnum
 
 from interlock.core.answers import passed_hard_gates
@@ -23,6 +23,7 @@ from interlock.core.limits import LimitUsage, amounts
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.plan import plan
 from interlock.core.state import Phase, Rejection, RunState, Spending, StageState
+from interlock.core.values import dataclass
 from interlock.readmodel.costs import Costs, costs
 from interlock.readmodel.history import AttemptPhase, AttemptView, History, Past, Reply, Span, VerdictView
 from interlock.readmodel.reasons import Reason, reasons
@@ -323,16 +324,18 @@ def _to_accept(stage: StageState) -> AttemptId | None:
     return next(passed, rejected[0] if rejected else None)
 
 
-def _passed_limit(rejection: Rejection) -> bool:
-    """Whether nothing was taken of it: its program passed a limit of the sandbox."""
-    return any(map(passed_limit, rejection.verdicts))
+def _passed_limit(rejection: Rejection) -> str:
+    """The limit of the sandbox that its program passed, so that nothing was taken of it; else empty."""
+    return next(filter(None, map(passed_limit, rejection.verdicts)), "")
 
 
 def _hint(stage: StageState) -> str:
     """What the commands do not tell: that they cannot mend the pipeline; who may change a protected file."""
     if stage.pause is not None and stage.pause.reason is PauseReason.INFRASTRUCTURE:
         return _OWN_PIPELINE if _may_be_of_pipeline(stage.failure) else ""
-    if stage.rejections and _passed_limit(stage.rejections[-1]):
+    if stage.rejections and (passed := _passed_limit(stage.rejections[-1])):
+        if passed.endswith("disk: filled the disk"):
+            return "Nothing of its work was taken. If the disk is too small, make room on it, then retry."
         return f"Nothing of its work was taken. If the limit is too low, raise it under `sandbox`. {_OWN_PIPELINE}"
     offered = [item for item in stage.rejections if item.event.attempt == _to_accept(stage)]
     findings = [item for rejection in offered for verdict in rejection.verdicts for item in verdict.findings]

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import interlock
 from interlock.process import Fence, Gateway, Supervised, behind
 from interlock.sandbox.limits import limits_of
 from interlock.sandbox.network import proxy_for, variables
@@ -25,9 +26,10 @@ from interlock.text.hosts import host_of, is_loopback
 if TYPE_CHECKING:
     from interlock.sandbox.room import Room
 
+_PACKAGES = Path(interlock.__file__).parent.parent
 _ETC = ("passwd", "group", "hosts")  # a room has its own ones
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-_NO_SYSTEM_FILES = {"GIT_CONFIG_NOSYSTEM": "1"}  # git complains of a file that is there and cannot be read
+NO_SYSTEM_FILES = {"GIT_CONFIG_NOSYSTEM": "1"}  # git does not start if that file is there and cannot be read
 
 
 def fenced(work: Supervised, room: Room) -> Supervised:
@@ -35,14 +37,17 @@ def fenced(work: Supervised, room: Room) -> Supervised:
     hosts = () if room.is_open else room.hosts
     ports = tuple(host.port for host in map(host_of, hosts) if host.port and is_loopback(host.name))
     around = Fence(
-        (room.checkout.root,),  # runners of tests list the folders above what they are given
+        (
+            room.checkout.root,
+            _PACKAGES,
+        ),  # runners of tests list the folders above what they are given; Python, to import
         _reads(work, room),
         (room.checkout.tree, room.checkout.home, room.checkout.tmp, *room.writes),
         tuple(map(Path, (*_DEVICES, *(_terminals() if room.terminal else ())))),
         None if room.is_open else ports,
         fence_filter(all_sockets=room.is_open, nested=room.checkout.sandbox.nested, apart=room.is_apart),
     )
-    work = replace(work, env={**work.env, **_NO_SYSTEM_FILES})
+    work = replace(work, env={**work.env, **NO_SYSTEM_FILES})
     if room.terminal:
         return replace(work, argv=behind(around.wire, work.argv))
     limits = limits_of(room.checkout, room.writes, taken=room.taken)

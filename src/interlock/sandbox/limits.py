@@ -34,6 +34,7 @@ def limits_of(checkout: Checkout, writes: tuple[Path, ...], *, taken: bool) -> L
         files=given.files or min(_FILES, int(nodes * _DISK_SHARE) or _FILES),
         places=tuple(map(str, places)),
         taken=taken,
+        of_free=not given.disk_bytes,
     )
 
 

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from interlock.ports import Checkout, InfrastructureError, Sandbox, UsageError
 from interlock.process import How, Supervised, holds_scopes, landlock_abi, scrubbed, supervise
 from interlock.sandbox.fence_probe import look_behind_fence
+from interlock.sandbox.owner import owner_here, owner_in
 from interlock.sandbox.program import find_bwrap
 from interlock.sandbox.room import Room, confine
 
@@ -27,6 +28,7 @@ FS_WORDS = (
     " your processes and have your user's id"
 )
 _TIMEOUT_S = 20.0
+_OWNS_NOTHING = {"what is root's is not its own": "! test -O /usr"}
 # What must hold in a room, and a shell command that succeeds if it does.
 _HOLDS = {
     "processes outside are not seen": "test -r /proc/1/cmdline && ! test -e /proc/{pid}/exe",
@@ -49,6 +51,7 @@ class Probe:
     missing: str = ""
     took_ms: float = 0.0
     open: str = ""  # what a program with an open network reaches of this machine
+    id: str = ""  # where we are root: whose id programs have on this machine
 
 
 def probe(environ: Mapping[str, str] | None = None) -> Probe:
@@ -69,23 +72,24 @@ def probe_fence(environ: Mapping[str, str] | None = None) -> Probe:
     return Probe("none" if missing else "fs", f"Landlock {landlock_abi()}", missing, took_ms)
 
 
-def holds(level: str, environ: Mapping[str, str]) -> bool:
-    """Whether the level holds here."""
-    found = probe_fence(environ) if level == "fs" else probe(environ)
-    return level in ("none", found.level)
+def missing(level: str, environ: Mapping[str, str]) -> str:
+    """Why the level does not hold here, with what to do; empty if it holds."""
+    if level == "none":
+        return ""
+    return (probe_fence(environ) if level == "fs" else probe(environ)).missing
 
 
 def require(level: str, environ: Mapping[str, str]) -> None:
     """Raises UsageError if the level does not hold here, with what to do."""
-    if holds(level, environ):
-        return
-    found = probe_fence(environ) if level == "fs" else probe(environ)
-    raise UsageError(f"sandbox {level} is not in force on this machine: {found.missing}. {instead(level, environ)}")
+    if why := missing(level, environ):
+        raise UsageError(f"sandbox {level} is not in force on this machine: {why}. {instead(level, environ)}")
 
 
 def instead(level: str, environ: Mapping[str, str]) -> str:
     """The levels that hold where this one does not, with what each of them is worth."""
-    lower = f"With `--sandbox fs`, which holds here, {FS_WORDS}. " if level == "full" and holds("fs", environ) else ""
+    lower = (
+        f"With `--sandbox fs`, which holds here, {FS_WORDS}. " if level == "full" and not missing("fs", environ) else ""
+    )
     return f"{lower}With `--sandbox none` agents and gates have your user's rights"
 
 
@@ -103,10 +107,16 @@ def _probe(path: str) -> Probe:
         except InfrastructureError as error:
             return Probe("none", named, f"{error}{_advice(str(error))}")
     if failed:
-        return Probe("none", named, f"a room was made, but in it this does not hold: {'; '.join(failed)}", took_ms)
-    return Probe(
-        "full", named, took_ms=took_ms, open="its ports" if holds_scopes() else "its ports and abstract sockets"
-    )
+        return Probe("none", named, f"a sandbox was made, but in it this does not hold: {'; '.join(failed)}", took_ms)
+    reached = "its ports" if holds_scopes() else "its ports and abstract sockets"
+    return Probe("full", named, took_ms=took_ms, open=reached, id=_id())
+
+
+def _id() -> str:
+    owner, why = owner_here()
+    if owner:
+        return f"as root, its programs have the id {owner}, which owns nothing"
+    return f"its programs have root's id, without its rights: {why}" if why else ""
 
 
 def _look(folder: Path, path: str) -> tuple[list[str], float]:
@@ -116,15 +126,16 @@ def _look(folder: Path, path: str) -> tuple[list[str], float]:
         one.mkdir()
     env = {**scrubbed({"PATH": path}), "HOME": checkout.seen(checkout.home)}
     words = {"pid": os.getpid(), "outside": folder / "tree"}
-    script = "\n".join(f"if {test.format(**words)}; then echo yes; else echo no; fi" for test in _HOLDS.values())
+    holds = {**_HOLDS, **(_OWNS_NOTHING if owner_in(folder) else {})}
+    script = "\n".join(f"if {test.format(**words)}; then echo yes; else echo no; fi" for test in holds.values())
     work = Supervised(("/bin/sh", "-c", script), checkout.tree, env, folder / "log", _TIMEOUT_S)
     began = time.perf_counter()
     done = supervise(confine(work, Room(checkout)), threading.Event())
     took_ms = 1000 * (time.perf_counter() - began)
     said = done.tail.decode("utf-8", "replace").split()
-    if done.how is not How.EXITED or done.code != 0 or len(said) != len(_HOLDS):
+    if done.how is not How.EXITED or done.code != 0 or len(said) != len(holds):
         raise InfrastructureError(f"a program in a room ended with {done.how} {done.code}: {' '.join(said)[:300]}")
-    return [name for name, answer in zip(_HOLDS, said, strict=True) if answer != "yes"], took_ms
+    return [name for name, answer in zip(holds, said, strict=True) if answer != "yes"], took_ms
 
 
 def _advice(error: str) -> str:

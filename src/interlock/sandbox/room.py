@@ -9,6 +9,7 @@ about the supervisor are out of its reach.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -16,10 +17,11 @@ from functools import cache
 from pathlib import Path
 
 from interlock.ports import Checkout, InfrastructureError
-from interlock.process import BLOCK_FD, FILTER_FD, STATUS_FD, Confined, Serve, Supervised
+from interlock.process import BLOCK_FD, FILTER_FD, FIRST_FILE_FD, STATUS_FD, Confined, Serve, Supervised
 from interlock.sandbox.fence import fenced
 from interlock.sandbox.limits import limits_of
 from interlock.sandbox.network import listeners, variables
+from interlock.sandbox.owner import owner_of, take_over, with_real_sources
 from interlock.sandbox.program import find_bwrap
 from interlock.sandbox.reads import ETC, ETC_OF_NETWORK, SYSTEM, named_paths, programs_of
 from interlock.sandbox.seccomp import refusing_filter
@@ -27,6 +29,7 @@ from interlock.sandbox.seccomp import refusing_filter
 _ETC = Path(__file__).parent / "etc"
 _UID = "1000"
 _NAME = "room"
+_COPIED_MAX = 1_000_000  # bytes of a file
 
 
 class Network(StrEnum):
@@ -69,14 +72,18 @@ def confine(work: Supervised, room: Room) -> Supervised:
     bwrap = find_bwrap(os.environ)
     if not bwrap.path:
         raise InfrastructureError(f"sandbox: {bwrap.why}", permanent=True)
+    take_over(checkout)
     calls = refusing_filter(apart=room.is_apart)
     proxy = listeners(room.hosts) if room.hosts and room.network is Network.NONE else ()
     listening = (*proxy, *room.serves)
     env = {**work.env, **(variables() if proxy else {})}
     shown = {name: value for name, value in env.items() if not name.startswith("LD_")}
+    etc = _etc(room.network)
     argv = (
         bwrap.path,
-        *_system(room.network),
+        *_system(),
+        *_placed(etc),
+        *_kernel(),
         *("--bind", str(checkout.tmp), "/tmp"),
         *_programs(work, checkout),
         *_places(room),
@@ -88,23 +95,62 @@ def confine(work: Supervised, room: Room) -> Supervised:
         *(("--block-fd", str(BLOCK_FD)) if listening else ()),
         *("--chdir", checkout.seen(work.cwd), "--", *work.argv),
     )
+    confined = Confined(work.argv[0], calls, listening, maker=bwrap.path, files=tuple(etc.copied.values()))
+    if owner := owner_of(checkout):
+        argv, own = with_real_sources(argv)
+        confined = replace(confined, owner=owner, own=own, needs=bwrap.needs)
     limits = limits_of(checkout, room.writes, taken=room.taken)
-    return replace(
-        work, argv=argv, env=shown, confined=Confined(work.argv[0], calls, listening, maker=bwrap.path), limits=limits
-    )
+    return replace(work, argv=argv, env=shown, confined=confined, limits=limits)
 
 
-def _system(network: Network) -> Iterator[str]:
+def _system() -> Iterator[str]:
     for path in map(Path, SYSTEM):
         if path.is_symlink():
             yield from ("--symlink", str(path.readlink()), str(path))
         elif path.is_dir():
             yield from ("--ro-bind", str(path), str(path))
-    for name in (*ETC, *(ETC_OF_NETWORK if network is Network.OPEN else ())):
-        if Path("/etc", name).exists():
-            yield from ("--ro-bind", f"/etc/{name}", f"/etc/{name}")
-    for name in ("passwd", "group", *(("hosts",) if network is Network.NONE else ())):
-        yield from ("--ro-bind", str(_ETC / name), f"/etc/{name}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Etc:
+    """What a room has in /etc, by its path there: files that are copied into it, and what is bound."""
+
+    copied: dict[str, Path]
+    bound: dict[str, Path]
+
+
+def _etc(network: Network) -> _Etc:
+    """Small files are copied: a mount of one takes as long as ten copies. What may change while a program works, since
+    the network changes, is bound."""
+    copied: dict[str, Path] = {}
+    bound = {"/etc/hosts": _ETC / "hosts"} if network is Network.NONE else {}
+    for path in (*(Path("/etc", name) for name in ETC), _ETC / "passwd", _ETC / "group"):
+        seen = str(path) if path.parent != _ETC else f"/etc/{path.name}"
+        if _may_be_copied(path):
+            copied[seen] = path
+        elif path.exists():
+            bound[seen] = path
+    if network is Network.OPEN:
+        bound |= {str(path): path for name in ETC_OF_NETWORK if (path := Path("/etc", name)).exists()}
+    return _Etc(copied, bound)
+
+
+def _may_be_copied(path: Path) -> bool:
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size <= _COPIED_MAX and bool(found.st_mode & stat.S_IROTH)
+
+
+def _placed(etc: _Etc) -> Iterator[str]:
+    for number, seen in enumerate(etc.copied, FIRST_FILE_FD):
+        yield from ("--perms", "0444", "--file", str(number), seen)
+    for seen, path in etc.bound.items():
+        yield from ("--ro-bind", str(path), seen)
+
+
+def _kernel() -> Iterator[str]:
     yield from ("--proc", "/proc", "--dev", "/dev", "--symlink", "/tmp", "/var/tmp")
     for memory in ("/proc/1/mem", "/proc/1/task/1/mem"):  # of bubblewrap, which says how the program ended
         yield from ("--ro-bind", "/dev/null", memory)

@@ -66,6 +66,8 @@ _LOOKED_AT = {
     },
 }  # fmt: skip
 _TRACES = {"x86_64": ((101, 1), (311, 0)), "aarch64": ((117, 1), (271, 0))}  # ptrace, process_vm_writev: who
+_IOCTL = {"x86_64": 16, "aarch64": 29}
+_TYPES = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: a line for whoever reads the terminal next
 _ATTACH, _SEIZE = 16, 0x4206
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _STREAM, _SEQPACKET, _TYPE = 1, 5, 0xF
@@ -78,12 +80,18 @@ _Line = tuple[int, int, int, int]
 
 
 def refusing_filter(machine: str = "", *, apart: bool = False) -> bytes:
-    """It refuses the calls above with EPERM, and every call of another ABI. It keeps the first process of a room, which
-    says how the program ended, from being traced; `apart` every one. Empty for a machine that is not known."""
+    """It refuses the calls above with EPERM, and every call of another ABI; also to type into a terminal, since a
+    person's shell in a room shares that of the user. It keeps the first process of a room, which says how the program
+    ended, from being traced; `apart` every one. Empty for a machine that is not known."""
     machine = machine or platform.machine()
     if machine not in _MACHINES:
         return b""
-    return _filter(machine, _MACHINES[machine][1].values(), _tracing(machine, apart=apart))
+    return _filter(machine, _MACHINES[machine][1].values(), [*_tracing(machine, apart=apart), _typing(machine)])
+
+
+def _typing(machine: str) -> tuple[int, Sequence[_Line]]:
+    looks = [(_EQUAL, len(_TYPES) - at, 0, call) for at, call in enumerate(_TYPES)]
+    return _IOCTL[machine], [(_LOAD, 0, 0, _argument(1)), *looks, _allow(), _refuse()]
 
 
 def _tracing(machine: str, *, apart: bool) -> list[tuple[int, Sequence[_Line]]]:
@@ -113,7 +121,7 @@ def fence_filter(*, all_sockets: bool, nested: bool, apart: bool = False, machin
         **({} if nested else _NO_NAMESPACES),
     }
     looks = [(numbers[name], lines) for name, lines in wanted.items() if name in numbers]
-    looks += _tracing(machine, apart=True) if apart else []
+    looks += [*(_tracing(machine, apart=True) if apart else []), _typing(machine)]
     return _filter(machine, (*_MACHINES[machine][1].values(), *_IN_FENCES[machine].values()), looks)
 
 

@@ -31,6 +31,7 @@ from interlock.ports import InfrastructureError, UsageError
 from interlock.ports.disk import PRIVATE, disk_error, make_folder, put_file, put_first, sync_files
 from interlock.signing.envelopes import Envelope, Unreadable, write_envelope
 
+UNKNOWN = "an unknown key"  # in the words on a record
 _OF_OTHERS = 0o077
 _PUBLIC_MODE = 0o644
 _BYTES_MAX = 10_000
@@ -50,7 +51,7 @@ class PublicKeys:
         for key_id, signature in envelope.signatures:
             key = self.trusted.get(key_id)
             if key is None:
-                known = "a key that was revoked" if key_id in self.revoked else "an unknown key"
+                known = "a key that was revoked" if key_id in self.revoked else UNKNOWN
                 why = f"it is signed by {known} ({short(key_id)})"
             elif _signed(key, signature, envelope.signed):
                 return key_id, ""

@@ -27,7 +27,7 @@ def host_of(text: str) -> Host:
     name, _, port = text.rpartition(":") if re.search(r"(^[^:]*|\]):\d+$", text) else (text, "", "0")
     name = name.removeprefix("[").removesuffix("]").lower().rstrip(".")
     if not (_is_address(name) or _NAME.fullmatch(name)) or int(port) > 65_535:
-        raise ValueError(f"{text} is not a host: write a name such as example.org, or NAME:PORT")
+        raise ValueError(f"{text or 'an empty text'} is not a host: write a name such as example.org, or NAME:PORT")
     return Host(name, int(port))
 
 

@@ -6,7 +6,6 @@ withholds is named.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,6 @@ from hashlib import sha256
 from itertools import groupby
 from urllib.parse import quote
 
-from interlock.core.events import Finding
 from interlock.core.pipeline import ARTIFACTS
 from interlock.gates.reports import FILE_MAX
 from interlock.ports import UsageError, Workspaces
@@ -25,6 +23,7 @@ from interlock.service.diffs import is_withheld, visible_diff
 from interlock.text.cleaning import count, plain, visible
 from interlock.text.globs import matches_any
 from interlock.text.patches import Bounds, FilePatch, Hunk, Row, read_patch
+from interlock.web.findings import PlacedFinding, anchor, of_file, placed
 from interlock.web.hunks import DrawnHunk, asked_lines, gaps_of, joined
 from interlock.web.rendering import LINE_MAX, Colours, Line, drawn_lines
 
@@ -32,7 +31,6 @@ _BOUNDS = Bounds(lines=6_000, of_file=3_000, characters=3_000_000)
 _PATCH_MAX = 50_000_000  # bytes
 _KEPT_MAX = 2_000_000  # bytes of a patch whose lines are kept for the next request
 _FILES_MAX = 500
-_FINDINGS_MAX = 300
 _READ_MAX = 50  # files that are read for findings at lines that did not change
 _READ_BYTES_MAX = 1_000_000
 _NEAR = 3  # lines around a finding
@@ -40,8 +38,6 @@ _BLOCK_MAX = 64  # lines of one side alone
 _FOLDED_FROM = 500  # lines of a file, if it is not the only one
 _SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024)
 _SEVERAL = {"file": "files", "binary file": "binary files", "line": "lines", "end of a line": "ends of lines"}
-_SIMPLE = re.compile(r"[\w./+@-]+")
-_LIKE_A_LINE = re.compile(r".*-[LO]\d+|.*~\d+")
 _LOCK_FILES = (
     "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "*.lock", "*.lockb", "*.lockfile",
     "packages.lock.json", "go.sum",
@@ -61,16 +57,6 @@ class Ends:
     address: str = ""
     more: tuple[str, ...] = ()
     room: int = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedFinding:
-    """`id` is its permalink."""
-
-    id: str
-    gate: str
-    status: str  # of the verdict
-    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +97,10 @@ class File:
     @property
     def shown(self) -> str:
         """How many of its lines can be read."""
+        if not self.dropped:
+            return f"{self.lines:,} line{'' if self.lines == 1 else 's'}"
         kept = sum(len(part.lines) for part in self.parts)
-        return (
-            f"{kept:,} of {kept + self.dropped:,} lines"
-            if self.dropped
-            else f"{self.lines:,} line{'' if self.lines == 1 else 's'}"
-        )
+        return f"{kept:,} of {kept + self.dropped:,} lines"
 
     @property
     def folder(self) -> str:
@@ -191,7 +175,7 @@ def changes(workspaces: Workspaces, view: RunView, ends: Ends, verdicts: Sequenc
     found = visible_diff(workspaces, view, ends.old, ends.new)
     draw = _drawn if len(found.patch) <= _KEPT_MAX else _drawn.__wrapped__
     drawn = draw(found.patch[:_PATCH_MAX])
-    findings, source = _placed(verdicts), _Source(workspaces, view, ends.new)
+    findings, source = placed(verdicts), _Source(workspaces, view, ends.new)
     wanted = asked_lines(ends.more)
     files = tuple(_closed(list(_files(drawn[:_FILES_MAX], findings, source, wanted)), ends.room))
     changed = {plain(each.patch.path, FILE_MAX) for each in drawn}
@@ -225,36 +209,7 @@ def _digest(*parts: object) -> str:
     return sha256(repr(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
-def finding_id(verdict: VerdictView, number: int) -> str:
-    """The permalink of a finding: its gate and its number there, from 1."""
-    given = verdict.verdict
-    again = f".{given.number}" if given.number > 1 else ""
-    return f"finding-{given.gate}{again}-{number}"
-
-
-def anchor(file: str, line: int = 0) -> str:
-    """The permalink of a file as findings name it, or of a line of its new version. Readable if the name is."""
-    is_plain = _SIMPLE.fullmatch(file) and not _LIKE_A_LINE.fullmatch(file)
-    told = "".join(_SIMPLE.findall(file))[:80]
-    name = file if is_plain else f"{told}~{sha256(file.encode('utf-8', 'replace')).hexdigest()[:8]}"
-    return f"f-{name}-L{line}" if line else f"f-{name}"
-
-
 # --- findings ---------------------------------------------------------------------------------------
-
-
-def _placed(verdicts: Sequence[VerdictView]) -> list[PlacedFinding]:
-    """The findings that name a file."""
-    return [
-        PlacedFinding(finding_id(item, number), item.verdict.gate.rpartition("/")[2], item.verdict.status, finding)
-        for item in verdicts
-        for number, finding in enumerate(item.verdict.findings, 1)
-        if finding.file
-    ][:_FINDINGS_MAX]
-
-
-def _of_file(findings: Sequence[PlacedFinding], file: str) -> list[PlacedFinding]:
-    return sorted((each for each in findings if each.finding.file == file), key=lambda each: each.finding.line)
 
 
 def _all_findings(file: File) -> Iterator[PlacedFinding]:
@@ -266,7 +221,7 @@ def _all_findings(file: File) -> Iterator[PlacedFinding]:
 def _elsewhere(path: str, is_left_out: bool, findings: Sequence[PlacedFinding], source: _Source) -> File:
     status = "left out" if is_left_out else "not changed"
     file = File(visible(path), anchor(path), status, (status,))
-    return _with_findings(_Drawn(FilePatch(path, path, "changed"), ()), file, _of_file(findings, path), source)
+    return _with_findings(_Drawn(FilePatch(path, path, "changed"), ()), file, of_file(findings, path), source)
 
 
 def _with_findings(
@@ -286,11 +241,8 @@ def _with_findings(
     at: dict[int, list[PlacedFinding]] = {}
     for each in found:
         at.setdefault(each.finding.line if each.finding.line in shown else 0, []).append(each)
-    gaps = (
-        gaps_of(hunks, is_cut=bool(drawn.patch.dropped))
-        if file.status in ("changed", "renamed")
-        else [(0, 0)] * (len(hunks) + 1)
-    )
+    goes_on = file.status in ("changed", "renamed")
+    gaps = gaps_of(hunks, is_cut=bool(drawn.patch.dropped)) if goes_on else [(0, 0)] * (len(hunks) + 1)
     parts = [
         replace(part, more=gap) if part.kind == "place" else part
         for gap, (place, lines) in zip(gaps, hunks, strict=False)
@@ -352,7 +304,7 @@ def _files(
         patch, again = each.patch, keys[number:].count(key)  # such as a link that became a file
         name = anchor(key) + (f"~{again}" if again else "")
         file = File(visible(patch.path), name, patch.status, tuple(_facts(each)), patch.added, patch.removed)
-        found = [] if again else _of_file(findings, key)
+        found = [] if again else of_file(findings, key)
         shown = _with_findings(each, file, found, source, () if again else asked.get(key, ()))
         yield replace(shown, dropped=patch.dropped, digest=patch.digest, key=key)
 

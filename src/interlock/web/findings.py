@@ -1,18 +1,33 @@
-"""Findings as a page shows them: the first lines of a long one, and failures of one parametrized test as one. Pure."""
+"""Findings as a page shows them: where each stands, the first lines of a long one, and failures of one parametrized
+test as one. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from interlock.core.events import Finding
+from interlock.readmodel.history import VerdictView
 from interlock.text.cleaning import plain, without_place
-from interlock.web.changes import PlacedFinding
 
+_FINDINGS_MAX = 300
 _HEAD_MAX = 3  # lines
+_SIMPLE = re.compile(r"[\w./+@-]+")
+_LIKE_A_LINE = re.compile(r".*-[LO]\d+|.*~\d+")
 _CODE = re.compile(r"^(?:[ \t]+\S|E  |> |Traceback )", re.MULTILINE)
 _PARAMETERS = re.compile(r"\[.*\]")
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedFinding:
+    """`id` is its permalink."""
+
+    id: str
+    gate: str
+    status: str  # of the verdict
+    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +50,36 @@ class Told:
     number: int
     finding: Finding
     others: tuple[tuple[int, Finding], ...] = ()
+
+
+def placed(verdicts: Sequence[VerdictView]) -> list[PlacedFinding]:
+    """The findings that name a file, of one change at most 300."""
+    return [
+        PlacedFinding(finding_id(item, number), item.verdict.gate.rpartition("/")[2], item.verdict.status, finding)
+        for item in verdicts
+        for number, finding in enumerate(item.verdict.findings, 1)
+        if finding.file
+    ][:_FINDINGS_MAX]
+
+
+def of_file(findings: Sequence[PlacedFinding], file: str) -> list[PlacedFinding]:
+    """Those of one file, by line."""
+    return sorted((each for each in findings if each.finding.file == file), key=lambda each: each.finding.line)
+
+
+def finding_id(verdict: VerdictView, number: int) -> str:
+    """The permalink of a finding: its gate and its number there, from 1."""
+    given = verdict.verdict
+    again = f".{given.number}" if given.number > 1 else ""
+    return f"finding-{given.gate}{again}-{number}"
+
+
+def anchor(file: str, line: int = 0) -> str:
+    """The permalink of a file as findings name it, or of a line of its new version. Readable if the name is."""
+    is_plain = _SIMPLE.fullmatch(file) and not _LIKE_A_LINE.fullmatch(file)
+    readable = "".join(_SIMPLE.findall(file))[:80]
+    name = file if is_plain else f"{readable}~{sha256(file.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    return f"f-{name}-L{line}" if line else f"f-{name}"
 
 
 def message(finding: Finding, most: int) -> Message:

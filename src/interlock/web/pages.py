@@ -31,10 +31,10 @@ from interlock.service.diffs import is_withheld
 from interlock.service.formats import ago, cost, done, duration, ordinal
 from interlock.text.cleaning import clean, plain, visible
 from interlock.text.names import person
-from interlock.web.changes import Changes, Ends, anchor, changes, finding_id
+from interlock.web.changes import Changes, Ends, changes
 from interlock.web.decisions import TAKES, Stale, put
 from interlock.web.evidence import newest_verdicts
-from interlock.web.findings import grouped, message, told
+from interlock.web.findings import anchor, finding_id, grouped, message, told
 from interlock.web.inbox import fits, groups, progress_words
 from interlock.web.pictures import graph, timeline
 from interlock.web.rendering import markdown

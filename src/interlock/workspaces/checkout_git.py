@@ -1,5 +1,7 @@
 """The temporary `.git` of a checkout: one commit, or two for a gate, without history and without access to the store.
 
+Rule: nothing is written through a link: `settle` runs in the checkout before its repository is complete.
+
 It is a convenience for agents and gates; Interlock never reads it. It is written as files: a pack of the nearest tree
 that has one (packs are kept in the store), further objects, and an index that agrees with the files, so that the first
 `git status` is fast.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import mmap
 import os
 import re
 import shutil
@@ -17,14 +20,15 @@ import threading
 import zlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.ports import disk
 from interlock.ports.disk import disk_error
 from interlock.workspaces import trees
 from interlock.workspaces.git import Git
-from interlock.workspaces.layout import CheckoutIndex
+from interlock.workspaces.layout import CheckoutIndex, write_all
 from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.trees import Listing
 
@@ -34,6 +38,8 @@ _LOOSE_MAX = 200  # objects that are not in the pack; above, a new pack is made
 _ANCESTORS_MAX = 64
 _ASSUME_VALID = 0x8000  # git does not check the file
 _BEFORE_OID = 40  # bytes of an entry of the index
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 Offsets = Sequence[int]  # where each entry of an index begins, and where the last one ends
 
@@ -105,7 +111,7 @@ def write_repository(objects: Objects, packs: TreePacks, tree: Path, commits: Se
     try:
         for folder in ("objects/pack", "objects/info", "refs/heads", "info"):
             (root / folder).mkdir(parents=True)
-        _objects(objects, packs, root / "objects", commits)
+        _objects(objects, packs, tree, commits)
         _file(root / "HEAD", f"ref: refs/heads/{BRANCH}\n")
         _point(root, commits)
         _file(root / "config", _config(objects.algorithm))
@@ -119,7 +125,7 @@ def point_at(objects: Objects, tree: Path, commits: Sequence[Commit], wanted: It
     have are `wanted`."""
     root, oids = tree / ".git", {commit.oid for commit in commits}
     try:
-        _loose(objects, root / "objects", {*wanted, *oids} - {former})
+        _loose(objects, tree, {*wanted, *oids} - {former})
         if oids != {former}:
             _point(root, commits)
     except OSError as error:
@@ -136,22 +142,17 @@ def add_branches(objects: Objects, tree: Path, beside: Commit, branches: Mapping
     """Add branches to `tree/.git`, each a commit without its history. The objects of `beside` are there already."""
     if not branches:
         return
-    root = tree / ".git"
     commits = {name: objects.commit(oid) for name, oid in branches.items()}
     wanted = {commit.oid for commit in commits.values()} - {beside.oid}
     for commit in commits.values():
         wanted |= trees.oids(objects.listing(commit.tree), commit.tree)
     wanted -= trees.oids(objects.listing(beside.tree), beside.tree)
-    try:
-        _loose(objects, root / "objects", wanted)
-        for name, commit in commits.items():
-            ref = root / "refs/heads" / name
-            ref.parent.mkdir(parents=True, exist_ok=True)
-            _file(ref, f"{commit.oid}\n")
-        with (root / "shallow").open("a") as shallow:
-            shallow.write("".join(f"{oid}\n" for oid in sorted({c.oid for c in commits.values()} - {beside.oid})))
-    except OSError as error:
-        raise disk_error(root, error) from error
+    _loose(objects, tree, wanted)
+    cut = {*_shallow([beside]), *({commit.oid for commit in commits.values()} - {beside.oid})}
+    lines = {f"refs/heads/{name}": [commit.oid] for name, commit in commits.items()} | {"shallow": sorted(cut)}
+    for name, oids in lines.items():
+        with _written_anew(tree, name) as file:
+            write_all(file, "".join(f"{oid}\n" for oid in oids).encode())
 
 
 def write_index(objects: Objects, listing: Listing, index: CheckoutIndex, tree: Path) -> Offsets:
@@ -163,54 +164,94 @@ def write_index(objects: Objects, listing: Listing, index: CheckoutIndex, tree: 
     for path, entry in entries:
         parts.append(_index_entry(path, entry, index))
         offsets.append(offsets[-1] + len(parts[-1]))
-    _write_signed(objects, tree, b"".join(parts))
+    _write_signed(objects, tree, [b"".join(parts)])
     return offsets
 
 
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """The `.git/index` of the checkout `tree`: where each entry begins, and where the last one ends."""
+
+    tree: Path
+    offsets: Offsets
+
+
 def splice_index(
-    objects: Objects, edits: Mapping[bytes, trees.Entry | None], index: CheckoutIndex, tree: Path, offsets: Offsets
+    objects: Objects, edits: Mapping[bytes, trees.Entry | None], index: CheckoutIndex, former: Indexed, tree: Path
 ) -> None:
-    """Write the index again with these entries in place of those with the same paths; None removes one. `offsets` are
-    those of the index that is there."""
+    """Write `tree/.git/index`: that of `former` with these entries in place of those with the same paths; None removes
+    one. Nothing but what is written is copied, since the index of a large tree has megabytes."""
     try:
-        content = (tree / ".git/index").read_bytes()
+        with (former.tree / ".git/index").open("rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
-        raise disk_error(tree, error) from error
+        raise disk_error(former.tree, error) from error
+    view, offsets = memoryview(content), former.offsets
     before_path = _BEFORE_OID + objects.oid_bytes + 2
 
     def path_at(offset: int) -> bytes:
-        return content[offset + before_path : content.index(b"\0", offset + before_path)]
+        return content[offset + before_path : content.find(b"\0", offset + before_path)]
 
-    parts = [b""]
+    parts: list[bytes | memoryview] = [b""]
     begin, count = offsets[0], len(offsets) - 1
     for path, entry in sorted(edits.items()):
         at = bisect_left(offsets, path, hi=len(offsets) - 1, key=path_at)
         is_there = at < len(offsets) - 1 and path_at(offsets[at]) == path
-        parts.append(content[begin : offsets[at]])
+        parts.append(view[begin : offsets[at]])
         begin = offsets[at + 1] if is_there else offsets[at]
         if entry is not None:
             parts.append(_index_entry(path, entry, index))
         count += (entry is not None) - is_there
-    parts.append(content[begin : offsets[-1]])
+    parts.append(view[begin : offsets[-1]])
     parts[0] = _index_head(count)
-    _write_signed(objects, tree, b"".join(parts))
+    _write_signed(objects, tree, parts)
 
 
 def _index_head(count: int) -> bytes:
     return b"DIRC" + struct.pack(">II", 2, count)
 
 
-def _write_signed(objects: Objects, tree: Path, content: bytes) -> None:
+def _write_signed(objects: Objects, tree: Path, parts: Iterable[bytes | memoryview]) -> None:
+    digest = hashlib.new(objects.algorithm)
+    with _written_anew(tree, "index") as file:
+        for part in parts:
+            digest.update(part)
+            write_all(file, part)
+        write_all(file, digest.digest())
+
+
+@contextlib.contextmanager
+def _written_anew(tree: Path, name: str) -> Iterator[int]:
+    """A new file `tree/.git/NAME`, in place of what is there: a program of setup may have left a link. Raises
+    InfrastructureError."""
+    fd = os.open(tree, _FOLDER_FLAGS)
     try:
-        (tree / ".git/index").write_bytes(content + hashlib.new(objects.algorithm, content).digest())
+        for folder in (".git", *name.split("/")[:-1]):
+            if folder != ".git":
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(folder, dir_fd=fd)
+            below = os.open(folder, _FOLDER_FLAGS, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        leaf = name.rpartition("/")[2]
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(leaf, dir_fd=fd)
+        file = os.open(leaf, _NEW_FLAGS, 0o644, dir_fd=fd)
+        try:
+            yield file
+        finally:
+            os.close(file)
     except OSError as error:
-        raise disk_error(tree, error) from error
+        raise disk_error(tree / ".git" / name, error) from error
+    finally:
+        os.close(fd)
 
 
 def exclude(tree: Path, left: Iterable[bytes]) -> None:
     """Make git in the checkout `tree` ignore these paths, relative to its root: they are not the agent's work."""
     escaped = (re.sub(rb"([\\*?\[ ])", rb"\\\1", path) for path in left if b"\n" not in path)
-    (tree / ".git" / "info" / "exclude").write_bytes(b"".join(b"/" + path + b"\n" for path in sorted(escaped)))
+    with _written_anew(tree, "info/exclude") as file:
+        write_all(file, b"".join(b"/" + path + b"\n" for path in sorted(escaped)))
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -238,23 +279,22 @@ def _shallow(commits: Sequence[Commit]) -> Iterable[str]:
     return sorted(commit.oid for commit in {c.oid: c for c in commits}.values() if not set(commit.parents) <= there)
 
 
-def _objects(objects: Objects, packs: TreePacks, folder: Path, commits: Sequence[Commit]) -> None:
+def _objects(objects: Objects, packs: TreePacks, tree: Path, commits: Sequence[Commit]) -> None:
     pack = packs.nearest(commits[-1])
-    packs.copy(pack, folder / "pack")
+    packs.copy(pack, tree / ".git/objects/pack")
     have = packs.objects_of(pack)
     wanted = {commit.oid for commit in commits}
-    for tree in {commit.tree for commit in commits} - {pack}:
-        wanted |= packs.objects_of(tree) - have
-    _loose(objects, folder, wanted)
+    for each in {commit.tree for commit in commits} - {pack}:
+        wanted |= packs.objects_of(each) - have
+    _loose(objects, tree, wanted)
 
 
-def _loose(objects: Objects, folder: Path, wanted: Iterable[str]) -> None:
+def _loose(objects: Objects, tree: Path, wanted: Iterable[str]) -> None:
     beyond = sorted(wanted)
     for oid, (kind, chunks) in zip(beyond, objects.stream(beyond), strict=True):
         content = b"".join(chunks)
-        path = folder / oid[:2] / oid[2:]
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(zlib.compress(f"{kind} {len(content)}\0".encode() + content, 1))
+        with _written_anew(tree, f"objects/{oid[:2]}/{oid[2:]}") as file:
+            write_all(file, zlib.compress(f"{kind} {len(content)}\0".encode() + content, 1))
 
 
 def _index_entry(path: bytes, entry: trees.Entry, index: CheckoutIndex) -> bytes:

@@ -100,15 +100,20 @@ def preview(git: Git, store: Path, folders: Sequence[Path], policy: GcPolicy) ->
     roots = list(_old_checkouts(folders, policy))
     refs = list(_old_refs(store, policy))
     objects, size = _unneeded(git, store, {str(path.relative_to(store)) for path in refs}, policy)
-    files = sum(_size(path) for path in (*old, *roots))
+    files = sum(size_of(path) for path in (*old, *roots))
     return Collected(size + files, objects, len(refs), len(roots))
 
 
 def usage(store: Path, folders: Sequence[Path]) -> DiskUsage:
     """Bytes on the disk; 0 for what does not exist. `folders` hold the checkouts."""
     own = (storage.own(store, name) for name in ("kits", "setup", "templates"))
-    kits, setups, made = (_size(folder) for folder in own)
-    return DiskUsage(_size(store / "objects"), kits, setups, sum(map(_size, folders)), made)
+    kits, setups, made = (size_of(folder) for folder in own)
+    return DiskUsage(size_of(store / "objects"), kits, setups, sum(map(size_of, folders)), made)
+
+
+def size_of(folder: Path) -> int:
+    """The bytes on the disk of what is in it; 0 if there is none. What is removed meanwhile counts nothing."""
+    return sum(status.st_blocks * 512 for status in _statuses(folder))
 
 
 def _says_that_another_is_whole(path: Path) -> bool:
@@ -218,10 +223,6 @@ def _prune(git: Git, store: Path, policy: GcPolicy) -> None:
 def _count(git: Git) -> int:
     """The number of objects in the store."""
     return git.call("cat-file", "--batch-all-objects", "--batch-check=%(objecttype)").out.count(b"\n")
-
-
-def _size(folder: Path) -> int:
-    return sum(status.st_blocks * 512 for status in _statuses(folder))
 
 
 def _statuses(folder: Path) -> Iterator[os.stat_result]:

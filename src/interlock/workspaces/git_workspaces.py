@@ -48,7 +48,7 @@ from interlock.workspaces.git import Git, Trust, check_version, identities_in
 from interlock.workspaces.handed import HandedCheckouts
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.layout import CheckoutIndex
-from interlock.workspaces.links import refuse_links
+from interlock.workspaces.links import Links
 from interlock.workspaces.matching import MatchedFiles
 from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.records import StoredRecords
@@ -188,8 +188,8 @@ class GitWorkspaces:
                 if found.findings:
                     raise UnfitTree(tuple(found.findings))
                 written = self._objects.write_edited(tree, found.edits)
-            refuse_links(self._objects, written, tree)
-            commit = commits.write_commit(self._objects, written, (parent,), stamp)
+                commit = commits.write_commit(self._objects, written, (parent,), stamp)
+            self._links.refuse(written, tree)
             storage.create_ref(self._store, ref, commit)
         return Candidate(commit, written, tuple(found.left_out))
 
@@ -363,6 +363,10 @@ class GitWorkspaces:
     @cached_property
     def _matched(self) -> MatchedFiles:
         return MatchedFiles(self._objects)
+
+    @cached_property
+    def _links(self) -> Links:
+        return Links(self._objects)
 
     @cached_property
     def _origin(self) -> Origin:

@@ -11,7 +11,7 @@ from interlock.workspaces import checkouts, layered, layers, layout
 from interlock.workspaces.checkouts import CheckoutParts, CheckoutRequest
 from interlock.workspaces.layout import CheckoutIndex
 
-LAYERED = ("full",)  # the levels at which checkouts are overlays, where they can be
+LAYERED: tuple[str, ...] = ("full",)  # the levels at which checkouts are overlays, where they can be
 
 
 class HandedCheckouts:

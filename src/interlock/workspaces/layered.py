@@ -19,8 +19,9 @@ from pathlib import Path
 
 from interlock.ports import Checkout, CheckoutSpec
 from interlock.ports.disk import disk_error
+from interlock.sandbox import take_over
 from interlock.workspaces import checkouts, layers, layout, templates, trees
-from interlock.workspaces.checkout_git import exclude, point_at, splice_index, write_index
+from interlock.workspaces.checkout_git import Indexed, exclude, point_at, splice_index, write_index
 from interlock.workspaces.checkouts import CheckoutParts, CheckoutRequest
 from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import Commit
@@ -40,7 +41,7 @@ def fill(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> 
     known = template.made.index
     index = CheckoutIndex(dict(known.stats), known.until_ns, dict(known.inner), known.setup_files)
     index.replaced = layout.setup_paths(spec.setup)
-    index.layers = layers.mount(checkout.root, checkout.tree, template.tree)
+    index.layers = layers.mount(checkout, template.tree)
     listing = parts.objects.listing(request.tree)
     _write_differences(parts, checkout.tree, _listing_of(parts, template), listing, index)
     if spec.carry:
@@ -55,6 +56,7 @@ def fill(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> 
         if index.setup_files != known.setup_files:
             exclude(checkout.tree, index.setup_files)
     _update_index(parts, checkout.tree, template, request, index)
+    take_over(checkout)
     layout.hand_over(index)
     return checkout, index
 
@@ -187,8 +189,8 @@ def _update_index(
     for path, (was, _) in trees.differences(accepted, listing).items():
         index.stats.pop(path, None)  # differs from the input
         edits[path] = was
-    if edits:
-        splice_index(parts.objects, edits, index, tree, template.made.offsets)
+    if edits or any(setup.settle for setup in request.spec.setup):  # which may run git
+        splice_index(parts.objects, edits, index, Indexed(template.tree, template.made.offsets), tree)
 
 
 def touched_files(index: CheckoutIndex, listing: Listing) -> tuple[str, ...]:

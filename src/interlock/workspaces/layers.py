@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from interlock.ports import UPPER
+from interlock.ports import UPPER, Checkout
 from interlock.ports.disk import disk_error
 from interlock.process import mounts
+from interlock.sandbox import owner_in
 from interlock.workspaces import layout, trees
 from interlock.workspaces.layout import Layers
 
@@ -30,13 +31,14 @@ _HARMLESS = re.compile(r"(?:trusted|user)\.overlay\.(?:origin|impure|nlink|upper
 _OF_OVERLAYS = ("trusted.overlay.", "user.overlay.")
 
 
-def mount(root: Path, tree: Path, lower: Path) -> Layers:
-    """Mount an overlay over `lower` at `tree`, in the checkout at `root`. Raises InfrastructureError."""
-    upper, work = root / UPPER, root / "work"
+def mount(checkout: Checkout, lower: Path) -> Layers:
+    """Mount an overlay over `lower` at the tree of the checkout. Raises InfrastructureError."""
+    tree, upper, work = checkout.tree, checkout.root / UPPER, checkout.root / "work"
+    owner = owner_in(checkout.root, lower) if checkout.sandbox.level == "full" else 0
     try:
         for each in (upper, work):
             each.mkdir()
-        mounts.mount_overlay(lower, upper, work, tree)
+        mounts.mount_overlay(lower, upper, work, tree, owner)
     except OSError as error:
         raise disk_error(tree, error) from error
     return Layers(lower, upper)
@@ -124,16 +126,16 @@ def refusal_here(lower: Path, upper: Path) -> str:
 
 
 def _tried(below: Path, above: Path) -> str:
-    for name in ("gone", "kept"):
-        (below / name).write_text(name, encoding="ascii")
-    upper, work, tree = (above / name for name in ("upper", "work", "tree"))
-    for folder in (upper, work, tree):
+    lower, upper, work, tree = below / "tree", *(above / name for name in ("upper", "work", "tree"))
+    for folder in (lower, upper, work, tree):
         folder.mkdir()
-    mounts.mount_overlay(below, upper, work, tree)
+    for name in ("gone", "kept"):
+        (lower / name).write_text(name, encoding="ascii")
+    mounts.mount_overlay(lower, upper, work, tree, owner_in(above, lower))
     (tree / "gone").unlink()
     (tree / "new").write_text("new", encoding="ascii")
     seen = sorted(path.name for path in tree.iterdir())
     mark = (upper / "gone").lstat()
-    if seen != ["kept", "new"] or not stat.S_ISCHR(mark.st_mode) or not (below / "gone").exists():
+    if seen != ["kept", "new"] or not stat.S_ISCHR(mark.st_mode) or not (lower / "gone").exists():
         return f"an overlay in {above.parent} over {below.parent} does not show what was changed in it"
     return ""

@@ -152,7 +152,7 @@ def _write_links(objects: Objects, root: bytes, links: list[tuple[bytes, Entry]]
         index.stats[path] = file_stat(os.lstat(root + b"/" + path))
 
 
-def write_all(fd: int, content: bytes) -> None:
+def write_all(fd: int, content: bytes | memoryview) -> None:
     """Write all of `content`."""
     written = os.write(fd, content)
     while written < len(content):

@@ -1,28 +1,68 @@
 """Symlinks of a tree that lead out of it.
 
 Rule: only the tree's own entries are looked at, never the disk.
+
+Trees of one run differ little, so what is known of one is carried over to the next: the cost is that of the
+differences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 
 from interlock.core.events import Finding
 from interlock.ports import UnfitTree
 from interlock.workspaces import trees
 from interlock.workspaces.objects import Objects
-from interlock.workspaces.trees import Listing
+from interlock.workspaces.trees import Entry
 
 FINDINGS_MAX = 50
+_KNOWN_MAX = 16  # trees
 
 
-def refuse_links(objects: Objects, tree: str, parent: str) -> None:
-    """Raises UnfitTree for symlinks that lead out of the tree and did not in its parent."""
-    if tree == parent:
-        return
-    paths = unfit_links(objects.listing(tree), objects.listing(parent), objects.read)
-    if paths:
-        raise UnfitTree(tuple(_link_finding(path) for path in paths[:FINDINGS_MAX]))
+class Links:
+    """The symlinks of trees. Threads may share it."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._known: OrderedDict[str, Mapping[bytes, bytes]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def refuse(self, tree: str, parent: str) -> None:
+        """Raises UnfitTree for symlinks that lead out of the tree and did not in its parent."""
+        if tree != parent and (paths := self._unfit(tree, parent)):
+            raise UnfitTree(tuple(_link_finding(path) for path in paths[:FINDINGS_MAX]))
+
+    def _unfit(self, tree: str, parent: str) -> list[bytes]:
+        before = self._of(parent)
+        now = self._carried_over(before, parent, tree)
+        out = leaving(now)
+        known = leaving(before) if out else set()
+        return sorted(path for path in out if path not in known or before[path] != now[path])
+
+    def _of(self, tree: str) -> Mapping[bytes, bytes]:
+        """The target of each symlink, by its path."""
+        with self._lock:
+            known = self._known.get(tree)
+        return self._keep(tree, self._read(trees.leaves(self._objects.listing(tree))) if known is None else known)
+
+    def _carried_over(self, known: Mapping[bytes, bytes], old: str, new: str) -> Mapping[bytes, bytes]:
+        changed = trees.differences(self._objects.listing(old), self._objects.listing(new))
+        stay = {path: target for path, target in known.items() if path not in changed}
+        return self._keep(new, stay | self._read((path, now) for path, (_, now) in changed.items() if now))
+
+    def _read(self, leaves: Iterable[tuple[bytes, Entry]]) -> dict[bytes, bytes]:
+        return {path: self._objects.read(entry.oid) for path, entry in leaves if entry.mode == trees.LINK}
+
+    def _keep(self, tree: str, found: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+        with self._lock:
+            self._known[tree] = found
+            self._known.move_to_end(tree)
+            while len(self._known) > _KNOWN_MAX:
+                self._known.popitem(last=False)
+        return found
 
 
 def leaving(links: Mapping[bytes, bytes]) -> set[bytes]:
@@ -38,20 +78,6 @@ def printable(path: bytes) -> str:
 
 def _link_finding(path: bytes) -> Finding:
     return Finding("workspace.link", f"{printable(path)}: a symlink that leads out of the tree", file=printable(path))
-
-
-def unfit_links(listing: Listing, base: Listing, target_of: Callable[[str], bytes]) -> list[bytes]:
-    """Symlinks of `listing` that lead out of the tree, except those that are the same in `base` and did so there."""
-    now = _links(listing, target_of)
-    if not now:
-        return []
-    out = leaving(now)
-    before = leaving(_links(base, target_of)) if out else set()
-    return sorted(path for path in out if path not in before or trees.get(base, path) != trees.get(listing, path))
-
-
-def _links(listing: Listing, target_of: Callable[[str], bytes]) -> dict[bytes, bytes]:
-    return {path: target_of(entry.oid) for path, entry in trees.leaves(listing) if entry.mode == trees.LINK}
 
 
 def _leaves(path: bytes, links: Mapping[bytes, bytes]) -> bool:

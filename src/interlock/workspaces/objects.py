@@ -278,11 +278,13 @@ class Objects:
         """Sync the objects, rename them, and sync the names."""
         try:
             sync_many(self._folder, batch.values())
+            names = self._batches.met | {self.loose(oid).parent for oid in batch}
+            for folder in [folder for folder in names if not folder.is_dir()]:
+                folder.mkdir(exist_ok=True)
+                names.add(self._folder)
             for oid, temporary in batch.items():
-                path = self.loose(oid)
-                make_folder(path.parent)
-                temporary.replace(path)
-            sync_many(self._folder, self._batches.met | {self.loose(oid).parent for oid in batch})
+                temporary.replace(self.loose(oid))
+            sync_many(self._folder, names)
         except OSError as error:
             raise disk_error(self._folder, error) from error
 

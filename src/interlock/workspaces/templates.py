@@ -199,7 +199,7 @@ def _read(folder: Path) -> Made | None:
 def _write(folder: Path, made: Made) -> None:
     index = made.index
     tree = folder / _TREE
-    folders = [os.path.relpath(path, tree) for path, _, _ in os.walk(tree)]
+    folders = _folders_in(tree)
     about = {
         "boot": _boot(),
         "commit": made.commit,
@@ -217,11 +217,22 @@ def _write(folder: Path, made: Made) -> None:
     Path(file.name).replace(folder / _ABOUT)
 
 
+def _folders_in(tree: Path) -> list[str]:
+    """All folders, relative to `tree`, however deep: os.walk of Python 3.11 ends at a thousand. Raises OSError."""
+    found, waiting = [], ["."]
+    while waiting:
+        at = waiting.pop()
+        found.append(at)
+        with os.scandir(tree / at) as entries:
+            waiting += [f"{at}/{entry.name}" for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return found
+
+
 def _stamp(tree: Path, folders: Sequence[str]) -> str:
     """Changes if a file of the template is added, removed or replaced, which changes its folder. Raises OSError."""
-    digest = hashlib.sha256()
-    for name in folders:
-        status = os.lstat(tree / name)
+    digest, root = hashlib.sha256(), f"{tree}/"
+    for name in folders:  # there are many: pathlib would take five times as long
+        status = os.lstat(root + name)
         digest.update(b"%d %d %d\n" % (status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
     return digest.hexdigest()
 

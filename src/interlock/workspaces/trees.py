@@ -127,14 +127,12 @@ def new_oids(old: Listing, new: Listing) -> Iterator[str]:
 def differences(old: Listing, new: Listing) -> dict[bytes, tuple[Entry | None, Entry | None]]:
     """Leaves that differ, by path: old and new entry. Equal folders are skipped."""
     found: dict[bytes, tuple[Entry | None, Entry | None]] = {}
-    stack = [b""]
+    stack = [] if old is new else [b""]
     while stack:
         folder = stack.pop()
         before, after = old.get(folder, {}), new.get(folder, {})
-        for name in before.keys() | after.keys():
+        for name in {name for name, _ in before.items() ^ after.items()}:
             was, now = before.get(name), after.get(name)
-            if was == now:
-                continue
             path = joined(folder, name)
             if _is_folder(was) or _is_folder(now):
                 stack.append(path)

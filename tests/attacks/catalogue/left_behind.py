@@ -67,9 +67,15 @@ ROWS = (
         hole=f"{HOLE}[35-line-break-in-a-finding]", number=35,
     ),
     Row(
-        "A link from its state to a file of yours, which Interlock would read for it",
-        "links that lead out are removed before anything is read",
-        "test_links_out.py",
-        hole="no: the file that is read is known by what it holds, which only the defence changes",
+        "Links in the state of its program, or in place of it: to a file of yours that Interlock would read, to a folder of "
+        "which it would remove something, or to a file that it would make",
+        "before anything is read there, removed or written again, all is removed but folders, regular files, and links to these",
+        "test_state.py", hole="test_state.py::test_a_state_that_is_a_link_to_a_home_removes_nothing_there[True]",
+    ),
+    Row(
+        "In its state, a fifo as a log, a file or a line without end, folders without end, a database whose answer takes forever",
+        "the same; what is read is a regular file, in parts, and the database has a limit",
+        "test_state.py",
+        hole="no: without it the test would never end",
     ),
 )  # fmt: skip

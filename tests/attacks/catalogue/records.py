@@ -57,4 +57,11 @@ ROWS = (
         none=OPEN,
         hole="test_room.py::test_without_its_defence_it_is[06-journal]",
     ),
+    Row(
+        "What no handoff rests on: attempts that were rejected, with their findings and cost; the name of the delivered branch; "
+        "whether the run was cancelled after its delivery",
+        "nothing: only what was accepted is signed",
+        full=OPEN,
+        none=OPEN,
+    ),
 )

@@ -51,7 +51,7 @@ ROWS = (
         f"{NETWORK}, test_network.py::test_a_redirect_leads_nowhere_else, "
         "test_network.py::test_the_header_host_is_that_of_the_address, "
         "tests/contract/sandbox/test_fence.py::test_what_is_not_listed_is_refused_and_told",
-        fs="held; open for other machines at the number of the proxy's port", none="open: a list of hosts needs `full`", hole="test_holes.py::test_a_proxy_that_looks_at_nothing_fails", number=14,
+        fs="held; open for other machines at the number of the proxy's port", none="open: a list of hosts needs `full` or `fs`", hole="test_holes.py::test_a_proxy_that_looks_at_nothing_fails", number=14,
     ),
     Row(
         "With a list of hosts: another site of the same server, named in a tunnel (`Host`, or the name that TLS sends)",
@@ -73,14 +73,22 @@ ROWS = (
     Row("The raw disk, as root", "a `/dev` of its own", SEEN, fs=HELD, none="open for root", hole=HOLE, number=17),
     Row("A device node, as root", "no rights", SEEN, fs=HELD, none="open for root", hole=HOLE, number=18),
     Row(
+        "What is root's alone in the system that is bound (a file of mode 600 in `/opt`, modes and times), as root",
+        "the program has an id that owns nothing, where the kernel and the file system can map ids (`doctor` says so)",
+        "test_room.py::test_what_is_roots_alone_is_not_its_own, test_room.py::test_its_id_on_the_machine_is_nobodys",
+        full="held; open where ids cannot be mapped", fs="open for root", none="open for root",
+        hole="test_room.py::test_what_is_roots_alone_is_not_its_own[read-True]",
+    ),
+    Row(
         "Settings of the kernel in `/proc/sys` and `/sys`, files of the system, as root", "read-only, also for root; not there",
         SEEN, fs=HELD, none="open for root", hole=HOLE, number=19,
     ),
     Row("cgroups", "not there", SEEN, fs=HELD, none="open for root", hole=HOLE, number=20),
     Row(
-        "A line typed into your terminal (TIOCSTI)", "a session of its own",
-        "test_room.py::test_21_the_terminal_is_out_of_reach, test_fence.py::test_21_no_terminal_is_reached",
-        fs=HELD, none="held: the supervisor makes one, too", hole="test_room.py::test_21_the_terminal_is_out_of_reach[True]", number=21,
+        "A line typed into your terminal (TIOCSTI)", "a session of its own; in `interlock shell`, a filter of system calls",
+        "test_room.py::test_21_the_terminal_is_out_of_reach, test_fence.py::test_21_no_terminal_is_reached, "
+        "test_terminal.py::test_21_nothing_is_typed_for_the_shell_of_the_user",
+        fs=HELD, none="held: the supervisor makes one, too; open in `interlock shell`", hole="test_room.py::test_21_the_terminal_is_out_of_reach[True]", number=21,
     ),
     Row(
         "A daemon that writes after the end",
@@ -103,6 +111,14 @@ ROWS = (
     Row(
         "All memory, by one process or many, or as files in `/dev/shm`", "the same",
         ENDED, fs="held where a control group can be had, else open", none=OPEN, hole=UNLIMITED, number=26,
+    ),
+    Row(
+        "All memory at once, by files that belong to no process, so that the kernel ends the supervisor in place of the program",
+        "the supervisor is never in the control group of the program",
+        "tests/contract/sandbox/test_groups.py::test_no_supervisor_is_in_the_group_of_its_program, "
+        "tests/contract/sandbox/test_groups.py::test_who_takes_all_memory_at_once_is_ended_and_no_supervisor",
+        fs=HELD, none="open: there are no limits",
+        hole="tests/contract/sandbox/test_groups.py::test_a_supervisor_that_is_in_the_group_is_ended",
     ),
     Row(
         "A full disk: in tree, home or `/tmp`, one file without end, sparse files, files that are removed and still open, "

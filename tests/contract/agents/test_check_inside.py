@@ -18,7 +18,7 @@ from tests.contract.cli_world import World, new_world, stage_of
 from tests.model_server.languages import read
 from tests.model_server.script import Step, number_of
 from tests.model_server.server import serving
-from tests.rooms_here import needs_rooms
+from tests.rooms_here import needs_fences, needs_rooms
 
 from interlock.agents.program import offer_check
 from interlock.core.events import RunStarted
@@ -85,7 +85,11 @@ SEEN = {"goose": ("GOOSE_PROVIDER", "GOOSE_MODEL", "GOOSE_MODE", "GOOSE_DISABLE_
 
 @pytest.mark.parametrize(
     ("program", "level"),
-    [*((one, "none") for one in TOOLS), *(pytest.param(one, "full", marks=needs_rooms) for one in ("codex", "claude"))],
+    [
+        *((one, "none") for one in TOOLS),
+        *(pytest.param(one, "full", marks=needs_rooms) for one in ("codex", "claude")),
+        pytest.param("codex", "fs", marks=needs_fences),
+    ],
 )
 def test_a_real_agent_asks_in_its_first_turn_mends_and_is_accepted_at_once(
     program: str, level: str, tmp_path: Path

@@ -42,7 +42,7 @@ def test_an_agent_is_called_in_the_sandbox_that_runs_have(tmp_path: Path) -> Non
         world.ask("doctor", "--live", "coder", INTERLOCK_SANDBOX="").ended(0, "✓ agent coder: completed in ")
         assert model.headers[-1]["authorization"] == "Bearer sk-TOPSECRET-1234"
         said = world.ask("doctor", "--live", "coder", INTERLOCK_SANDBOX="none")
-        said.ended(5, "`key: proxied` needs the sandbox, which is not in force")
+        said.ended(5, "`key: proxied` needs `--sandbox full`")
 
 
 def test_a_program_that_is_not_there_and_a_name_that_nobody_has(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ PIPELINE = """\
 version: 1
 name: quick
 agents:
-  own: {use: command, run: [bash, -c, 'echo "# Plan" > "$ARTIFACTS/plan.md"; seq 9000 | tee a.txt']}
+  own: {use: command, run: [bash, -c, 'echo "# Plan" > "$ARTIFACTS/plan.md"; seq 5000 | tee a.txt']}
 stages:
   code:
     agent: own
@@ -65,7 +65,7 @@ def test_a_run_from_its_start_to_its_approval(world: World) -> None:
         given = {"run": run, "what": "artifact", "name": "plan.md"}
         assert await text_of(client, "read", attempt="code/1.1", **given) == "# Plan\n"
         assert "## How to finish" in await text_of(client, "read", run=run, what="brief", attempt="code/1.1")
-        assert "a.txt +9000 -0" in await text_of(client, "read", run=run, what="files")
+        assert "a.txt +5000 -0" in await text_of(client, "read", run=run, what="files")
         await pages(client, run)
         assert 'with attempt="code/1.1"' in waiting["next"]
         assert "`get_run`" in await refused(client, "answer", run=run, action="approve")
@@ -107,11 +107,11 @@ async def pages(client: Client, run: str) -> None:
         assert first.startswith(f"[characters {offset} to ")
         text += piece
         offset = int(first.partition("offset=")[2].rstrip("]") or -1)
-    assert text.endswith("\n9000\n")
-    assert len(text) > 40_000
-    assert "9000" in await text_of(client, "read", run=run, what="log", attempt="code/1.1", offset=-100)
+    assert text.endswith("\n5000\n")
+    assert len(text) > 20_000
+    assert "5000" in await text_of(client, "read", run=run, what="log", attempt="code/1.1", offset=-100)
     for what in ("change", "diff"):
-        assert "+8000" not in await text_of(client, "read", run=run, what=what, attempt="code/1.1")
+        assert "+4900" not in await text_of(client, "read", run=run, what=what, attempt="code/1.1")
 
 
 def test_what_does_not_fit_is_refused_with_a_word_on_what_would(world: World) -> None:

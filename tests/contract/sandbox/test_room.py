@@ -16,7 +16,7 @@ from tests.rooms_here import needs_fences, needs_rooms
 
 from interlock.ports import InfrastructureError, Sandbox
 from interlock.process import How
-from interlock.sandbox import LEVELS, Network, alone, probe, require
+from interlock.sandbox import LEVELS, Network, alone, probe, require, room
 from interlock.sandbox import program as programs
 
 pytestmark = needs_rooms
@@ -123,6 +123,32 @@ def test_what_a_program_of_the_system_needs_of_etc_is_there(name: str, tmp_path:
     if not Path("/etc", name).exists():
         pytest.skip(f"/etc/{name} is not on this machine: its package is not installed")
     assert run_in(checkout_in(tmp_path), f"test -e /etc/{name} && ! test -e /etc/maven/settings.xml").finished.code == 0
+
+
+def test_files_of_etc_are_copies_of_what_is_there_when_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, made = tmp_path / "etc", checkout_in(tmp_path / "one")
+    own.mkdir()
+    monkeypatch.setattr(room, "_ETC", own)
+    for text in ("first", "second"):
+        for name in ("passwd", "group", "hosts"):
+            (own / name).write_text(text)
+        assert run_in(made, "cat /etc/passwd; ls /proc/$$/fd").said.split() == [f"{text}0", "1", "2"]
+    script = "for f in /etc/passwd /etc/hosts; do chmod u+w $f; echo x >> $f; mv $f /etc/x; rm -f $f; done; cat $f"
+    assert run_in(made, f"({script}) 2> /dev/null").said == "second"
+    assert (own / "passwd").read_text() == "second"
+
+
+@pytest.mark.parametrize("most", [0, 10**6], ids=["bound", "copied"])
+def test_etc_is_the_same_in_whatever_way_it_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(room, "_COPIED_MAX", most)
+    names = [name for name in ("ld.so.cache", "nsswitch.conf", "os-release", "services") if Path("/etc", name).exists()]
+    said = run_in(checkout_in(tmp_path), f"cd /etc && cat {' '.join(names)} | cksum; stat -c %A passwd").said
+    there = b"".join(Path("/etc", name).read_bytes() for name in names)
+    sums = subprocess.run(["cksum"], input=there, capture_output=True, check=True).stdout.decode()
+    assert said.split()[:2] == sums.split()
+    assert said.split()[2].startswith("-r")
 
 
 def test_a_link_to_a_file_among_others_of_the_user_opens_that_file_alone(

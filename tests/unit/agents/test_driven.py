@@ -125,8 +125,8 @@ OUTSIDE = {"key": '"proxied"'}
 @pytest.mark.parametrize(
     ("level", "hosts", "env", "why"),
     [
-        ("none", (), {"OPENAI_API_KEY": "sk-1"}, "needs the sandbox"),
-        ("fs", (), {"OPENAI_API_KEY": "sk-1"}, "needs a network of its own, which the sandbox `fs` has not"),
+        ("none", (), {"OPENAI_API_KEY": "sk-1"}, "needs `--sandbox full`: at `none` it can read every key of yours"),
+        ("fs", (), {"OPENAI_API_KEY": "sk-1"}, "needs `--sandbox full`: at `fs` it has no network of its own"),
         ("full", None, {"OPENAI_API_KEY": "sk-1"}, "needs a network of its own"),
         ("full", (), {"OTHER": "sk-1"}, "set CODEX_API_KEY or OPENAI_API_KEY"),
     ],

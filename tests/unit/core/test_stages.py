@@ -51,6 +51,32 @@ def test_it_is_as_a_dict_and_what_was_given_away_stays(changes: list[tuple[str, 
         assert stages.busy == sum(stage.busy for stage in expected.values())
 
 
+@given(st.lists(st.tuples(st.sampled_from(NAMES[:3]), st.sampled_from(Phase), st.integers(0, 3)), max_size=30))
+def test_a_draft_is_changed_in_place_and_what_was_given_away_stays(changes: list[tuple[str, Phase, int]]) -> None:
+    """By each change in one of these ways: put, in place, in place of a new draft."""
+    model = dict.fromkeys(NAMES, StageState())
+    draft, given_away = Stages(model.items()).draft(), []
+    was_put = []
+    for name, phase, way in changes:
+        if way == 2:
+            given_away.append((draft, dict(model)))
+            draft = draft.draft()
+        model[name] = StageState(phase=phase)
+        if way == 1:
+            draft.put(name, model[name])
+            was_put.append((model[name], phase))
+        else:
+            stage = draft.own(name)
+            busy, live = stage.busy, stage.live
+            vars(stage).update(phase=phase)
+            draft.count(name, stage, busy=busy, live=live)
+    assert all(stage.phase is phase for stage, phase in was_put)
+    for stages, expected in [*given_away, (draft, model)]:
+        assert dict(stages) == expected
+        assert stages.live == tuple(name for name, stage in expected.items() if stage.live)
+        assert stages.busy == sum(stage.busy for stage in expected.values())
+
+
 def test_a_stage_that_takes_no_part_cannot_be_put() -> None:
     with pytest.raises(KeyError):
         Stages([("s0", StageState())]).having("s1", StageState())

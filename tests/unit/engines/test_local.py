@@ -5,19 +5,29 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from interlock.core.effects import AskApproval, Effect, StartAttempt
-from interlock.core.events import ApprovalAsked, AttemptStarted, CandidateProduced, Event, Recorded, RunStarted
+from interlock.core.effects import AcceptHandoff, AskApproval, Effect, StartAttempt
+from interlock.core.events import (
+    ApprovalAsked,
+    AttemptStarted,
+    CandidateProduced,
+    Event,
+    HandoffAccepted,
+    Recorded,
+    RunStarted,
+)
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Gate, GateKind, Pipeline, Stage
 from interlock.engines import executor, local
 from interlock.engines.local import LocalEngine
 from interlock.execution.context import Context
 from interlock.gates.locks import Slots
+from interlock.journal import MemoryJournal
 from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, World
 
 ASKING = Stage("z", gates=(Gate("g", GateKind.APPROVE, question="Is it?"),))
@@ -274,3 +284,22 @@ def test_a_claim_that_is_refused_begins_nothing(monkeypatch):
     ledger.late = [AttemptStarted(AttemptId("a", 1, 1), "a", "", "t", sandbox="none")]
     engine(ledger).drive()
     assert ledger.recorded == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_a_script_made_is_remembered_once_its_acceptance_is_recorded(monkeypatch, late: bool):
+    subject = AttemptId("a", 1, 1)
+    accepted = HandoffAccepted(subject, "c", "t", "record")
+    ledger = Ledger(AcceptHandoff(subject, "c", "t", "t", (), "", "", 1))
+    ledger.late = [accepted] if late else []
+    driven = engine(ledger)
+    driven.world = replace(driven.world, cache=MemoryJournal())
+    driven.world.cache.remember("script-key", "c", "its key")
+
+    def performed(*given: Any) -> Iterator[Event]:
+        ledger.wanted.clear()
+        yield accepted
+
+    monkeypatch.setattr(local, "perform", performed)
+    driven.drive()
+    assert driven.world.cache.recall("script", "its key") == (None if late else "c")

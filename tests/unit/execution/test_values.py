@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from interlock.core.codec import array_reader, array_writer
 from interlock.core.events import RunStarted
 from interlock.core.ids import AttemptId
 from interlock.core.limits import WAIT_MAX_S
 from interlock.core.pipeline import AgentSpec, Artifact, CommandLine, Pipeline, Setup, Stage
-from interlock.execution.context import Context
+from interlock.execution.context import Context, ContextReference, context_of, refer
 from interlock.execution.documents import artifact_path, attempt_name, gate_values, pointed_at, worker_environment
-from interlock.ports import Checkout, CheckoutSpec
+from interlock.journal import MemoryBlobs
+from interlock.ports import Checkout, CheckoutSpec, InfrastructureError
 
 PLAN = Stage("plan-1", produces=(Artifact("size", "size.json"), Artifact("the-plan", "plan.md")))
 CODE = Stage("code", ("plan-1",), produces=(Artifact("notes", "notes.md"),), env=("A",), secrets=("B",))
@@ -92,3 +96,17 @@ def test_small_waits_grow_for_as_long_as_six_tries() -> None:
     context = Context("r1", PIPELINE, STARTED, 0.0, {}, 0.001)
     assert context.retry_at(0.0, 7) == context.retry_at(0.0, 6) == pytest.approx(4.096)
     assert context.retry_at(0.0, 5, quota=True) == context.retry_at(0.0, 4, quota=True) == pytest.approx(4.096)
+
+
+def test_a_context_is_given_to_another_machine_by_reference_and_has_the_environment_of_that_one() -> None:
+    blobs, context = MemoryBlobs(), replace(CONTEXT, sandbox="fs")
+    text = json.dumps(array_writer(ContextReference)(refer(context, blobs)))
+    assert "Mend it." not in text
+    reference = array_reader(ContextReference)(json.loads(text))
+    assert context_of(reference, blobs, {"A": "theirs"}) == replace(context, environ={"A": "theirs"})
+    assert refer(context, blobs) == reference
+    with pytest.raises(InfrastructureError, match="is missing"):
+        context_of(reference, MemoryBlobs(), {})
+    newer = blobs.put(b'["r1","p","d","t","c","t",[],[],"","none","","","","what a newer one added"]')
+    with pytest.raises(InfrastructureError, match="upgrade Interlock"):
+        context_of(replace(reference, started=newer), blobs, {})

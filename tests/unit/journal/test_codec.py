@@ -62,6 +62,17 @@ def test_what_cannot_be_read_is_said(kind: str, version: int, body: str, message
         codec.decode_rows([(5, 0.0, kind, version, body, b"")])
 
 
+@pytest.mark.parametrize("bad", ["{", "[]", '["nothing"]', '["code/1.1"]]', '["code/1.1"],["code/1.2"'])
+def test_the_first_of_many_that_cannot_be_read_is_named(bad: str) -> None:
+    """They are parsed at once; what is wrong with one is said of that one."""
+    bodies = ['["code/1.1"]', bad, '["code/1.2"]', "[]"]
+    rows = [(seq, 0.0, "WhenHeld", 1, body, b"") for seq, body in enumerate(bodies, 1)]
+    first = 4 if bad.startswith('["code/1.1"]') else 2  # what follows the first value of a body was never read
+    with pytest.raises(InfrastructureError, match=f"WhenHeld at {first}"):
+        codec.decode_rows(rows)
+    assert [each.seq for each in codec.decode_rows(rows[: first - 1])] == list(range(1, first))
+
+
 def test_a_number_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         encode_event(events.TimeReached(float("nan")))

@@ -426,6 +426,18 @@ def test_the_error_reads_as_lines_and_leaves_warnings_out(tmp_path: Path) -> Non
     assert [mistake.level for mistake in caught.value.mistakes] == [Level.WARNING, Level.ERROR]
 
 
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("sandbox: {cpu: 2}\n", "disk, file_size, files, memory, nested, processes, read"),
+        ("deliver: {pull_request: {zzz: 2}}\n", "base, draft, remote"),
+    ],
+)
+def test_an_unknown_key_is_told_the_keys_of_its_own_mapping(text: str, known: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidPipeline, match=f"unknown key (cpu|zzz): known: {known}$"):
+        load_text(tmp_path, SMALL + text)
+
+
 def test_a_pipeline_outside_of_the_repository_is_refused(root: Path, tmp_path: Path) -> None:
     inner = root / "inner"
     inner.mkdir()

@@ -8,7 +8,21 @@ import threading
 
 import pytest
 
-from interlock.ports import InfrastructureError, as_infrastructure, machine_trouble, reports_machine_error, started
+from interlock.ports import (
+    Cancelled,
+    Damaged,
+    DeliveryRefused,
+    Fenced,
+    InfrastructureError,
+    UnfitSetup,
+    UnfitTree,
+    UsageError,
+    as_failure,
+    as_infrastructure,
+    machine_trouble,
+    reports_machine_error,
+    started,
+)
 
 SHORT = ("EAGAIN", "EMFILE", "ENFILE", "ENOLCK", "ENOMEM", "ENOSPC", "EIO", "EDQUOT", "EROFS", "ENOBUFS", "ESTALE")
 
@@ -71,3 +85,28 @@ def test_a_thread_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     thread = threading.Thread(target=print)
     monkeypatch.setattr(threading.Thread, "start", none)
     assert not started(thread)
+
+
+@pytest.mark.parametrize(
+    ("error", "permanent", "undone"),
+    [
+        (UsageError("wrong"), True, False),
+        (UnfitTree(()), True, False),
+        (UnfitSetup("its setup fails", b""), True, False),
+        (DeliveryRefused("it is there"), True, True),
+        (refused("ENOENT"), False, False),
+    ],
+)
+def test_what_an_effect_expects_is_a_failure_that_one_fact_tells(
+    error: Exception, permanent: bool, undone: bool
+) -> None:
+    with pytest.raises(InfrastructureError) as caught, as_failure():
+        raise error
+    assert (caught.value.permanent, caught.value.undone, caught.value.__cause__) == (permanent, undone, error)
+
+
+@pytest.mark.parametrize("error", [Fenced("x"), Cancelled("x"), Damaged("x"), KeyError("a defect"), RuntimeError("y")])
+def test_what_ends_an_effect_and_what_is_a_defect_goes_through(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, as_failure():
+        raise error
+    assert caught.value is error

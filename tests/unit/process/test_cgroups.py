@@ -37,8 +37,8 @@ def test_the_first_folder_that_holds_is_taken(machine: Path, monkeypatch: pytest
         return parent.folder.endswith("app.slice")
 
     monkeypatch.setattr(cgroups, "_holds", holds)
-    folder, home = str(machine / "groups/user.slice/app.slice"), str(machine / "groups" / SCOPE)
-    assert find_parents(str(machine)) == (Parent("memory", 2, folder, home), Parent("pids", 2, folder, home))
+    folder = str(machine / "groups/user.slice/app.slice")
+    assert find_parents(str(machine)) == (Parent("memory", 2, folder), Parent("pids", 2, folder))
     assert tried == [SCOPE, "user.slice/app.slice"] * 2
 
 
@@ -63,7 +63,7 @@ def test_what_is_written_and_read(machine: Path) -> None:
         (made / name).write_text("")
     (made / "memory.events").write_text("low 0\noom 3\noom_kill 2\noom_group_kill 1\n")
     (made / "pids.events").write_text("max 0\n")
-    group = Group(tuple(Parent(kind, 2, str(folder), str(folder)) for kind in ("memory", "pids")), "1-1")
+    group = Group(tuple(Parent(kind, 2, str(folder)) for kind in ("memory", "pids")), "1-1")
     group.set({"memory": 5_000_000, "pids": 64})
     written = {name: (made / name).read_text() for name in ("memory.max", "memory.swap.max", "pids.max")}
     assert written == {"memory.max": "5000000", "memory.swap.max": "0", "pids.max": "64"}

@@ -90,5 +90,7 @@ def test_work_that_passed_a_limit_was_not_taken_and_cannot_be_accepted() -> None
     wait = only_wait(*JUDGING[:-1], ended, rejected, NO_PROGRESS)
     assert not [line for line in wait.commands if "accept" in line]
     assert wait.hint.startswith("Nothing of its work was taken. If the limit is too low, raise it under `sandbox`.")
+    full = replace(ended, findings=(replace(limit, message="sh was ended: disk: filled the disk"),))
+    assert "make room on it" in only_wait(*JUDGING[:-1], full, rejected, NO_PROGRESS).hint
     of_gate = replace(verdict("test", FAILED), findings=(limit,))
     assert "accept" in " ".join(only_wait(*JUDGING, of_gate, rejected, NO_PROGRESS).commands)

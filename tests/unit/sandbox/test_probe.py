@@ -31,3 +31,14 @@ def test_it_says_what_to_switch_on(
     assert len(reasons) == len(said)
     for reason, words in zip(reasons, said, strict=True):
         assert words in reason
+
+
+def test_for_no_sandbox_none_is_tried(tmp_path: Path) -> None:
+    tried = tmp_path / "tried"
+    program = tmp_path / "bwrap"
+    program.write_text(f"#!/bin/sh\n: > {tried}\n")
+    program.chmod(0o755)
+    probing.require("none", {"PATH": str(tmp_path)})
+    assert not tried.exists()
+    probing.holds("full", {"PATH": str(tmp_path)})
+    assert tried.exists()

@@ -14,7 +14,8 @@ from interlock.core.ids import AttemptId
 from interlock.core.pipeline import ARTIFACTS
 from interlock.ports import Change, UsageError
 from interlock.readmodel.history import AttemptPhase, AttemptView, VerdictView
-from interlock.web.changes import Changes, Ends, File, _drawn, anchor, changes, finding_id, not_shown
+from interlock.web.changes import Changes, Ends, File, _drawn, changes, not_shown
+from interlock.web.findings import anchor, finding_id
 
 _ENDS = Ends("old", "new", "interlock diff run code/1.1")
 

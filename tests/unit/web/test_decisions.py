@@ -28,10 +28,10 @@ class Desk:
     inbox: list[Answer] = field(default_factory=list)
 
     @property
-    def journal(self) -> Desk:
+    def engine(self) -> Desk:
         return self
 
-    def answers(self, run: str) -> list[Answer]:
+    def untaken(self, run: str) -> list[Answer]:
         return list(self.inbox)
 
     def describe_run(self, run: str) -> RunView:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from interlock.core.events import Finding
-from interlock.web.changes import PlacedFinding
-from interlock.web.findings import grouped, message, told
+from interlock.web.findings import PlacedFinding, grouped, message, told
 
 _TRACE = (
     "tests.test_a::test_x failed\ndef test_x():\n>       assert 1 == 2\nE       assert 1 == 2\n\ntest_a.py:5: Error"

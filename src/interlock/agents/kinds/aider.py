@@ -95,7 +95,11 @@ def _model(request: AttemptRequest, answered: list[Event]) -> str:
 def _give_up_reason(request: AttemptRequest, log: Path) -> str:
     """It retries for minutes if the endpoint does not answer. It may recover from other errors, and has no session that
     could be resumed, so these do not stop it."""
-    errors = [line.removeprefix("> ") for line in _notes(request.state / "chat.md") if line.startswith(_ERRORS[0])]
+    errors = [
+        line.removeprefix("> ")
+        for line in _notes(request.state / "chat.md", request.state)
+        if line.startswith(_ERRORS[0])
+    ]
     unreached = len(errors) > ERRORS_MAX and classify_failure(errors[-1], 0.0).cause is Cause.UNREACHED
     return errors[-1] if unreached else ""
 
@@ -108,9 +112,9 @@ def _last_reply(record: Path) -> str:
     return "\n".join(line.removeprefix(_SPEAKER) for line in reply).strip()
 
 
-def _notes(chat: Path) -> list[str]:
-    """What aider printed after the last reply of the model. It recovered from errors before that."""
-    lines = [line.rstrip() for line in tail(chat).splitlines()]
+def _notes(chat: Path, state: Path | None = None) -> list[str]:
+    """What aider printed after the last reply of the model. It recovered from errors before that. `state` as `tail`."""
+    lines = [line.rstrip() for line in tail(chat, state).splitlines()]
     last = max((number for number, line in enumerate(lines) if line.startswith(_ANSWERED)), default=-1)
     return lines[last + 1 :]
 

@@ -31,6 +31,7 @@ _FAILURE = re.compile(r"Provider request failed with (status: [^\n]{0,500})")
 _AGAIN = '"message":"Request failed, retrying ('  # in its own log
 _SESSION = "interlock"
 _SUMS = frozenset({"tokens_in", "tokens_out"})
+_STEPS_MAX = 1_000_000
 _TURNS_MAX = "200"  # the stage's timeout is the real bound
 
 
@@ -128,6 +129,7 @@ def _session_usage(request: AttemptRequest) -> Usage:
     query = "select accumulated_input_tokens, accumulated_output_tokens from sessions where name = ?"
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as sessions:
+            sessions.set_progress_handler(lambda: 1, _STEPS_MAX)  # the program may have made it a query without end
             used = sessions.execute(query, (_SESSION,)).fetchone() or (None, None)
     except (sqlite3.Error, ValueError):
         return Usage()
@@ -143,7 +145,7 @@ def _give_up_reason(request: AttemptRequest, log: Path) -> str:
 def _last_error(request: AttemptRequest, log: Path) -> str:
     """The last error in its own log, unless it went on after that: it prints none while it waits to retry."""
     own = _own_log(request)
-    found = _FAILURE.findall(tail(own)) if _written(log) <= _written(own) else []
+    found = _FAILURE.findall(tail(own, request.state)) if _written(log) <= _written(own) else []
     return found[-1] if found else ""
 
 

@@ -158,11 +158,11 @@ def _call_tokens(event: Event) -> tuple[str, int] | None:
 
 def _recent_errors(request: AttemptRequest, log: Path) -> list[str]:
     """The errors in its own log since it last printed something: it prints none while it retries."""
-    return errors_since_output(_FAILURE.findall(tail(_own_log(request))), log)
+    return errors_since_output(_FAILURE.findall(tail(_own_log(request), request.state)), log)
 
 
 def _retries(request: AttemptRequest) -> int:
-    return len(_FAILURE.findall(tail(_own_log(request))))
+    return len(_FAILURE.findall(tail(_own_log(request), request.state)))
 
 
 def _own_log(request: AttemptRequest) -> Path:

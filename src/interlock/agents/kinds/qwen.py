@@ -86,7 +86,7 @@ def _read(request: AttemptRequest, log: Path) -> AgentReport:
         model=model,
         session=session,
         begun=begun,
-        retries=len(_FAILURE.findall(tail(_own_log(request)))),
+        retries=len(_FAILURE.findall(tail(_own_log(request), request.state))),
     )
 
 
@@ -103,7 +103,7 @@ def _give_up_reason(request: AttemptRequest, log: Path) -> str:
 
 def _recent_errors(request: AttemptRequest, log: Path) -> list[str]:
     """The errors in its own log since it last printed something: it prints none while it retries."""
-    return errors_since_output(_FAILURE.findall(tail(_own_log(request))), log)
+    return errors_since_output(_FAILURE.findall(tail(_own_log(request), request.state)), log)
 
 
 def _own_log(request: AttemptRequest) -> Path:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from interlock.cli.application import application
+from interlock.cli.application import application, sandbox_for_checks
 from interlock.cli.exits import Exit
 from interlock.cli.terminal import note, say, without_reader
 from interlock.ports import InfrastructureError, UsageError, machine_trouble
@@ -160,9 +160,10 @@ def _results(
 ) -> Iterator[_GateResult]:
     requests: list[CheckRequest] = []
     put_back: dict[str, tuple[str, ...]] = {}
+    level = sandbox_for_checks(app) if options.inside is None else "none"  # an agent's sandbox is around it
     for pipeline in pipelines:
         app.workspaces.check_contents(comparison.judged, pipeline.carry)
-        request = _request(app, pipeline, options, comparison)
+        request = _request(app, pipeline, options, comparison, level)
         if options.base and not comparison.conflicts:
             request, put_back[pipeline.name] = app.service.with_judges_of_base(request)
         requests.append(request)
@@ -188,7 +189,9 @@ def _restored_lines(base: str, paths_of: dict[str, tuple[str, ...]]) -> Iterator
         yield f"{count(len(paths), 'protected file')} judged as in {safe(base)}, not as proposed{where}: {shown}"
 
 
-def _request(app: Application, pipeline: Pipeline, options: _Options, comparison: _Comparison) -> CheckRequest:
+def _request(
+    app: Application, pipeline: Pipeline, options: _Options, comparison: _Comparison, level: str
+) -> CheckRequest:
     from interlock.service import CheckRequest
 
     base, judged = comparison.base, comparison.judged
@@ -203,7 +206,7 @@ def _request(app: Application, pipeline: Pipeline, options: _Options, comparison
         environ=tuple(app.environ.items()),
         scoped=bool(options.stages),
         conflicts=comparison.conflicts,
-        sandbox=app.sandbox_for_checks() if options.inside is None else "none",  # an agent's room is around it
+        sandbox=level,
     )
     if options.inside is None:
         return request

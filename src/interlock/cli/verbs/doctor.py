@@ -19,6 +19,7 @@ from interlock.cli.diagnosis import (
     DoctorResult,
     agents_of,
     check_held_out,
+    check_key,
     check_limits,
     check_overlays,
     check_pipelines,
@@ -113,6 +114,7 @@ def _check(cwd: Path, environ: Mapping[str, str]) -> _Checkup:
         return _Checkup(tuple(results), agents)
     disk = _disk(paths)
     results += [*check_records(paths_of(environ), identity), *check_runs(cwd, environ, identity)]
+    results.append(check_key(paths_of(environ), identity))
     results += [_committer(root, environ), _disk_result(disk), *check_pipelines(pipelines)]
     results += check_held_out(root, environ, pipelines)
     valid = {one.name: one.loaded is not None for one in pipelines}
@@ -210,8 +212,9 @@ def _sandbox(environ: Mapping[str, str]) -> DoctorResult:
         took = f"a fence takes {found.took_ms:.0f} ms ({found.program})"
         return DoctorResult("sandbox", "ok", f"fs: {took}: {FS_WORDS}. {there}")
     reached = f"a program with an open network reaches {found.open} on this machine"
+    whose = f"; {found.id}" if found.id else ""
     return DoctorResult(
-        "sandbox", "ok", f"{found.level}: a room takes {found.took_ms:.0f} ms ({found.program}); {reached}"
+        "sandbox", "ok", f"{found.level}: a sandbox takes {found.took_ms:.0f} ms ({found.program}); {reached}{whose}"
     )
 
 
@@ -340,11 +343,8 @@ def _committer(root: Path, environ: Mapping[str, str]) -> DoctorResult:
         author, _ = identities_in(repository_of(root, environ)[1], environ)
     except InterlockError as error:
         return DoctorResult("git identity", "bad", str(error), Exit.INFRASTRUCTURE)
-    return (
-        DoctorResult("git identity", "ok", f"commits are by {author}")
-        if author
-        else DoctorResult("git identity", "note", NO_IDENTITY)
-    )
+    state, text = ("ok", f"commits are by {author}") if author else ("note", NO_IDENTITY)
+    return DoctorResult("git identity", state, text)
 
 
 def _check_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) -> Iterator[DoctorResult]:
@@ -374,30 +374,18 @@ def _check_folder(topic: str, folder: Path) -> DoctorResult:
 
 def _disk(paths: RepositoryPaths) -> dict[str, int]:
     """Bytes on the disk for each kind of data of this repository."""
-    from interlock.workspaces.gc import usage
+    from interlock.workspaces.gc import size_of, usage
 
     used = usage(paths.store, (paths.places, paths.gates, paths.former_places))
     journal = [paths.journal, *paths.root.glob("journal.db-*")]
     return {
-        "journal": sum(_on_disk(path) for path in journal),
-        "evidence": _on_disk(paths.blobs),
-        "objects": used.objects,
-        "kits": used.packs,
-        "setups": used.setups,
-        "checkouts": used.checkouts,
-        "templates": used.templates,
-    }
-
-
-def _on_disk(path: Path) -> int:
-    """The bytes that a file or folder takes on the disk; 0 if there is none. Files removed meanwhile count nothing."""
-    total = _blocks(path)
-    for folder, folders, files in os.walk(path):
-        total += sum(_blocks(Path(folder) / name) for name in (*folders, *files))
-    return total
+        "journal": sum(map(_blocks, journal)), "evidence": size_of(paths.blobs), "objects": used.objects,
+        "kits": used.packs, "setups": used.setups, "checkouts": used.checkouts, "templates": used.templates,
+    }  # fmt: skip
 
 
 def _blocks(path: Path) -> int:
+    """The bytes that a file takes on the disk; 0 if there is none."""
     try:
         return path.lstat().st_blocks * 512
     except OSError:

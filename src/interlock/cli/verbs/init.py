@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from interlock.cli.application import application
+from interlock.cli.application import application, sandbox_for_checks
 from interlock.cli.terminal import note, say
 from interlock.ports import InterlockError
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from interlock.application import Application
+    from interlock.core.events import Finding
     from interlock.core.pipeline import Pipeline
     from interlock.gates.reports.junit import RanTest
     from interlock.pipelinefile.scaffold import GateTrial, GateTrials, InitOptions, Scaffold
@@ -36,7 +37,7 @@ LOG_READ_MAX = 20_000  # bytes
 PIPELINE = "quick"  # `feature` has the same gates
 FAILED_SHOWN_MAX = 3
 _ERROR_LINE = re.compile(
-    r"^\W{0,4}(?:E\s+)?(?:npm )?(?:error|ERR!?|fatal)\b|Error\b|No module named|not found|No matching", re.I
+    r"^\W{0,4}(?:E\s+)?(?:npm )?(?:error|ERR!?|fatal)\b|(?<!new )Error\b|No module named|not found|No matching", re.I
 )
 
 
@@ -158,6 +159,7 @@ def prove(app: Application, tests: frozenset[str]) -> GateProof:
 
     gates: list[GateTrial] = []
     blocked: list[str] = []
+    shown: dict[tuple[Finding, ...], str] = {}
     why = ""
     stop = threading.Event()
     alarm = threading.Timer(PROVE_S, stop.set)
@@ -165,7 +167,7 @@ def prove(app: Application, tests: frozenset[str]) -> GateProof:
     alarm.start()
     try:
         for checked in _check_gates(app, stop):
-            if (learned := _learn(app, checked, tests)) is not None:
+            if (learned := _learn(app, checked, tests, shown)) is not None:
                 gates.append(learned)
                 off = learned.is_off(tests=learned.id in tests)
                 blocked += [] if learned.failing or learned.unheeded or off else [learned.id]
@@ -191,7 +193,7 @@ def _check_gates(app: Application, stop: threading.Event) -> Iterator[Checked]:
     stages = tuple(stage.id for stage in pipeline.ordered())
     request = CheckRequest(
         pipeline, stages, base.commit, base.tree, base.commit, base.tree, environ=tuple(app.environ.items()),
-        sandbox=app.sandbox_for_checks(),
+        sandbox=sandbox_for_checks(app),
     )  # fmt: skip
     return app.service.check(request, stop)
 
@@ -202,8 +204,11 @@ def _with_short_setup(pipeline: Pipeline) -> Pipeline:
     )
 
 
-def _learn(app: Application, checked: Checked, tests: frozenset[str]) -> GateTrial | None:
-    """Print the result of a gate, and return what is learned from it; None if it passed or was not asked."""
+def _learn(
+    app: Application, checked: Checked, tests: frozenset[str], shown: dict[tuple[Finding, ...], str]
+) -> GateTrial | None:
+    """Print the result of a gate, and return what is learned from it; None if it passed or was not asked. `shown` are
+    findings that were printed, with their gate: the same ones are not printed twice."""
     from interlock.cli.words import MARKS, safe
     from interlock.core.events import VerdictStatus
     from interlock.pipelinefile.scaffold import GateTrial, missing_dependencies
@@ -233,8 +238,15 @@ def _learn(app: Application, checked: Checked, tests: frozenset[str]) -> GateTri
         return GateTrial(checked.gate.id, failing)
     can_run = judgement.status is VerdictStatus.FAILED and bool(passed or not ran)
     reason = _reason(judgement)
-    note(f"{about} {'fails' if can_run else 'CANNOT RUN'} on the code as it is: {reason}")
+    before = (
+        shown.setdefault(judgement.findings, checked.gate.id) if judgement.findings and not can_run else checked.gate.id
+    )
+    again = before != checked.gate.id
+    said = f"as {before}" if again else reason
+    note(f"{about} {'fails' if can_run else 'CANNOT RUN'} on the code as it is: {said}")
     learned = GateTrial(checked.gate.id, (), reason, can_run)
+    if again:
+        return learned
     note(f"    {line}" for line in _hints(app, judgement, learned, tests=learned.id in tests))
     return learned
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from interlock.ports import InfrastructureError, UsageError, machine_trouble
 if TYPE_CHECKING:
     from interlock.application import Application
     from interlock.cli.screens import DisplayOptions
+    from interlock.core.pipeline import Pipeline
     from interlock.readmodel.run import RunSummary
     from interlock.service import AnswerRequest, RunRequest
 
@@ -70,10 +72,7 @@ def run(
     with application(sandbox=sandbox) as app:
         if engine == "temporal":
             server_of(app.settings, paths_of(app.environ))
-        _warn_of(level := app.require_sandbox())
-        request = _request(app, (text, given), name, until, base)
-        app.require_reads(request.pipeline, level)
-        request = replace(request, engine="" if engine == "local" else engine)
+        request = replace(_request(app, (text, given), name, until, base), engine="" if engine == "local" else engine)
         started = app.service.start_run(request)
         note(f"run {started}")
         return drive_detached(app, started, display) if detach else drive(app, started, display)
@@ -111,10 +110,12 @@ def resume(
             app.owner.attend(found.id)
             note(f"run {found.id} has ended")
             return finish(app, found.id, display)
-        answers = tuple(resume_answers(found, limits, app.person(), branch or ""))
+        wanted = tuple(resume_answers(found, limits, "", branch or ""))
+        by = app.person() if wanted else ""  # git is asked who it is only for an answer
+        answers = tuple(replace(answer, by=by) for answer in wanted)
         if found.owner and not take_over:
             return _answer_owner(app, found, answers, display)
-        _warn_of(app.require_sandbox(found.sandbox))
+        _warn_of(app.require_sandbox(found.sandbox), app.service.pipeline_of(found.id))
         for request in answers:
             app.service.answer(app.service.describe_run(found.id), request)
         if detach:
@@ -122,11 +123,24 @@ def resume(
         return drive(app, found.id, display, take_over=take_over, after=found.seq)
 
 
-def _warn_of(level: str) -> None:
+def _warn_of(level: str, pipeline: Pipeline) -> None:
     from interlock.cli.words import NO_SANDBOX
 
     if level == "none":
-        note(f"warning: {NO_SANDBOX}")
+        bound = ", ".join(_bound(pipeline))
+        reach = f", and all of them reach the whole network, whatever `network` says of {bound}" if bound else ""
+        note(f"warning: {NO_SANDBOX}{reach}")
+
+
+def _bound(pipeline: Pipeline) -> Iterator[str]:
+    """Who has less than the whole network because the pipeline says so."""
+    yield from (f"agent {agent.name}" for agent in pipeline.agents if agent.hosts is not None)
+    if any(each.hosts is not None for each in pipeline.setup):
+        yield "setup"
+    for stage in pipeline.ordered():
+        if stage.hosts is not None:
+            yield f"stage {stage.id}"
+        yield from (f"gate {stage.id}/{gate.id}" for gate in stage.gates if gate.hosts)
 
 
 def _inputs(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -198,12 +212,16 @@ def _request(
     """Everything is checked before anything is written."""
     from interlock.cli.pipelines import load
     from interlock.cli.words import NO_IDENTITY
-    from interlock.pipelinefile import require_runnable
+    from interlock.pipelinefile import require_confined, require_runnable
     from interlock.service import RunRequest
 
     task, inputs = given
+    level = app.require_sandbox()
     loaded = load(app.repository, name, _quoted(task))
     require_runnable(loaded)
+    require_confined(loaded, level)
+    app.require_reads(loaded.pipeline, level)
+    _warn_of(level, loaded.pipeline)
     note(f"warning: {finding}" for finding in loaded.findings if finding.level == "warning")
     worktree = base == "worktree"
     found = app.workspaces.import_base(None if worktree else base, worktree=worktree)
@@ -218,7 +236,7 @@ def _request(
         base_tree=found.tree,
         inputs=inputs,
         until=until,
-        sandbox=app.sandbox,
+        sandbox=level,
         by=app.person(),
     )
 

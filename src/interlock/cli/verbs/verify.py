@@ -150,6 +150,8 @@ def _revoke(folder: KeyFolder, name: str) -> None:
 
 def _page(found: Verification) -> Iterator[str]:
     """A line for each handoff, or one for each thing that is wrong with it; then the run itself."""
+    from interlock.signing import UNKNOWN
+
     width = max((len(one.attempt) for one in found.handoffs), default=0)
     for one in found.handoffs:
         if not _said(one):
@@ -160,6 +162,20 @@ def _page(found: Verification) -> Iterator[str]:
         yield plain(f"✓ {'run'.ljust(width)}  delivered {found.delivered.branch} at {found.delivered.commit[:10]}", 300)
     yield from _lines(found.itself, "run".ljust(width))
     yield _summary(found)
+    if any(UNKNOWN in text for one in (*found.handoffs, found.itself) for text in one.problems):
+        yield _about_unknown(f"interlock verify {found.run}" if found.run else "interlock verify --bundle FILE")
+
+
+def _about_unknown(command: str) -> str:
+    """What to do if no key here made a signature."""
+    import os
+
+    from interlock.settings import paths_of
+
+    return (
+        f"  of another user or machine: `interlock key` there prints its public key, `{command} --key KEYFILE` trusts"
+        f" it; your own, but lost: restore {paths_of(os.environ).keys} from a backup"
+    )
 
 
 def _lines(one: Finding, name: str) -> Iterator[str]:

@@ -31,7 +31,7 @@ from interlock.core.fold import apply
 from interlock.core.ids import AttemptId
 from interlock.core.plan import plan
 from interlock.core.state import RunState, stage_of
-from interlock.core.wire import decode_event, encode_effect
+from interlock.core.wire import decode_event, encode_effect, encode_record
 from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.messages import (
     ANSWER,
@@ -41,11 +41,9 @@ from interlock.engines.temporal.messages import (
     EffectInput,
     EventRow,
     PackRow,
-    RecordRow,
     RunInput,
     made_commit,
     packed,
-    record_row,
     unpacked,
 )
 from interlock.pipelinefile import decode_pipeline
@@ -82,7 +80,7 @@ class RunWorkflow:
     async def run(self, given: RunInput) -> str:
         """Returns the status of the finished run."""
         if not self._records:
-            self._append(self._started, given.at)
+            self._append(self._started, given.documents.started_at)
             self._append(OwnerChanged(1, "temporal"))
         while self._state.finished is None:
             seen = self._moved
@@ -101,9 +99,9 @@ class RunWorkflow:
         return self._state.finished.status
 
     @workflow.query(name=HISTORY)
-    def history(self, after: int) -> list[RecordRow]:
+    def history(self, after: int) -> list[str]:
         """The next records beyond seq `after`, a bounded number of them."""
-        return [record_row(record) for record in self._records[after : after + _PAGE]]
+        return [encode_record(record) for record in self._records[after : after + _PAGE]]
 
     @workflow.update(name=ANSWER)
     async def answer(self, row: EventRow) -> None:
@@ -201,11 +199,9 @@ class RunWorkflow:
     async def _activity(self, effect: Operation, claimed: Recorded | None) -> list[EventRow]:
         text = encode_effect(effect)
         given = EffectInput(
-            run=self._given.run,
             documents=self._given.documents,
-            started_at=self._state.started_at,
             effect=text,
-            claim=record_row(claimed) if claimed else None,
+            claim=encode_record(claimed) if claimed else "",
             packs=self._needed(text),
         )
         beat = timedelta(seconds=self._given.heartbeat_s)

@@ -1,6 +1,6 @@
-"""What travels between the workflow, its workers and those who look. Pure.
+"""What travels between the workflow of a run, its workers and those who follow it. Pure.
 
-Rule: events and effects travel as the text of `core/wire.py`; what is large lies in blobs, and its digest travels.
+Rule: events, records and effects travel as the text of `core/wire.py`; what is large lies among the blobs.
 """
 
 from __future__ import annotations
@@ -8,30 +8,39 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from interlock.core.events import CandidateProduced, Event, InputPrepared, Recorded
-from interlock.core.wire import decode_event, encode_event, kind_of
+from interlock.core.wire import decode_record, encode_event, encode_record, kind_of
 
 EventRow = tuple[str, str]  # kind, body
-RecordRow = tuple[int, float, str, str]  # seq, at, kind, body
 PackRow = tuple[str, str]  # a commit, and the digest of a pack with all that the run's base has not
 
 WORKFLOW, PERFORM, ANSWER, HISTORY = "interlock-run", "perform", "answer", "history"
 
 
 @dataclass(frozen=True)
-class RunInput:
-    """All that the workflow of a run begins with: the text of its pipeline, its first event and the pack of its base.
-    `documents` are the digests of the first two, `delivery` is the task queue of its repository. `records` is the
-    history so far, packed, where a long run begins anew."""
+class Documents:
+    """`execution.context.ContextReference` as it travels: what the run is made of, by digest."""
 
     run: str
+    started: str
+    pipeline: str
+    started_at: float
+    backoff_s: float
+    sandbox: str
+
+
+@dataclass(frozen=True)
+class RunInput:
+    """All that the workflow of a run begins with: the text of its pipeline, its first event and the pack of its base.
+    `delivery` is the task queue of its repository. `records` is the history so far, packed, where a long run begins
+    anew."""
+
     pipeline: str
     started: str
-    documents: tuple[str, str]
-    at: float
+    documents: Documents
     base_pack: str
     delivery: str
     places: int = 4
@@ -41,14 +50,12 @@ class RunInput:
 
 @dataclass(frozen=True)
 class EffectInput:
-    """An effect, and the digests of what else performing needs. `claim` is the record of the attempt that was claimed.
+    """An effect, and where what else performing needs is. `claim` is the record of the attempt that was claimed.
     `packs` are of the commits that the effect names; the first is the base."""
 
-    run: str
-    documents: tuple[str, str]
-    started_at: float
+    documents: Documents
     effect: str
-    claim: RecordRow | None = None
+    claim: str = ""
     packs: list[PackRow] = field(default_factory=list)
 
 
@@ -56,28 +63,20 @@ def event_row(event: Event) -> EventRow:
     return kind_of(event), encode_event(event)
 
 
-def record_row(record: Recorded) -> RecordRow:
-    return (record.seq, record.at, *event_row(record.event))
-
-
-def record_of(row: Sequence[object]) -> Recorded:
-    """Raises ValueError and the like for a row that a newer version wrote."""
-    seq, at, kind, body = row
-    return Recorded(int(str(seq)), float(str(at)), decode_event(str(kind), str(body)))
-
-
 def packed(records: Iterable[Recorded]) -> str:
-    text = json.dumps([record_row(record) for record in records], separators=(",", ":"))
+    """A history as text, compressed: about 400 characters for an attempt."""
+    text = json.dumps([encode_record(record) for record in records])
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def unpacked(text: str) -> list[Recorded]:
+    """The history again; none for an empty text."""
     if not text:
         return []
-    return [record_of(row) for row in json.loads(zlib.decompress(base64.b64decode(text)))]
+    return [decode_record(row) for row in json.loads(zlib.decompress(base64.b64decode(text)))]
 
 
-def made_commit(event: Event) -> tuple[str, str] | None:
+def made_commit(event: Event) -> PackRow | None:
     """The commit that an event made known, and the digest of its pack; None if it is no such event."""
     if isinstance(event, CandidateProduced | InputPrepared) and event.pack:
         return event.commit, event.pack

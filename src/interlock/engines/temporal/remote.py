@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,19 +21,20 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from interlock.core.events import HandoffAccepted, Recorded
 from interlock.core.inbox import feedback_of, taken
 from interlock.core.plan import plan
-from interlock.core.wire import encode_event
+from interlock.core.wire import decode_record, encode_event
 from interlock.engines.owner import Drive
 from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
     WORKFLOW,
+    Documents,
     RunInput,
     event_row,
     made_commit,
-    record_of,
 )
 from interlock.engines.temporal.worker import Performer, Serving, serve
+from interlock.execution.context import refer
 from interlock.pipelinefile import encode_pipeline
 from interlock.ports import InfrastructureError
 
@@ -119,20 +120,18 @@ class RemoteEngine:
             return client.get_workflow_handle(name)
 
     def _input(self) -> RunInput:
-        pipeline, started = encode_pipeline(self.run.ledger.pipeline), encode_event(self.run.ledger.started)
+        ledger, blobs = self.run.ledger, self.run.world.blobs
         return RunInput(
-            run=self.run.ledger.run,
-            pipeline=pipeline,
-            started=started,
-            documents=(self.run.world.blobs.put(pipeline.encode()), self.run.world.blobs.put(started.encode())),
-            at=self.run.ledger.state.started_at,
-            base_pack=self.run.world.blobs.put(self.run.world.workspaces.pack(self.run.ledger.started.base_commit, "")),
+            pipeline=encode_pipeline(ledger.pipeline),
+            started=encode_event(ledger.started),
+            documents=Documents(**asdict(refer(self.run.context, blobs))),
+            base_pack=blobs.put(self.run.world.workspaces.pack(ledger.started.base_commit)),
             delivery=self.server.delivery(self.repository),
             places=self.places,
         )
 
     async def _deliver(self, client: Client) -> None:
-        performer = Performer(self.run.world, self.run.context.environ, self.run.context.backoff_s)
+        performer = Performer(self.run.world, self.run.context.environ)
         await serve(client, performer, (Serving(self.server.delivery(self.repository), 1),), lambda: None)
 
     async def _answer(self, handle: WorkflowHandle[Any, Any]) -> None:
@@ -146,7 +145,7 @@ class RemoteEngine:
     async def _copy(self, handle: WorkflowHandle[Any, Any]) -> bool:
         """Append what is new. Whether there was anything."""
         rows = await handle.query(HISTORY, self.run.ledger.state.seq, result_type=list)
-        for record in map(record_of, rows):
+        for record in map(decode_record, rows):
             await asyncio.to_thread(self._take, record)
         return bool(rows)
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 
 from temporalio import activity
@@ -22,13 +22,12 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput, StartAttempt, WaitUntil
-from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded, RunStarted
-from interlock.core.wire import decode_effect, decode_event
+from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
+from interlock.core.wire import decode_effect, decode_record
 from interlock.engines.temporal.flow import RunWorkflow
-from interlock.engines.temporal.messages import PERFORM, EffectInput, EventRow, event_row, record_of
-from interlock.execution.context import Context
+from interlock.engines.temporal.messages import PERFORM, EffectInput, EventRow, event_row
+from interlock.execution.context import Context, ContextReference, context_of
 from interlock.execution.perform import perform
-from interlock.pipelinefile import decode_pipeline
 from interlock.ports import Cancelled, InfrastructureError, World
 from interlock.process import prepare
 
@@ -44,7 +43,6 @@ class Performer:
 
     world: World
     environ: Mapping[str, str]
-    backoff_s: float = 1.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @activity.defn(name=PERFORM, no_thread_cancel_exception=True)
@@ -62,13 +60,13 @@ class Performer:
         effect = decode_effect(given.effect)
         assert not isinstance(effect, Decision | WaitUntil)  # nothing is performed for these
         self._receive(given)
-        context = self._context(given)
+        context = context_of(ContextReference(**asdict(given.documents)), self.world.blobs, self.environ)
         world = replace(self.world, holds_fence=lambda: not activity.is_cancelled())
-        facts = perform(world, context, effect, cancel, record_of(given.claim) if given.claim else None)
+        facts = perform(world, context, effect, cancel, decode_record(given.claim) if given.claim else None)
         try:
             event = next(facts)
             if isinstance(effect, DeliverBranch) and effect.begun and isinstance(event, DeliveryBegun):
-                event = facts.send(Recorded(0, given.started_at, event))  # it is recorded already
+                event = facts.send(Recorded(0, context.started_at, event))  # it is recorded already
             yield self._sent(event, effect, context)
         finally:
             facts.close()
@@ -78,12 +76,6 @@ class Performer:
             for number, (commit, digest) in enumerate(given.packs):
                 if not self.world.workspaces.has(commit):
                     self.world.workspaces.receive(commit, self.world.blobs.get(digest), is_base=number == 0)
-
-    def _context(self, given: EffectInput) -> Context:
-        pipeline, started = (self.world.blobs.get(digest).decode() for digest in given.documents)
-        first = decode_event("RunStarted", started)
-        assert isinstance(first, RunStarted)
-        return Context(given.run, decode_pipeline(pipeline), first, given.started_at, self.environ, self.backoff_s)
 
     def _sent(self, event: Event, effect: Effect, context: Context) -> Event:
         """With the pack of the commit that it tells of, which other machines need."""

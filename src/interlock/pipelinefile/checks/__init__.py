@@ -43,6 +43,9 @@ class View:
     def later(self, path: Path, message: str, hint: str) -> None:
         self.draft.mistakes.add(self.draft.where.key(*path), message, hint, Level.LATER)
 
+    def confined(self, path: Path, message: str, hint: str) -> None:
+        self.draft.mistakes.add(self.draft.where.key(*path), message, hint, Level.CONFINED)
+
     def is_broken(self, *path: str | int) -> bool:
         return self.draft.parsed.is_broken(*path)
 

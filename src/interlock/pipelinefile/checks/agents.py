@@ -126,6 +126,9 @@ def _proxied(view: View, agent: AgentSpec, adapter: Adapter) -> None:
     if agent.hosts is None:
         hint = "remove network: it then reaches only its model; or list the hosts that it needs"
         view.error((*at, "network"), "`key: proxied` needs a network of its own", hint)
+    if agent.name in used_agents(view):
+        hint = "start the run with it, or remove `key: proxied` from the agent"
+        view.confined((*at, "key"), "`key: proxied` needs `--sandbox full`", hint)
 
 
 def _model(view: View, agent: AgentSpec, adapter: Adapter) -> None:
