@@ -174,12 +174,11 @@ class Disk:
         self._took_s = 0.0
 
     def look(self, first: int, *, whole: bool = False) -> Written:
-        """What is known now, in a small part of a second. `whole`: all of it, if so much has gone from the disk that it
-        may matter, and always if a count has begun: that may have passed where it wrote later."""
+        """What is known now, in a small part of a second. `whole`: all of it, counted anew: a count that has begun may
+        have passed where it wrote later, and what has gone from the disk says nothing where others free some."""
         began = time.monotonic()
         self._since_ns = min(self._since_ns, time.time_ns() - _CLOCK_NS)  # a clock may be set back
-        unfinished = self._walk is not None
-        if (whole and unfinished) or (not unfinished and self._is_due(began, whole=whole)):
+        if whole or (self._walk is None and self._is_due(began)):
             self._walk, self._began, self._took_s = self._counted(first), began, 0.0
             self._free = self._free_now()
         while self._walk is not None and (whole or time.monotonic() < began + _SLICE_S):
@@ -193,11 +192,9 @@ class Disk:
         self._took_s += time.monotonic() - began
         return self._written
 
-    def _is_due(self, now: float, *, whole: bool) -> bool:
-        hurry = self._may_be_over()
-        if whole:  # a layer has nothing but the change: to look through it costs little
-            return hurry or (self._taken and os.path.basename(self._places[0]) == "upper")
-        return now >= self._due or (hurry and now >= self._began + self._took_s * _SHARE / 5 + _EARLIEST_S)
+    def _is_due(self, now: float) -> bool:
+        soon = self._began + self._took_s * _SHARE / 5 + _EARLIEST_S
+        return now >= self._due or (now >= soon and self._may_be_over())
 
     def _is_over(self, found: Written) -> bool:
         return bool((self._max[0] and found.bytes > self._max[0]) or (self._max[1] and found.files > self._max[1]))

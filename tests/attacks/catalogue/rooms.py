@@ -77,7 +77,7 @@ ROWS = (
         "the program has an id that owns nothing, where the kernel and the file system can map ids (`doctor` says so)",
         "test_room.py::test_what_is_roots_alone_is_not_its_own, test_room.py::test_its_id_on_the_machine_is_nobodys",
         full="held; open where ids cannot be mapped", fs="open for root", none="open for root",
-        hole="test_room.py::test_what_is_roots_alone_is_not_its_own[read-True]",
+        hole="test_room.py::test_what_is_roots_alone_is_not_its_own[True]",
     ),
     Row(
         "Settings of the kernel in `/proc/sys` and `/sys`, files of the system, as root", "read-only, also for root; not there",

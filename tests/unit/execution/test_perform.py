@@ -337,7 +337,8 @@ def test_a_branch_whose_name_cannot_be_filled_in_needs_a_person() -> None:
     context = replace(CONTEXT, pipeline=replace(PIPELINE, deliver=deliver, _by_id={}))
     [event] = Scene(send="sent").perform(context, DeliverBranch("commit", (), 1))
     assert isinstance(event, EffectErrored)
-    assert (event.permanent, "nothing" in event.why or "undefined" in event.why) == (True, True)
+    assert event.permanent
+    assert event.why
 
 
 @pytest.mark.parametrize("error", [WRONG, OSError("a broken disk")])

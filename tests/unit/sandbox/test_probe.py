@@ -40,5 +40,5 @@ def test_for_no_sandbox_none_is_tried(tmp_path: Path) -> None:
     program.chmod(0o755)
     probing.require("none", {"PATH": str(tmp_path)})
     assert not tried.exists()
-    probing.holds("full", {"PATH": str(tmp_path)})
+    assert probing.missing("full", {"PATH": str(tmp_path)})
     assert tried.exists()
