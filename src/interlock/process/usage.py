@@ -8,7 +8,7 @@ be counted before it begins, and what was there already counts only once it is t
 """
 
 # pathlib alone would double the start time of the supervisor.
-# ruff: noqa: PTH110, PTH112, PTH116, PTH119, PTH208
+# ruff: noqa: PTH110, PTH112, PTH116, PTH208
 from __future__ import annotations
 
 import os
