@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from interlock.ports import UsageError
-from interlock.settings import Settings, load_settings
+from interlock.settings import Settings, TemporalSettings, load_settings
 
 
 def test_without_a_file_there_are_defaults(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         f"{file}: sandbox: 'some' is not valid: expected one of full, fs, none",
         f"{file}: max_parallel: true is not valid: expected an integer from 1 to 256",
         f"{file}: whatever: no such setting: there are sandbox, slots, max_parallel, daily_tokens, daily_cost_usd, ci,"
-        " notify, held_out",
+        " notify, held_out, temporal",
         f"{file}: daily_tokens: 0 is not valid: expected a positive integer",
         f"{file}: daily_cost_usd: 'x' is not valid: expected a positive number",
         f"{file}: ci.endpoint: 'http://example.org' is not valid: expected an address that begins with https://"
@@ -91,3 +91,17 @@ def test_two_files_are_one_too_many(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").touch()
     with pytest.raises(UsageError, match="keep one"):
         load_settings(tmp_path)
+
+
+def test_the_server_of_many_machines_has_a_place_and_a_folder(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("temporal: {address: temporal.example.org:7233, blobs: /mnt/blobs}\n")
+    assert load_settings(tmp_path).temporal == TemporalSettings("temporal.example.org:7233", blobs="/mnt/blobs")
+    file.write_text("temporal: {address: https://x, blobs: here, queue: A}\n")
+    with pytest.raises(UsageError) as error:
+        load_settings(tmp_path)
+    assert str(error.value).splitlines() == [
+        f"{file}: temporal.address: 'https://x' is not valid: expected HOST:PORT",
+        f"{file}: temporal.blobs: 'here' is not valid: expected an absolute path",
+        f"{file}: temporal.queue: 'A' is not valid: expected lower case letters, digits and -",
+    ]
