@@ -206,22 +206,21 @@ class RunWorkflow:
         )
         beat = timedelta(seconds=self._given.heartbeat_s)
         result: list[EventRow]
-        match effect:
-            case StartAttempt() | EvaluateGate():
-                result = await workflow.execute_activity(
-                    PERFORM, given, result_type=list, start_to_close_timeout=_ATTEMPT_MAX, heartbeat_timeout=beat,
-                    retry_policy=_ONCE if isinstance(effect, StartAttempt) else _AGAIN,
-                    cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                )  # fmt: skip
-            case DeliverBranch():
-                result = await workflow.execute_activity(
-                    PERFORM, given, result_type=list, task_queue=self._given.delivery, heartbeat_timeout=beat,
-                    schedule_to_close_timeout=_DELIVERY_MAX, retry_policy=_AGAIN,
-                )  # fmt: skip
-            case _:
-                result = await workflow.execute_local_activity(
-                    PERFORM, given, result_type=list, start_to_close_timeout=_SMALL_MAX, retry_policy=_AGAIN
-                )
+        if isinstance(effect, StartAttempt | EvaluateGate):
+            result = await workflow.execute_activity(
+                PERFORM, given, result_type=list, start_to_close_timeout=_ATTEMPT_MAX, heartbeat_timeout=beat,
+                retry_policy=_ONCE if isinstance(effect, StartAttempt) else _AGAIN,
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            )  # fmt: skip
+        elif isinstance(effect, DeliverBranch):
+            result = await workflow.execute_activity(
+                PERFORM, given, result_type=list, task_queue=self._given.delivery, heartbeat_timeout=beat,
+                schedule_to_close_timeout=_DELIVERY_MAX, retry_policy=_AGAIN,
+            )  # fmt: skip
+        else:
+            result = await workflow.execute_local_activity(
+                PERFORM, given, result_type=list, start_to_close_timeout=_SMALL_MAX, retry_policy=_AGAIN
+            )
         return result
 
     def _needed(self, text: str) -> list[PackRow]:

@@ -80,13 +80,10 @@ class Performer:
     def _sent(self, event: Event, effect: Effect, context: Context) -> Event:
         """With the pack of the commit that it tells of, which other machines need."""
         known = {context.started.base_commit}
-        match effect:
-            case StartAttempt():
-                known.add(effect.input_commit)
-            case PrepareInput():
-                known.update(effect.sources)
-            case _:
-                pass
+        if isinstance(effect, StartAttempt):
+            known.add(effect.input_commit)
+        elif isinstance(effect, PrepareInput):
+            known.update(effect.sources)
         if isinstance(event, CandidateProduced | InputPrepared) and event.commit not in known:
             content = self.world.workspaces.pack(event.commit, context.started.base_commit)
             return replace(event, pack=self.world.blobs.put(content))
