@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import assert_never
 
 from interlock.core.effects import AskApproval, Decision, FinishRun, Pause, SendBack, StartAttempt
-from interlock.core.events import ApprovalAsked, AttemptStarted, Event, Paused, RunFinished, SentBack
+from interlock.core.events import ApprovalAsked, AttemptStarted, Event, Paused, Refused, RunFinished, SentBack
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import Pipeline
+from interlock.core.state import stage_of
 
 
 def claim(pipeline: Pipeline, effect: StartAttempt, level: str) -> AttemptStarted:
@@ -41,3 +42,9 @@ def decided(pipeline: Pipeline, effect: Decision) -> Event:
             return RunFinished(effect.status, effect.why)
         case _:
             assert_never(effect)
+
+
+def refused(event: Event, why: str) -> Refused:
+    """What is kept of an event that came too late or fits nothing."""
+    subject = getattr(event, "attempt", None) or getattr(event, "subject", None)
+    return Refused(type(event).__name__, str(subject) if subject is not None else stage_of(event), why)

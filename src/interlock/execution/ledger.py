@@ -13,11 +13,12 @@ from interlock.core.admission import admit
 from interlock.core.answers import must_wait
 from interlock.core.effects import Effect
 from interlock.core.events import Event, OwnerChanged, Recorded, Refused, TimeReached
+from interlock.core.facts import refused
 from interlock.core.fold import apply
 from interlock.core.inbox import feedback_of, taken
 from interlock.core.pipeline import Pipeline
 from interlock.core.plan import plan
-from interlock.core.state import RunState, stage_of
+from interlock.core.state import RunState
 from interlock.ports import Blobs, Clock, InfrastructureError, Journal
 
 JUMP_S = 5.0  # what a clock may go otherwise than time does, between two events, without a word
@@ -60,7 +61,7 @@ class Ledger:
         with self._lock:
             why = admit(self._state, event)
             if why:
-                self._append(Refused(type(event).__name__, _about(event), why))
+                self._append(refused(event, why))
                 return None
             return self._append(event)
 
@@ -114,8 +115,3 @@ class Ledger:
         for listener in self._listeners:
             listener(record)
         return record
-
-
-def _about(event: Event) -> str:
-    subject = getattr(event, "attempt", None) or getattr(event, "subject", None)
-    return str(subject) if subject is not None else stage_of(event)

@@ -26,11 +26,10 @@ from interlock.core.events import (
     RunStarted,
     TimeReached,
 )
-from interlock.core.facts import claim, decided
+from interlock.core.facts import claim, decided, refused
 from interlock.core.fold import apply
-from interlock.core.ids import AttemptId
 from interlock.core.plan import plan
-from interlock.core.state import RunState, stage_of
+from interlock.core.state import RunState
 from interlock.core.wire import decode_event, encode_effect, encode_record
 from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.messages import (
@@ -151,7 +150,7 @@ class RunWorkflow:
     def _record(self, event: Event) -> Recorded | None:
         """Append the event, or that it was refused and return None: as `execution.ledger` does."""
         if why := admit(self._state, event):
-            self._append(Refused(type(event).__name__, _about(event), why))
+            self._append(refused(event, why))
             return None
         return self._append(event)
 
@@ -227,8 +226,3 @@ class RunWorkflow:
         """The pack of the base, and of each commit that the effect names."""
         base = (self._started.base_commit, self._given.base_pack)
         return [base, *((commit, pack) for commit, pack in self._packs.items() if commit in text)]
-
-
-def _about(event: Event) -> str:
-    subject: AttemptId | None = getattr(event, "attempt", None) or getattr(event, "subject", None)
-    return str(subject) if subject is not None else stage_of(event)

@@ -71,7 +71,7 @@ class Server:
 
 @dataclass(slots=True)
 class RemoteEngine:
-    """Implements `owner.Engine`. `repository` names this clone among all that deliver; the blobs of the world of `run`
+    """Implements `owner.Driving`. `repository` names this clone among all that deliver; the blobs of the world of `run`
     are shared with the workers."""
 
     server: Server
