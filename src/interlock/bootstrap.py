@@ -39,7 +39,7 @@ from interlock.settings import Owner as Holder
 
 if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functions around it
     from interlock.engines.owner import Drive, Driving, Observer, Owner
-    from interlock.engines.temporal.remote import Server
+    from interlock.engines.temporal.server import Server
     from interlock.engines.temporal.worker import Performer
     from interlock.gates.locks import Slot, Slots
     from interlock.gates.referee import GateContext, Referee
@@ -236,7 +236,7 @@ def _remote(common: _Common, drive: Drive) -> Driving:
 def server_of(settings: Settings, paths: Paths) -> Server:
     """The server for runs on many machines. Raises UsageError where the settings lack what is needed."""
     try:
-        from interlock.engines.temporal.remote import Server
+        from interlock.engines.temporal.server import Server
     except ModuleNotFoundError as error:
         raise UsageError("runs on Temporal need its client: pip install 'interlock[temporal]'") from error
 

@@ -21,7 +21,7 @@ from interlock.ports import InfrastructureError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from interlock.engines.temporal.remote import Server
+    from interlock.engines.temporal.server import Server
     from interlock.engines.temporal.worker import Performer, Serving
 
 

@@ -33,6 +33,7 @@ from interlock.engines.temporal.messages import (
     event_row,
     made_commit,
 )
+from interlock.engines.temporal.server import Server
 from interlock.engines.temporal.worker import Performer, Serving, serve
 from interlock.execution.context import refer
 from interlock.pipelinefile import encode_pipeline
@@ -40,33 +41,9 @@ from interlock.ports import InfrastructureError
 
 Told = TypeVar("Told")
 
-_CONNECT_S = 10.0
 _LOOK_S = 0.5  # between two looks at a history in which nothing happens
 _FIRST_LOOK_S = 0.05
 _UNREACHED_MAX_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Where the server is, and the name of the task queue of all runs."""
-
-    address: str
-    namespace: str = "default"
-    queue: str = "interlock"
-
-    async def connect(self) -> Client:
-        """Raises InfrastructureError that says what to do."""
-        try:
-            return await asyncio.wait_for(Client.connect(self.address, namespace=self.namespace), _CONNECT_S)
-        except (RuntimeError, RPCError, TimeoutError) as error:
-            raise InfrastructureError(
-                f"no Temporal server answers at {self.address} ({str(error) or 'no answer'}): start one with"
-                " `interlock dev`, or correct temporal.address in the settings"
-            ) from error
-
-    def delivery(self, repository: str) -> str:
-        """The task queue of what only a process in that repository can do."""
-        return f"{self.queue}.deliver.{repository}"
 
 
 @dataclass(slots=True)
