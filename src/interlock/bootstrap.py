@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from interlock.application import Application, Once, given_sandbox, keys_of
 from interlock.execution.histories import Histories
 from interlock.journal import FileBlobs, LocalRuns, SetAsideRuns, SharedBlobs, SqliteJournal
-from interlock.ports import Brief, Cancel, Gates, UsageError, World
+from interlock.ports import Brief, Cancel, Gates, NamedBlobs, UsageError, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
@@ -116,7 +116,7 @@ class _Common:
     paths: RepositoryPaths
     settings: Settings
     journal: SqliteJournal
-    blobs: FileBlobs | SharedBlobs
+    blobs: NamedBlobs
     clock: SystemClock
 
     @property
@@ -227,26 +227,29 @@ def _world(common: _Common, workspaces: GitWorkspaces, gate_context: GateContext
 def _remote(common: _Common, drive: Drive) -> Driving:
     from interlock.engines.temporal.remote import RemoteEngine
 
-    server = server_of(common.settings, common.general)
-    shared = _blobs(common.paths.blobs, common.settings, common.general)
-    drive = replace(drive, world=replace(drive.world, blobs=shared))
+    server = server_of(common.settings, common.general, common.paths.blobs)
+    drive = replace(drive, world=replace(drive.world, blobs=server.blobs))
     return RemoteEngine(server, common.paths.root.name, common.settings.max_parallel, drive)
 
 
-def server_of(settings: Settings, paths: Paths) -> Server:
-    """The server for runs on many machines. Raises UsageError where the settings lack what is needed."""
+def server_of(settings: Settings, paths: Paths, folder: Path | None = None) -> Server:
+    """The server for runs on many machines; shared blobs are read through `folder`. Raises UsageError where the
+    settings lack what is needed."""
     try:
+        from interlock.engines.temporal.payloads import read_keys
         from interlock.engines.temporal.server import Server
     except ModuleNotFoundError as error:
         raise UsageError("runs on Temporal need its client: pip install 'interlock[temporal]'") from error
 
     given = settings.temporal
-    if _shared_blobs(settings, paths) is None:
+    shared = _shared_blobs(settings, paths)
+    if shared is None:
         raise UsageError(
             f"runs on {given.address} need a folder of blobs that all machines share: set temporal.blobs in the"
             " settings to its absolute path"
         )
-    return Server(given.address, given.namespace, given.queue)
+    keys = read_keys(Path(given.codec_key)) if given.codec_key else ()
+    return Server(given.address, given.namespace, given.queue, _blobs(folder or shared, settings, paths), keys)
 
 
 def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -> tuple[Server, Performer]:
@@ -254,16 +257,16 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     InfrastructureError."""
     general = paths_of(environ)
     settings = settings or load_settings(general.config)
-    server = server_of(settings, general)
+    paths = RepositoryPaths(general.state / "worker", general.cache / "worker" / "places")
+    server = server_of(settings, general, paths.blobs)
     from interlock.engines.temporal.worker import Performer
 
-    paths = RepositoryPaths(general.state / "worker", general.cache / "worker" / "places")
-    blobs = _blobs(paths.blobs, settings, general)
-    common = _Common(paths.store, environ, general, paths, settings, SqliteJournal(paths.journal), blobs, SystemClock())
+    journal, clock = SqliteJournal(paths.journal), SystemClock()
+    common = _Common(paths.store, environ, general, paths, settings, journal, server.blobs, clock)
     workspaces = _workspaces(paths, paths.store, environ)
     gate_context = _gate_context(common, workspaces)
     world = _world(common, workspaces, gate_context, _referee(gate_context))
-    return server, Performer(world, environ)
+    return server, Performer(world, environ, server.blobs)
 
 
 def _pull_requests(

@@ -50,6 +50,7 @@ from interlock.core.pipeline import GateClass
 from interlock.execution.attempt import make_attempt
 from interlock.execution.context import Context
 from interlock.execution.documents import artifact_path, gate_values, pointed_at
+from interlock.execution.findings import fitted, whole
 from interlock.execution.records import delivery_branch, delivery_message, feedback_document, handoff_record
 from interlock.ports import (
     Cancel,
@@ -168,8 +169,10 @@ def _evaluate_gate(world: World, context: Context, effect: EvaluateGate, cancel:
     try:
         with _owned(world, context):
             judgement = world.gates.evaluate(gate_request(world, context, effect), cancel)
+            findings, all_of_them = fitted(world.blobs, judgement.findings)
     except InfrastructureError as error:
-        judgement = Judgement(VerdictStatus.ERRORED, (_trouble(error),), permanent=error.permanent)
+        findings, all_of_them = (_trouble(error),), ()
+        judgement = Judgement(VerdictStatus.ERRORED, findings, permanent=error.permanent)
     _, gate = find_gate(context.pipeline, effect.gate)
     errored = judgement.status is VerdictStatus.ERRORED
     yield VerdictGiven(
@@ -177,8 +180,8 @@ def _evaluate_gate(world: World, context: Context, effect: EvaluateGate, cancel:
         gate=effect.gate,
         number=effect.number,
         status=judgement.status,
-        findings=judgement.findings,
-        evidence=judgement.evidence,
+        findings=findings,
+        evidence=(*judgement.evidence, *all_of_them),
         tree=effect.tree,
         digest=judgement.digest,
         cached=judgement.cached,
@@ -239,6 +242,7 @@ def _accept(world: World, context: Context, effect: AcceptHandoff) -> HandoffAcc
 
 
 def _reject(world: World, context: Context, effect: RejectCandidate) -> CandidateRejected:
+    effect = replace(effect, verdicts=tuple(whole(world.blobs, verdict) for verdict in effect.verdicts))
     said_no = failed(effect.verdicts)
     patch = world.blobs.put(world.workspaces.patch(effect.input_tree, effect.tree))
     return CandidateRejected(

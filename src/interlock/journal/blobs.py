@@ -20,14 +20,15 @@ from typing import BinaryIO
 
 from interlock.journal.rules import missing
 from interlock.ports import InfrastructureError, UsageError
-from interlock.ports.disk import PRIVATE, make_folder, sync_files
+from interlock.ports.disk import PRIVATE, disk_error, make_folder, put_file, sync_files
 
 _CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 
 
 class FileBlobs:
-    """Implements `ports.Blobs` under `root`, which is made at first use. Raises InfrastructureError."""
+    """Implements `ports.NamedBlobs` under `root`, which is made at first use. Raises InfrastructureError."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -75,6 +76,27 @@ class FileBlobs:
         if _DIGEST.fullmatch(digest) is None:
             raise KeyError(digest)
         return self._root / digest[:2] / digest[2:]
+
+    def keep(self, name: str, content: bytes) -> None:
+        """A small entry with a name of its own, in place of the former one: see `ports.NamedBlobs`."""
+        target = self._named(name)
+        with _explained(target):
+            make_folder(target.parent, PRIVATE)
+            put_file(target, content, mode=0o644)
+
+    def kept(self, name: str) -> bytes | None:
+        target = self._named(name)
+        try:
+            return target.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise disk_error(target, error) from error
+
+    def _named(self, name: str) -> Path:
+        if _NAME.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is no name of an entry")
+        return self._root / "named" / name
 
     def _put_new(self, content: bytes, target: Path) -> None:
         with self._fresh() as (file, name):

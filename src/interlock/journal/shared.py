@@ -9,8 +9,9 @@ from interlock.ports import InfrastructureError
 
 
 class SharedBlobs:
-    """Implements `ports.Blobs`. What is put is in both folders when that returns, or only in the local one if it only
-    `reads`; what is read is kept in the local one, and its digest is checked both times."""
+    """Implements `ports.NamedBlobs`; entries with names are in the shared folder alone. What is put is in both folders
+    when that returns, or only in the local one if it only `reads`; what is read is kept in the local one, and its
+    digest is checked both times."""
 
     def __init__(self, local: FileBlobs, shared: FileBlobs, *, reads: bool = False) -> None:
         self._local, self._shared, self._reads = local, shared, reads
@@ -45,3 +46,9 @@ class SharedBlobs:
         if not path.exists() and self._shared.size(digest) is not None:
             self.get(digest)
         return path
+
+    def keep(self, name: str, content: bytes) -> None:
+        self._shared.keep(name, content)
+
+    def kept(self, name: str) -> bytes | None:
+        return self._shared.kept(name)

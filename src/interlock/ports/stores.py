@@ -82,6 +82,18 @@ class Blobs(Protocol):
         """Bytes of the content, without reading it; None if there is no such content."""
 
 
+class NamedBlobs(Blobs, Protocol):
+    """Blobs with small entries beside them that have names of their own, such as `histories/RUN`: where something is
+    found that nobody knows the digest of. Whoever writes blobs can forge an entry."""
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Under a name of letters, digits, `-`, `_`, `.` and `/`, in place of what it had. Raises
+        InfrastructureError."""
+
+    def kept(self, name: str) -> bytes | None:
+        """None if there is no such entry. Raises InfrastructureError if it cannot be read."""
+
+
 # --- workspaces ---------------------------------------------------------------------------------
 
 

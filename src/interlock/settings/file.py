@@ -50,12 +50,14 @@ class NotifySettings:
 @dataclass(frozen=True, slots=True)
 class TemporalSettings:
     """The Temporal server, what its namespace and task queues are called, and the folder of blobs that all machines
-    share. Without that folder there are no runs on many machines."""
+    share. Without that folder there are no runs on many machines. `codec_key` is the file of the key that encrypts what
+    the server is given."""
 
     address: str = "127.0.0.1:7233"
     namespace: str = "default"
     queue: str = "interlock"
     blobs: str = ""
+    codec_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +243,7 @@ _TEMPORAL: Known = MappingProxyType(
         "namespace": (lambda value: isinstance(value, str) and bool(value), "the name of a namespace"),
         "queue": (lambda value: isinstance(value, str) and is_name(value), "lower case letters, digits and -"),
         "blobs": (lambda value: isinstance(value, str) and PurePath(value).is_absolute(), "an absolute path"),
+        "codec_key": (lambda value: isinstance(value, str) and PurePath(value).is_absolute(), "an absolute path"),
     }
 )
 _NEVER_SHOWN = frozenset({"notify.webhook", "notify.secret"})  # a wrong value may be a secret

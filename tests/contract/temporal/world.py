@@ -48,9 +48,12 @@ class Server:
     folder: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    values: tuple[str, ...] = ()  # NAME=VALUE, what else it is told
 
     def start(self) -> None:
-        words = ("server", "start-dev", "--headless", "--port", str(self.port), "--log-level", "error")
+        words = ["server", "start-dev", "--headless", "--port", str(self.port), "--log-level", "error"]
+        for value in self.values:
+            words += ["--dynamic-config-value", value]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [program(), *words, "--db-filename", str(self.folder / "temporal.db")],
@@ -70,8 +73,8 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def server_in(folder: Path) -> Iterator[Server]:
-    server = Server(folder, free_port())
+def server_in(folder: Path, *values: str) -> Iterator[Server]:
+    server = Server(folder, free_port(), values=values)
     server.start()
     try:
         yield server
@@ -94,6 +97,7 @@ class Cluster:
     server: Server
     queue: str
     machines: list[subprocess.Popen[str]] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)  # what else all of them are told
 
     def submitter(self, folder: Path, files: Mapping[str, str], **environ: str) -> World:
         """A machine with a repository."""
@@ -105,6 +109,7 @@ class Cluster:
         folder = Path(world.environment()["XDG_CONFIG_HOME"]) / "interlock"
         folder.mkdir(parents=True, exist_ok=True)
         settings = {"address": f"127.0.0.1:{self.server.port}", "queue": self.queue, "blobs": str(self.root / "blobs")}
+        settings |= self.settings
         (folder / "settings.yaml").write_text(json.dumps({"temporal": settings}))
 
     def start(self, name: str, *words: str, **environ: str) -> subprocess.Popen[str]:
@@ -146,9 +151,11 @@ def history(world: World, run: str) -> list[Recorded]:
 
 
 @contextmanager
-def cluster_in(root: Path, server: Server, **environ: str) -> Iterator[Cluster]:
+def cluster_in(
+    root: Path, server: Server, settings: Mapping[str, str] | None = None, **environ: str
+) -> Iterator[Cluster]:
     """With a controller and a worker."""
-    made = Cluster(root, server, f"q{free_port()}")
+    made = Cluster(root, server, f"q{free_port()}", settings=dict(settings or {}))
     try:
         made.start("controller", "--controller", **environ)
         made.start("worker", **environ)

@@ -27,9 +27,10 @@ _BYTES_MAX = 20_000_000  # of evidence that is made safe for a terminal; --raw h
 @click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2 | base] [GATE]", shell_complete=targets)
 @click.option("--raw", is_flag=True, help="Print the bytes unchanged, with control characters and the JSON of agents.")
 @click.option("--report", is_flag=True, help="Print the gate's report instead of its log.")
+@click.option("--findings", is_flag=True, help="Print all findings of the gate, if they are too many for its verdict.")
 @click.option("--of", "reviewer", metavar="NAME", default="", help="Print only the log of this reviewer.")
 @click.option("--json", "json", is_flag=True, help="Print the history of the run as NDJSON.")
-def logs(target: tuple[str, ...], raw: bool, report: bool, reviewer: str, json: bool) -> int:
+def logs(target: tuple[str, ...], raw: bool, report: bool, findings: bool, reviewer: str, json: bool) -> int:
     """Print the output of an attempt, or of GATE when it judged the attempt. Without a stage: the events of the run.
 
     `base` and GATE or STAGE/GATE: what the gate printed on the base, before any attempt."""
@@ -41,14 +42,15 @@ def logs(target: tuple[str, ...], raw: bool, report: bool, reviewer: str, json: 
             say(_story(app.service, found.view.id))
         else:
             evidence = _evidence_of(found)
-            reviews = _reviews(found, evidence, reviewer) if not report else []
+            wanted = "findings" if findings else "report" if report else "log"
+            reviews = _reviews(found, evidence, reviewer) if wanted == "log" else []
             for item in reviews:
                 if not raw:
                     say(f"== {item.name.removesuffix('.log')}")
                 _print(app.blobs.get(item.digest), raw=raw, of_agent=True)
             if reviews:
                 return 0
-            item = _choose(found, evidence, "report" if report else "log")
+            item = _choose(found, evidence, wanted)
             _print(app.blobs.get(item.digest), raw=raw, of_agent=not found.rest)
             note(_canary_note(app, evidence) if found.rest and not raw else ())
     return 0
@@ -125,6 +127,10 @@ def _choose(found: Target, evidence: Sequence[Evidence], name: str) -> Evidence:
 
     if found.rest:
         item = next((item for item in evidence if item.name == name), None)
+        if item is None and name == "findings":
+            raise UsageError(
+                f"gate {found.rest[0]}: all of its findings are in its verdict: `interlock show` prints them"
+            )
         if item is None:
             known = ", ".join(item.name for item in evidence) or "nothing"
             about = "the base" if found.attempt == _BASE else found.attempt or "it"

@@ -35,10 +35,12 @@ from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
+    KEEP,
     PERFORM,
     WORKFLOW,
     EffectInput,
     EventRow,
+    HistoryInput,
     PackRow,
     RunInput,
     made_commit,
@@ -70,6 +72,7 @@ class RunWorkflow:
         self._state = RunState()
         for record in self._records:
             self._state = apply(self._state, record)
+        self._answered = {answer for record in self._records if (answer := _answer_of(record.event))}
         self._packs = {made[0]: made[1] for record in self._records if (made := made_commit(record.event))}
         self._in_flight: dict[str, tuple[Operation, asyncio.Task[None]]] = {}
         self._waiting: list[AnswerTaken] = []
@@ -92,8 +95,12 @@ class RunWorkflow:
             if self._moved != seen:
                 continue
             if self._may_begin_anew():
+                await self._keep()
+                if self._moved != seen or not self._may_begin_anew():
+                    continue
                 workflow.continue_as_new(replace(given, records=packed(self._records)))
             await self._wait(seen, turn.alarm)
+        await self._keep()
         await workflow.wait_condition(lambda: not self._in_flight and workflow.all_handlers_finished())
         return self._state.finished.status
 
@@ -107,14 +114,10 @@ class RunWorkflow:
         """Take a person's answer; what became of it stands in the history. The same answer twice is one."""
         event = decode_event(*row)
         assert isinstance(event, AnswerTaken)
-        if event.answer not in self._answers():
+        if event.answer not in self._answered:
+            self._answered.add(event.answer)
             self._waiting.append(event)
             self._moved += 1
-
-    def _answers(self) -> set[str]:
-        taken = {record.event.answer for record in self._records if isinstance(record.event, AnswerTaken)}
-        refused = {record.event.subject for record in self._records if isinstance(record.event, Refused)}
-        return taken | refused | {event.answer for event in self._waiting}
 
     def _take_answers(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -135,6 +138,11 @@ class RunWorkflow:
             and not self._waiting
             and workflow.all_handlers_finished()
         )
+
+    async def _keep(self) -> None:
+        """The history goes among the blobs, where it stays when the server forgets it."""
+        given = HistoryInput(self._started.run, packed(self._records))
+        await workflow.execute_local_activity(KEEP, given, start_to_close_timeout=_SMALL_MAX, retry_policy=_AGAIN)
 
     async def _wait(self, seen: int, alarm: float | None) -> None:
         """Until something moved, or until the time of the alarm."""
@@ -226,3 +234,10 @@ class RunWorkflow:
         """The pack of the base, and of each commit that the effect names."""
         base = (self._started.base_commit, self._given.base_pack)
         return [base, *((commit, pack) for commit, pack in self._packs.items() if commit in text)]
+
+
+def _answer_of(event: Event) -> str:
+    """The answer that an event settles; empty if it settles none."""
+    if isinstance(event, Refused) and event.what == "answer":
+        return event.subject
+    return event.answer if isinstance(event, AnswerTaken) else ""

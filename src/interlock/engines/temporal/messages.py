@@ -17,7 +17,7 @@ from interlock.core.wire import decode_record, encode_event, encode_record, kind
 EventRow = tuple[str, str]  # kind, body
 PackRow = tuple[str, str]  # a commit, and the digest of a pack with all that the run's base has not
 
-WORKFLOW, PERFORM, ANSWER, HISTORY = "interlock-run", "perform", "answer", "history"
+WORKFLOW, PERFORM, KEEP, ANSWER, HISTORY = "interlock-run", "perform", "keep", "answer", "history"
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,14 @@ class EffectInput:
     effect: str
     claim: str = ""
     packs: list[PackRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class HistoryInput:
+    """The history of a run so far, `packed`, for the blobs."""
+
+    run: str
+    records: str
 
 
 def event_row(event: Event) -> EventRow:

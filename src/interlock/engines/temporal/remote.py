@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from temporalio.client import Client, RPCError, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCStatusCode
 
 from interlock.core.events import HandoffAccepted, Recorded
 from interlock.core.inbox import feedback_of, taken
@@ -24,6 +25,7 @@ from interlock.core.plan import plan
 from interlock.core.wire import decode_record, encode_event
 from interlock.engines.owner import Drive
 from interlock.engines.reconcile import reconcile
+from interlock.engines.temporal.histories import kept_history
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
@@ -83,7 +85,7 @@ class RemoteEngine:
     async def _started(self, client: Client) -> WorkflowHandle[Any, Any]:
         """The workflow of the run. It is started if the local journal knows no more of it than its start."""
         name = f"interlock-{self.run.ledger.run}"
-        if self.run.ledger.state.seq > 1:
+        if self.run.ledger.state.seq > 1 or await self._kept() is not None:
             return client.get_workflow_handle(name)
         try:
             return await client.start_workflow(
@@ -108,7 +110,7 @@ class RemoteEngine:
         )
 
     async def _deliver(self, client: Client) -> None:
-        performer = Performer(self.run.world, self.run.context.environ)
+        performer = Performer(self.run.world, self.run.context.environ, self.server.blobs)
         await serve(client, performer, (Serving(self.server.delivery(self.repository), 1),), lambda: None)
 
     async def _answer(self, handle: WorkflowHandle[Any, Any]) -> None:
@@ -121,10 +123,32 @@ class RemoteEngine:
 
     async def _copy(self, handle: WorkflowHandle[Any, Any]) -> bool:
         """Append what is new. Whether there was anything."""
-        rows = await handle.query(HISTORY, self.run.ledger.state.seq, result_type=list)
-        for record in map(decode_record, rows):
+        try:
+            rows = await handle.query(HISTORY, self.run.ledger.state.seq, result_type=list)
+            records = [decode_record(row) for row in rows]
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            records = await self._forgotten()
+        for record in records:
             await asyncio.to_thread(self._take, record)
-        return bool(rows)
+        return bool(records)
+
+    async def _kept(self) -> list[Recorded] | None:
+        return await asyncio.to_thread(kept_history, self.server.blobs, self.run.ledger.run)
+
+    async def _forgotten(self) -> list[Recorded]:
+        """What is new of a run that the server no longer knows, out of what was kept of it. Raises
+        InfrastructureError if that is not all of it."""
+        run, seq, kept = self.run.ledger.run, self.run.ledger.state.seq, await self._kept()
+        news = [record for record in kept or () if record.seq > seq]
+        if not news:
+            last = f"what is known of it ends with event {seq}" if kept else "nothing was kept of it among the blobs"
+            raise InfrastructureError(
+                f"the Temporal server at {self.server.address}, namespace {self.server.namespace}, does not know run"
+                f" {run}, and {last}: correct temporal.address, namespace or blobs, or start a new run"
+            )
+        return news
 
     def _take(self, record: Recorded) -> None:
         """The commit first: what the journal tells of is here."""

@@ -10,23 +10,30 @@ from dataclasses import dataclass
 
 from temporalio.client import Client, RPCError
 
-from interlock.ports import InfrastructureError
+from interlock.engines.temporal.payloads import Key, check_keys, converter
+from interlock.ports import InfrastructureError, NamedBlobs
 
 _CONNECT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where the server is, and the name of the task queue of all runs."""
+    """Where the server is, and the name of the task queue of all runs. What is too large for it lies among `blobs`;
+    with `keys` all that it is given is encrypted."""
 
     address: str
-    namespace: str = "default"
-    queue: str = "interlock"
+    namespace: str
+    queue: str
+    blobs: NamedBlobs
+    keys: tuple[Key, ...] = ()
 
     async def connect(self) -> Client:
         """Raises InfrastructureError that says what to do."""
+        check_keys(self.blobs, self.keys)
+        data = converter(self.blobs, self.keys)
+        reached = Client.connect(self.address, namespace=self.namespace, data_converter=data)
         try:
-            return await asyncio.wait_for(Client.connect(self.address, namespace=self.namespace), _CONNECT_S)
+            return await asyncio.wait_for(reached, _CONNECT_S)
         except (RuntimeError, RPCError, TimeoutError) as error:
             raise InfrastructureError(
                 f"no Temporal server answers at {self.address} ({str(error) or 'no answer'}): start one with"

@@ -25,10 +25,11 @@ from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput
 from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
 from interlock.core.wire import decode_effect, decode_record
 from interlock.engines.temporal.flow import RunWorkflow
-from interlock.engines.temporal.messages import PERFORM, EffectInput, EventRow, event_row
+from interlock.engines.temporal.histories import keep_history
+from interlock.engines.temporal.messages import KEEP, PERFORM, EffectInput, EventRow, HistoryInput, event_row
 from interlock.execution.context import Context, ContextReference, context_of
 from interlock.execution.perform import perform
-from interlock.ports import Cancelled, InfrastructureError, World
+from interlock.ports import Cancelled, InfrastructureError, NamedBlobs, World
 from interlock.process import prepare
 
 _BEAT_S = 1.0
@@ -39,10 +40,11 @@ THROUGH = ("interlock",)  # imported once, not anew for each run
 
 @dataclass(slots=True)
 class Performer:
-    """Performs effects. The blobs of its world are shared with all other machines."""
+    """Performs effects. The blobs of its world are `shared` with all other machines."""
 
     world: World
     environ: Mapping[str, str]
+    shared: NamedBlobs
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @activity.defn(name=PERFORM, no_thread_cancel_exception=True)
@@ -55,6 +57,11 @@ class Performer:
             raise CancelledError("it is no longer wanted") from error
         except InfrastructureError as error:
             raise ApplicationError(str(error), type="infrastructure", non_retryable=error.permanent) from error
+
+    @activity.defn(name=KEEP, no_thread_cancel_exception=True)
+    def keep(self, given: HistoryInput) -> None:
+        """Keep the history of a run, so that it is found when the server knows the run no more."""
+        keep_history(self.shared, given.run, given.records)
 
     def _events(self, given: EffectInput, cancel: threading.Event) -> Iterator[Event]:
         effect = decode_effect(given.effect)
@@ -141,7 +148,7 @@ def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
         client,
         task_queue=serving.queue,
         workflows=[RunWorkflow] if serving.controls else [],
-        activities=[performer.perform],
+        activities=[performer.perform, performer.keep],
         activity_executor=ThreadPoolExecutor(serving.slots),
         max_concurrent_activities=serving.slots,
         no_remote_activities=not serving.works,

@@ -1,0 +1,32 @@
+"""Histories that outlive the server's retention: each lies among the shared blobs, found by the name of its run.
+
+Rule: what is kept is the history up to a moment; while the server knows the run, the server says more.
+"""
+
+from __future__ import annotations
+
+from interlock.core.events import Recorded
+from interlock.engines.temporal.messages import unpacked
+from interlock.ports import Damaged, InfrastructureError, NamedBlobs
+
+
+def keep_history(blobs: NamedBlobs, run: str, text: str) -> None:
+    """`text` is the whole history so far, as `messages.packed` makes it. Raises InfrastructureError."""
+    blobs.keep(_entry(run), blobs.put(text.encode()).encode())
+
+
+def kept_history(blobs: NamedBlobs, run: str) -> list[Recorded] | None:
+    """None if nothing was kept of the run. Raises InfrastructureError, Damaged."""
+    entry = blobs.kept(_entry(run))
+    if entry is None:
+        return None
+    try:
+        return unpacked(blobs.get(entry.decode("ascii")).decode("ascii"))
+    except InfrastructureError:
+        raise
+    except Exception as error:
+        raise Damaged(f"what was kept of the history of run {run} cannot be read: {error}") from error
+
+
+def _entry(run: str) -> str:
+    return f"histories/{run}"

@@ -1,0 +1,176 @@
+"""Runs that are too large or too long for the server: payloads among the blobs, encrypted; histories that begin anew,
+and that outlive the server's memory of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shutil
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+from tests.contract.cli_world import World
+from tests.contract.temporal.test_both_engines import HEAD
+from tests.contract.temporal.world import Cluster, cluster_in, history, run_on, server_in, until
+
+from interlock.core.events import AnswerTaken, CandidateRejected, Recorded, VerdictGiven
+from interlock.journal import FileBlobs
+
+WORD = "visible-to-nobody"
+LOOPS = """\
+stages:
+  plan: {agent: writer, gates: [{id: g, run: "test -s a.txt"}]}
+  code:
+    needs: [plan]
+    agent: writer
+    attempts: 2
+    gates: [{id: third, run: "grep -q 3.1 a.txt"}]
+    on_reject: [{goto: plan, max: 5}]
+  seal: {needs: [code], agent: writer, gates: [{id: ok, approve: "Is it good?"}]}
+"""
+GATE = r"""
+import json, sys
+result = {"ruleId": "R", "level": "error", "message": {"text": "\U0001f600" * 1990 + sys.argv[1]}}
+wrong = "good" not in open("a.txt").read()
+run = {"tool": {"driver": {"name": "t"}}, "results": [result] * 100 if wrong else []}
+print(json.dumps({"version": "2.1.0", "runs": [run]}), file=open(sys.argv[2], "w"))
+sys.exit(wrong)
+"""
+LONG = """\
+version: 1
+agents:
+  writer:
+    use: command
+    run: [bash, -c, 'if grep -q 1.2 <<< "$INTERLOCK_ATTEMPT"; then echo good indeed; else echo x; fi > a.txt']
+inputs: {about: {default: ""}}
+stages:
+  code:
+    agent: writer
+    attempts: 2
+    gates:
+""" + "".join(f'      - {{id: g{one}, run: "python3 gate.py {one} $REPORT", report: sarif}}\n' for one in range(5))
+
+
+@pytest.fixture(scope="module")
+def early(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """On a server that soon suggests to begin anew, with a key."""
+    folder = tmp_path_factory.mktemp("sizes")
+    (folder / "key").write_text(secrets.token_hex(32))
+    with (
+        server_in(folder, "limit.historyCount.suggestContinueAsNew=30") as server,
+        cluster_in(folder / "many", server, {"codec_key": str(folder / "key")}) as found,
+    ):
+        yield found
+
+
+def asked(many: Cluster, run: str) -> list[list[HistoryEvent]]:
+    """What the server keeps of a run: the events of each of its beginnings."""
+
+    async def ask() -> list[list[HistoryEvent]]:
+        client = await Client.connect(f"127.0.0.1:{many.server.port}")
+        found = [one async for one in client.list_workflows(f'WorkflowId = "interlock-{run}"')]
+        handles = [client.get_workflow_handle(one.id, run_id=one.run_id) for one in found]
+        return [list((await handle.fetch_history()).events) for handle in handles]
+
+    return asyncio.run(ask())
+
+
+def forget(many: Cluster, run: str) -> None:
+    """What the server does when retention is over."""
+
+    async def ask() -> None:
+        client = await Client.connect(f"127.0.0.1:{many.server.port}")
+        async for one in client.list_workflows(f'WorkflowId = "interlock-{run}"'):
+            execution = WorkflowExecution(workflow_id=one.id, run_id=one.run_id)
+            request = DeleteWorkflowExecutionRequest(namespace="default", workflow_execution=execution)
+            await client.workflow_service.delete_workflow_execution(request)
+
+    def is_gone() -> bool:
+        async def look() -> bool:
+            client = await Client.connect(f"127.0.0.1:{many.server.port}")
+            try:
+                await client.get_workflow_handle(f"interlock-{run}").describe()
+            except RPCError:
+                return True
+            return False
+
+        return asyncio.run(look())
+
+    asyncio.run(ask())
+    until(is_gone, "the server still knows the run")
+
+
+def events_of(world: World, run: str) -> list[object]:
+    records: list[Recorded] = history(world, run)
+    assert all(later.seq == former.seq + 1 for former, later in pairwise(records))
+    return [record.event for record in records]
+
+
+def test_a_long_run_begins_anew_and_outlives_the_servers_memory(tmp_path: Path, early: Cluster) -> None:
+    """With loops and an open question; encrypted; forgotten by the server, and read from what was kept."""
+    far = early.submitter(tmp_path / "far", {"interlock.yaml": HEAD + LOOPS})
+    run = run_on(far, code=3)
+    begun = asked(early, run)
+    assert len(begun) > 1
+    shutil.copytree(tmp_path / "far/state", tmp_path / "before")
+    far.ask("reject", run, "-m", WORD, "--plain").ended(3)
+    far.ask("approve", run, "--plain").ended(0, "accepted")
+    told = events_of(far, run)
+    assert [event.comment for event in told if isinstance(event, AnswerTaken)] == [WORD, ""]
+    kept = [event for part in asked(early, run) for event in part]
+    said = b"".join(event.SerializeToString() for event in kept)
+    assert b"test -s" not in said
+    assert WORD.encode() not in said
+    forget(early, run)
+    shutil.rmtree(tmp_path / "far/state")
+    shutil.move(tmp_path / "before", tmp_path / "far/state")
+    assert len(events_of(far, run)) < len(told)
+    far.ask("resume", run, "--plain").ended(0, "accepted")
+    assert events_of(far, run) == told
+
+
+def test_who_asks_for_a_run_that_is_nowhere_is_told(tmp_path: Path, early: Cluster) -> None:
+    far = early.submitter(tmp_path / "far", {"interlock.yaml": HEAD + LOOPS})
+    run = run_on(far, code=3)
+    forget(early, run)
+    said = far.ask("resume", run, "--plain")
+    assert said.code == 5, said.text
+    assert f"does not know run {run}, and " in said.text
+
+
+def test_nothing_that_is_legal_is_too_large(tmp_path: Path, early: Cluster) -> None:
+    """Five verdicts of 100 findings in emoji, 12 MB, an input of 100 kB."""
+    far = early.submitter(tmp_path / "far", {"interlock.yaml": LONG, "gate.py": GATE, "a.txt": "good\n"})
+    run = run_on(far, "--input", "about=" + "\U0001f600" * 25_000)
+    told = events_of(far, run)
+    verdicts = [event for event in told if isinstance(event, VerdictGiven) and event.findings]
+    assert len(verdicts) == 5
+    assert all(verdict.evidence_of("findings") for verdict in verdicts)
+    rejected = next(event for event in told if isinstance(event, CandidateRejected))
+    feedback = FileBlobs(early.root / "blobs").get(rejected.feedback)
+    assert len(json.loads(feedback)["findings"]) == 500
+    assert max(event.ByteSize() for part in asked(early, run) for event in part) < 18_000
+    shown = far.ask("logs", run, "code/1.1", "g0", "--findings").ended(0)
+    assert len(json.loads(shown.text)) == 100
+
+
+def test_a_machine_with_another_key_is_told(tmp_path: Path, early: Cluster) -> None:
+    far = early.submitter(tmp_path / "far", {"interlock.yaml": HEAD + LOOPS})
+    (tmp_path / "other").write_text(secrets.token_hex(32))
+    settings = next(tmp_path.rglob("settings.yaml"))
+    given = json.loads(settings.read_text())["temporal"]
+    del given["codec_key"]
+    for key in ({"codec_key": str(tmp_path / "other")}, {}):
+        settings.write_text(json.dumps({"temporal": given | key}))
+        for words in (("run", "--engine", "temporal", "-t", "x"), ("worker",), ("worker", "--controller")):
+            said = far.ask(*words)
+            assert said.code == 5, said.text
+            assert "set temporal.codec_key" in said.text

@@ -1,0 +1,89 @@
+"""What goes to a Temporal server: small, encrypted with a key, and readable by whoever has that key alone."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("temporalio", reason="the Temporal client is not installed")
+
+from temporalio.api.common.v1 import Payload
+
+from interlock.engines.temporal.payloads import Key, check_keys, converter, read_keys
+from interlock.journal import FileBlobs
+from interlock.ports import InfrastructureError, UsageError
+
+ONE, OTHER = Key(b"1" * 32), Key(b"2" * 32)
+LARGE = "\U0001f600" * 3_000_000  # 12 MB
+
+
+def encoded(blobs: FileBlobs, value: object, *keys: Key) -> Payload:
+    return asyncio.run(converter(blobs, keys).encode([value]))[0]
+
+
+def decoded(blobs: FileBlobs, payload: Payload, *keys: Key) -> object:
+    return asyncio.run(converter(blobs, keys).decode([payload], [str]))[0]
+
+
+@pytest.mark.parametrize("keys", [(), (ONE,)])
+@pytest.mark.parametrize("value", ["", "small", LARGE])
+def test_it_comes_back_and_is_small(tmp_path: Path, keys: tuple[Key, ...], value: str) -> None:
+    blobs = FileBlobs(tmp_path)
+    payload = encoded(blobs, value, *keys)
+    assert payload.ByteSize() < 16 * 1024
+    assert decoded(blobs, payload, *keys) == value
+
+
+def test_nobody_reads_it_without_the_key(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path)
+    small, large = encoded(blobs, "a secret", ONE), encoded(blobs, "a secret" * 10_000, ONE)
+    assert b"a secret" not in small.SerializeToString()
+    assert all(b"a secret" not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    for payload in (small, large):
+        for keys in ((), (OTHER,)):
+            with pytest.raises(InfrastructureError, match=r"temporal\.codec_key"):
+                decoded(blobs, payload, *keys)
+        decoded(blobs, payload, OTHER, ONE)  # a former key still reads
+
+
+def test_what_was_changed_is_refused(tmp_path: Path) -> None:
+    payload = encoded(FileBlobs(tmp_path), "x", ONE)
+    payload.data = payload.data[:-1] + bytes([payload.data[-1] ^ 1])
+    with pytest.raises(InfrastructureError, match="was changed"):
+        decoded(FileBlobs(tmp_path), payload, ONE)
+
+
+def test_a_replay_writes_the_same_blob(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path)
+    payloads = [encoded(blobs, "x" * 100_000, ONE) for _ in range(2)]
+    assert payloads[0] == payloads[1]
+    assert payloads[0] != encoded(blobs, "x" * 99_999 + "y", ONE)
+
+
+def test_a_key_file(tmp_path: Path) -> None:
+    path, secret = tmp_path / "key", secrets.token_bytes(32)
+    path.write_text(f"{secret.hex()}\n{base64.b64encode(ONE.secret).decode()}\n")
+    assert read_keys(path) == (Key(secret), ONE)
+    for wrong in ("", "ab12", "x" * 64, "é"):
+        path.write_text(wrong)
+        with pytest.raises(UsageError, match="openssl rand -hex 32"):
+            read_keys(path)
+    with pytest.raises(UsageError, match="openssl rand -hex 32"):
+        read_keys(tmp_path / "none")
+
+
+def test_a_machine_without_the_key_of_the_others_is_told(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path)
+    check_keys(blobs, ())
+    check_keys(blobs, (ONE,))
+    check_keys(blobs, (ONE,))
+    with pytest.raises(InfrastructureError, match=r"has no key: set temporal\.codec_key"):
+        check_keys(blobs, ())
+    with pytest.raises(InfrastructureError, match="with another key"):
+        check_keys(blobs, (OTHER,))
+    check_keys(blobs, (OTHER, ONE))  # a new key, first on a machine that reads both
+    check_keys(blobs, (OTHER,))
