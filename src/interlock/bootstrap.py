@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.application import Application, Once, given_sandbox, keys_of
-from interlock.engines.mirror import MirroredRuns
 from interlock.execution.histories import Histories
-from interlock.journal import FileBlobs, LocalRuns, SetAsideRuns, SharedBlobs, SqliteJournal
+from interlock.journal import FileBlobs, LocalRuns, MirroredRuns, SetAsideRuns, SharedBlobs, SqliteJournal
 from interlock.ports import Brief, Cancel, Gates, UsageError, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service

@@ -30,7 +30,7 @@ from interlock.readmodel.reasons import Reason, reasons
 from interlock.text.names import rejected_by
 
 NOT_BEGUN = "not begun"
-WAITS_FOR_REPOSITORY = "its work is accepted, and it waits for its repository: `interlock resume {run}` there"
+_WAITS_FOR_REPOSITORY = "its work is accepted, and it waits for its repository: `interlock resume {run}` there"
 _PROTECTED = ("protected", "judged_table")
 _ADDS = re.compile(r"; only a stage with `adds: \[([^`\]]+)\]` may add it$")
 _OWN_PIPELINE = (
@@ -256,8 +256,9 @@ def _phase(pipeline: Pipeline, state: RunState, owner: str) -> tuple[RunPhase, W
         return RunPhase.WAITING, nothing
     if not owner:
         return RunPhase.INTERRUPTED, nothing
-    if state.started is not None and owner == state.started.engine and all(isinstance(one, DeliverBranch) for one in wanted):
-        return RunPhase.INTERRUPTED, WaitUntil(0.0, why=WAITS_FOR_REPOSITORY.format(run=state.started.run))
+    started = state.started
+    if started is not None and owner == started.engine and all(isinstance(one, DeliverBranch) for one in wanted):
+        return RunPhase.INTERRUPTED, WaitUntil(0.0, why=_WAITS_FOR_REPOSITORY.format(run=started.run))
     waits = [command for command in wanted if isinstance(command, WaitUntil)]
     if len(waits) == len(wanted):
         return RunPhase.SLEEPING, min(waits, key=lambda wait: wait.at)

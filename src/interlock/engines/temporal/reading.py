@@ -19,9 +19,9 @@ from temporalio.service import RPCStatusCode
 from interlock.core.events import HandoffAccepted, Recorded, RunStarted
 from interlock.core.inbox import Answer, feedback_of, taken
 from interlock.core.wire import decode_record
-from interlock.engines.mirror import Found, NotThere
 from interlock.engines.temporal.messages import ANSWER, HISTORY, event_row, made_commit
 from interlock.engines.temporal.server import Server
+from interlock.journal.mirror import Found, NotThere
 from interlock.ports import Blobs, InfrastructureError, Records, Workspaces
 
 Told = TypeVar("Told")
@@ -101,11 +101,13 @@ class ServerRuns:
         return str((await described.memo()).get(MEMO, "{}"))
 
     async def _handle(self, run: str) -> WorkflowHandle[Any, Any]:
+        client = self._client
         try:
-            self._client = self._client or await asyncio.wait_for(self.server.connect(), _CONNECT_S)
+            if client is None:
+                client = self._client = await asyncio.wait_for(self.server.connect(), _CONNECT_S)
         except InfrastructureError as error:
             raise InfrastructureError(f"{self._named} does not answer") from error
-        return self._client.get_workflow_handle(workflow_of(run))
+        return client.get_workflow_handle(workflow_of(run))
 
     def _ask(self, question: Coroutine[Any, Any, Told], run: str) -> Told:
         with self._lock:

@@ -88,11 +88,11 @@ class MirroredRuns:
         """What is here, then what is new on the server."""
         newest = after
         for page in self.local.history(run, after):
-            newest = self._learn(run, page)
+            newest = self._learn(run, page, newest)
             yield page
         if self._engine(run) and run not in self._over and self._look(run, newest):
             for page in self.local.history(run, newest):
-                self._learn(run, page)
+                newest = self._learn(run, page, newest)
                 yield page
 
     def answer(self, answer: Answer) -> None:
@@ -147,13 +147,14 @@ class MirroredRuns:
             self._engines[run] = self.notes.noted(_ENGINE, run) or ""
         return self._engines[run]
 
-    def _learn(self, run: str, page: Sequence[Recorded]) -> int:
-        """The seq of its last event."""
+    def _learn(self, run: str, page: Sequence[Recorded], newest: int) -> int:
+        """The seq of the newest event, which is `newest` before this page."""
+        newest = page[-1].seq if page else newest
         if self._engine(run):
-            self._seen[run] = max(self._seen.get(run, 0), page[-1].seq)
+            self._seen[run] = max(self._seen.get(run, 0), newest)
             if any(isinstance(record.event, RunFinished) for record in page):
                 self._over.add(run)
-        return page[-1].seq
+        return newest
 
     def _catch_up(self, run: str) -> None:
         """Know the run as far as it is here, or as the server tells."""
