@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from interlock.application import Application, Once, given_sandbox, keys_of
 from interlock.execution.histories import Histories
-from interlock.journal import FileBlobs, LocalRuns, SetAsideRuns, SharedBlobs, SqliteJournal
+from interlock.journal import FileBlobs, LocalRuns, MirroredRuns, SetAsideRuns, SharedBlobs, SqliteJournal
 from interlock.ports import Brief, Cancel, Gates, NamedBlobs, UsageError, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
@@ -39,6 +39,7 @@ from interlock.settings import Owner as Holder
 
 if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functions around it
     from interlock.engines.owner import Drive, Driving, Observer, Owner
+    from interlock.engines.temporal.reading import ServerRuns
     from interlock.engines.temporal.server import Server
     from interlock.engines.temporal.worker import Performer
     from interlock.gates.locks import Slot, Slots
@@ -78,9 +79,9 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
     if not (identity.known and identity.recorded) and journal.runs():  # runs of an earlier version, or settled in part
         identity.settle()
         notice, gone = "", lost_journal(paths.root)
-    engine = LocalRuns(journal, journal, partial(_owner, paths))
     workspaces = Once(partial(_workspaces, paths, top, environ))
     common = _Common(top, environ, general, paths, settings, journal, blobs, clock)
+    engine = _runs(common, workspaces)
     gate_context = Once(lambda: _gate_context(common, workspaces()))
     service = Service(
         engine=engine,
@@ -224,6 +225,36 @@ def _world(common: _Common, workspaces: GitWorkspaces, gate_context: GateContext
     return World(workspaces, gate_context.agents, gates, *stores, render, lambda: True, records=records)
 
 
+def _runs(common: _Common, workspaces: Callable[[], GitWorkspaces]) -> MirroredRuns:
+    paths, journal = common.paths, common.journal
+    return MirroredRuns(
+        local=LocalRuns(journal, journal, partial(_owner, paths)),
+        journal=journal,
+        notes=journal,
+        far=Once(partial(_server_runs, common, workspaces)),
+        follower=lambda run: _owner(paths, run) or _holder(paths.deliverer_lock),
+        copier=partial(_owner, paths),
+        alone=lambda run: one_effect(paths.effects_lock(run), this_process(), 0.0),
+        elapsed=common.clock.elapsed,
+    )
+
+
+def _server_runs(common: _Common, workspaces: Callable[[], GitWorkspaces]) -> ServerRuns:
+    """Raises UsageError where the settings lack what is needed."""
+    server = server_of(common.settings, common.general, common.paths.blobs)
+    from interlock.engines.temporal.reading import ServerRuns
+    from interlock.process import mounts
+    from interlock.signing import SignedRecords
+
+    if (given_sandbox(common.environ) or common.settings.sandbox or "full") == "full":
+        mounts.enter()  # the client has threads, after which an ordinary user cannot
+    shared = server.blobs
+    signer = keys_of(common.general).signer
+    return ServerRuns(
+        server, workspaces, shared, Once(lambda: SignedRecords(signer(), shared, workspaces().stored_records))
+    )
+
+
 def _remote(common: _Common, drive: Drive) -> Driving:
     from interlock.engines.temporal.remote import RemoteEngine
 
@@ -342,5 +373,9 @@ def _effects(common: _Common, holder: Holder, run: str) -> AbstractContextManage
 
 
 def _owner(paths: RepositoryPaths, run: str) -> str:
-    holder = owner_of(paths.run_lock(run))
+    return _holder(paths.run_lock(run))
+
+
+def _holder(lock: Path) -> str:
+    holder = owner_of(lock)
     return str(holder) if holder else ""

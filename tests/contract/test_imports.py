@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.contract.cli_world import new_world
 
 # Python's HTTP client and its mail parser, YAML, and whatever only a run at work needs.
 NEVER = (
-    "asyncio", "email", "http.client", "jsonschema", "minijinja", "pydantic", "rich", "ssl", "urllib.request", "yaml",
+    "asyncio", "email", "http.client", "jsonschema", "minijinja", "pydantic", "rich", "ssl", "temporalio",
+    "urllib.request", "yaml",
     "interlock.agents", "interlock.engines", "interlock.gates.referee", "interlock.notify", "interlock.telemetry",
     "interlock.workspaces",
 )  # fmt: skip
@@ -38,3 +40,14 @@ def test_what_only_looks_loads_little(verb: str, tmp_path: Path) -> None:
     loaded = done.stdout.split()
     assert "interlock.cli.verbs.runs" in loaded, done.stderr
     assert sorted(set(NEVER) & set(loaded)) == []
+
+
+def test_a_run_of_this_machine_is_shown_without_the_client_of_any_server(tmp_path: Path) -> None:
+    stages = 'stages: {a: {run: "echo 1 > a.txt"}}'
+    world = new_world(tmp_path, {"interlock.yaml": f"version: 1\n{stages}\n"})
+    world.ask("run", "--plain", "-t", "x").ended(0)
+    asked = "import sys; from interlock.cli.app import call; call(['status']); print(*sys.modules)"
+    argv = [sys.executable, "-c", asked]
+    done = subprocess.run(argv, cwd=world.repository, env=world.environment(), capture_output=True, check=True)
+    assert b"accepted" in done.stdout, done.stderr
+    assert {"asyncio", "interlock.engines", "temporalio"}.isdisjoint(done.stdout.decode().split())

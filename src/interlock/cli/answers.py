@@ -21,6 +21,7 @@ from interlock.cli.screens import DisplayOptions
 from interlock.cli.terminal import is_interactive, note, say
 from interlock.cli.words import safe
 from interlock.core.events import Action, AnswerTaken, Recorded, Refused
+from interlock.ports import InfrastructureError
 from interlock.readmodel.run import OVER, RunSummary, RunView
 from interlock.service import AnswerRequest
 from interlock.service.formats import line
@@ -46,16 +47,25 @@ def answer(app: Application, view: RunView, request: AnswerRequest, display: Dis
     put = app.service.answer(view, request)
     attempts = (attempt for stage in view.stages for attempt in stage.attempts)
     display = replace(display, judged=tuple(item.verdict for attempt in attempts for item in attempt.verdicts))
-    if not app.service.owner_of(view.id):
-        code = drive(app, view.id, display, after=view.seq)
+    if not app.service.follower_of(view.id):
+        code = _driven(app, view, put.id, display)
         return Exit.USAGE if isinstance(_reply(app, view, put.id), Refused) else code
-    note(f"the answer went to {app.service.owner_of(view.id)}, which controls run {view.id}")
+    note(f"the answer went to {app.service.follower_of(view.id)}, which controls run {view.id}")
     reply = _wait_for_reply(app, view, put.id)
-    if reply is None and not app.service.owner_of(view.id):  # the owner ended at that moment
+    if reply is None and not app.service.follower_of(view.id):  # the owner ended at that moment
         return drive(app, view.id, display, after=view.seq)
     if request.action is Action.CANCEL and not display.json:
         return _conclude_cancel(app, view, reply, display)
     return _print_reply(view, reply, display)
+
+
+def _driven(app: Application, view: RunView, answer_id: str, display: DisplayOptions) -> int:
+    try:
+        return drive(app, view.id, display, after=view.seq)
+    except InfrastructureError:
+        if view.engine and any(left.id == answer_id for left in app.service.engine.untaken(view.id)):
+            note("the answer is kept here, and goes to the server as soon as run, watch, status or list reach it")
+        raise
 
 
 def ask_approval(app: Application, run: str, asked: dict[str, Asking]) -> bool:
@@ -146,7 +156,7 @@ def _wait_for_reply(app: Application, view: RunView, answer_id: str) -> AnswerTa
         reply = _reply(app, view, answer_id)
         if reply is not None:
             return reply
-        if not app.service.owner_of(view.id):
+        if not app.service.follower_of(view.id):
             return _reply(app, view, answer_id)
         pause.wait(_POLL_S)
     return None

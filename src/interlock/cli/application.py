@@ -35,7 +35,11 @@ def application(*, looks: bool = False, sandbox: str | None = None) -> Iterator[
         if lost := wired.service.lost_and_missed():
             them = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
             note(f"warning: {len(lost)} runs are missing from the journal ({them}): `interlock doctor` says more")
-        yield wired
+        try:
+            yield wired
+        finally:
+            if why := wired.service.unreached():
+                note(f"note: {plain(why, 1000)}: what was known of its runs here is shown")
         if vanished:  # a verb that looks for runs has ended with this as its error
             note(f"warning: before this, {plain(wired.service.vanished, 1000)}")
     finally:

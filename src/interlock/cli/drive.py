@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import click
@@ -79,7 +80,9 @@ class _Drive:
 def drive(app: Application, run: str, display: DisplayOptions, *, take_over: bool = False, after: int = 0) -> int:
     """Own the run, show its events beyond seq `after`, and print how it ended. Returns the exit code. Raises
     UsageError if the level of its sandbox does not hold here."""
-    app.require_sandbox(app.service.locate_run(run).sandbox)
+    found = app.service.locate_run(run)
+    if not found.engine:  # what works for it elsewhere is confined there
+        app.require_sandbox(found.sandbox)
     note(f"warning: {word}" for word in (lacking(app.environ), path_warning(app.environ)) if word)
     with signals_as_interrupt():
         choice = _drive_shown(app, run, display, take_over=take_over, after=after)
@@ -114,7 +117,7 @@ def finish(app: Application, run: str, display: DisplayOptions) -> int:
         note([f"no pull request was opened: {opened.why}", f"  {opened.command}"])
     if display.json or not ask_approval(app, run, display.asked):
         return code
-    if app.service.owner_of(run) or not app.service.has_answer(run):  # somebody else answered, or drives it
+    if app.service.follower_of(run) or not app.service.has_answer(run):  # somebody else answered, or drives it
         return watch_run(app, run, display, after=seen)
     return drive(app, run, display, after=seen)
 
@@ -161,7 +164,7 @@ def _has_new_owner(app: Application, run: str, seen: int, *, take_over: bool) ->
         events = [record.event for record in app.service.history(run, seen)]
         if any(isinstance(event, OwnerChanged) for event in events):
             return True
-        if not take_over and (events or app.service.owner_of(run)):
+        if not take_over and (events or app.service.follower_of(run)):
             return True
         pause.wait(0.1)
     return False
@@ -223,8 +226,8 @@ def _show_events(app: Application, work: _Drive, view: Screen, after: int) -> in
 
 def _ask_after_interrupt(app: Application, run: str) -> str:
     """What Ctrl-C means: on a terminal the person chooses, and a second Ctrl-C stops; elsewhere the run stops. A
-    stopped run can be resumed; it is cancelled only by the whole word, confirmed."""
-    if not is_interactive():
+    stopped run can be resumed; it is cancelled only by the whole word, confirmed. What a server drives continues."""
+    if not is_interactive() or app.service.locate_run(run).engine:
         return "stop"
     note(["", *_at_stake(app, run)])
     try:
@@ -265,12 +268,14 @@ class _AtRest:
     seen: int = -1
 
     def __call__(self) -> bool:
-        if self.app.service.owner_of(self.run):
+        if self.app.service.follower_of(self.run):
             self.since = 0.0
             return False
         view = self.app.service.locate_run(self.run)
         if view.phase in OVER or view.phase is RunPhase.WAITING:
             return True
+        if view.is_remote and view.phase is not RunPhase.INTERRUPTED and not view.behind:
+            return False
         now = time.monotonic()
         if not self.since or view.seq != self.seen:
             self.since, self.seen = now, view.seq
@@ -290,5 +295,22 @@ def watch_run(app: Application, run: str, display: DisplayOptions, *, after: int
         code = conclude(app, run, display)
         if display.json or not ask_approval(app, run, display.asked):
             return code
-        if not app.service.owner_of(run) and app.service.has_answer(run):
+        if not app.service.follower_of(run) and app.service.has_answer(run):
             app.drive_in_background(run)
+
+
+@contextmanager
+def following(app: Application, run: str) -> Iterator[None]:
+    """Meanwhile this process follows a run that a server drives, if no other one does: so its branch is made here."""
+    view = app.service.locate_run(run)
+    if not view.engine or view.phase in OVER or app.service.follower_of(run):
+        yield
+        return
+    work = _Drive(app, run, take_over=False)
+    thread = threading.Thread(target=work.work, name="follow")
+    thread.start()
+    try:
+        yield
+    finally:
+        work.stop.set()
+        thread.join()

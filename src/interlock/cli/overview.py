@@ -102,14 +102,16 @@ def _to_do(view: RunView, around: Around) -> Iterator[str]:
             since = f"since {moment(view.sleeps_since)}, " if view.sleeps_since else ""
             yield f"state    waits {since}until {moment(view.sleeps_until)}: {safe(view.why)}"
         case RunPhase.INTERRUPTED:
-            yield "state    no process runs it"
+            yield f"state    {safe(view.why) or 'no process runs it'}"
         case _:
             pass
     for line in next_commands(view):
         if line != f"next: interlock show {view.id}":
             is_command = line.startswith(("  ", "next: ", "      "))
             yield from [line] if is_command else _wrapped(line, around.width)
-    if around.unread and view.owner:
+    if around.unread and view.is_remote:
+        yield f"an answer waits here until the server takes it: `interlock resume {view.id}` sends it"
+    elif around.unread and view.owner:
         yield "an answer waits in the inbox until the process of the run reads it; if that process hangs:"
         yield f"  interlock resume --take-over {view.id}"
     elif around.unread:

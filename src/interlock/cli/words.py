@@ -269,7 +269,7 @@ def _outcome(view: RunSummary) -> str:
             since = f"since {moment(view.sleeps_since)}, " if view.sleeps_since else ""
             return f"run {view.id} waits {since}until {moment(view.sleeps_until)}: {safe(view.why)} ({used})"
         case RunPhase.INTERRUPTED:
-            return f"run {view.id} is interrupted: no process runs it ({used})"
+            return f"run {view.id} is interrupted: {safe(view.why) or 'no process runs it'} ({used})"
         case _:
             return f"run {view.id} {ended(view.phase, view.why)} ({used})"
 

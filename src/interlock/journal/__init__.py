@@ -13,17 +13,28 @@ if TYPE_CHECKING:
     from interlock.journal.blobs import FileBlobs
     from interlock.journal.chain import SetAsideRuns
     from interlock.journal.memory import MemoryBlobs, MemoryJournal
+    from interlock.journal.mirror import MirroredRuns
     from interlock.journal.runs import LocalRuns
     from interlock.journal.shared import SharedBlobs
     from interlock.journal.sqlite import SqliteJournal
 
-__all__ = ["FileBlobs", "LocalRuns", "MemoryBlobs", "MemoryJournal", "SetAsideRuns", "SharedBlobs", "SqliteJournal"]
+__all__ = [
+    "FileBlobs",
+    "LocalRuns",
+    "MemoryBlobs",
+    "MemoryJournal",
+    "MirroredRuns",
+    "SetAsideRuns",
+    "SharedBlobs",
+    "SqliteJournal",
+]
 
 _LAZY = {
     "FileBlobs": "blobs",
     "LocalRuns": "runs",
     "MemoryBlobs": "memory",
     "MemoryJournal": "memory",
+    "MirroredRuns": "mirror",
     "SetAsideRuns": "chain",
     "SharedBlobs": "shared",
     "SqliteJournal": "sqlite",

@@ -47,3 +47,15 @@ class LocalRuns:
 
     def owner_of(self, run: str) -> str:
         return self.owner(run)
+
+    def follower_of(self, run: str) -> str:
+        return self.owner(run)
+
+    def behind(self, run: str) -> str:
+        return ""
+
+    def unreached(self) -> str:
+        return ""
+
+    def adopt(self, run: str) -> bool:
+        return False

@@ -101,6 +101,7 @@ def who_acts(phase: str) -> str:
 def run_document(run: Document, *, full: bool, answers: bool) -> Document:
     """State, who must act, why, and the next tool; then where the stages are, and what it cost."""
     head = {"id": run["id"], "phase": run["phase"], "who_acts": who_acts(run["phase"])}
+    head |= {"may_be_old": run["behind"]} if run.get("behind") else {}
     next_step = _next_of_run(run, answers=answers)
     if full:
         counted = [{**stage, "attempts": len(stage["attempts"])} for stage in run["stages"]]

@@ -355,7 +355,7 @@ def _needed(what: str, argument: str, value: str) -> str:
 
 
 def _answer(program: Program, run: str, given: tuple[Verb, str, str, str, str, bool]) -> tuple[str, str]:
-    """The id of the run, and its owner."""
+    """The id of the run, and the process that drives or follows it."""
     action, attempt, stage, gate, comment, now = given
     with program.application() as app:
         view = app.service.describe_run(app.service.latest_run(run).id)
@@ -365,7 +365,7 @@ def _answer(program: Program, run: str, given: tuple[Verb, str, str, str, str, b
         by = f"{app.person()} (MCP)"
         request = AnswerRequest(Action(action), by, stage, subject, gate, comment, now=now)
         app.service.answer(view, request)
-        return view.id, app.service.owner_of(view.id)
+        return view.id, app.service.follower_of(view.id)
 
 
 def _check_attempt(view: RunView, action: Verb, attempt: str) -> None:

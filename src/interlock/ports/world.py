@@ -277,7 +277,20 @@ class Engine(Protocol):
         """Answers that are handed over and not in the history yet, in the order in which they arrived."""
 
     def owner_of(self, run: str) -> str:
-        """Who drives the run; empty for nobody."""
+        """Who drives the run: a process of this machine, or the name of the engine whose server does; empty for
+        nobody."""
+
+    def follower_of(self, run: str) -> str:
+        """The process of this machine that drives the run, or follows it on a server; empty for nobody."""
+
+    def behind(self, run: str) -> str:
+        """Why what the history says may be old; empty if it is not."""
+
+    def unreached(self) -> str:
+        """Why a server does not tell of any of its runs; empty if it does, or was not asked."""
+
+    def adopt(self, run: str) -> bool:
+        """Make a run known here that was started in another repository. False if there is none of this id."""
 
 
 # --- the world ----------------------------------------------------------------------------------

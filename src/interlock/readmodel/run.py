@@ -8,7 +8,7 @@ from dataclasses import field, fields
 from enum import StrEnum
 
 from interlock.core.answers import passed_hard_gates
-from interlock.core.effects import WaitUntil
+from interlock.core.effects import DeliverBranch, WaitUntil
 from interlock.core.events import (
     AnswerTaken,
     AttemptErrored,
@@ -30,6 +30,7 @@ from interlock.readmodel.reasons import Reason, reasons
 from interlock.text.names import rejected_by
 
 NOT_BEGUN = "not begun"
+_WAITS_FOR_REPOSITORY = "its work is accepted, and it waits for its repository: `interlock resume {run}` there"
 _PROTECTED = ("protected", "judged_table")
 _ADDS = re.compile(r"; only a stage with `adds: \[([^`\]]+)\]` may add it$")
 _OWN_PIPELINE = (
@@ -106,10 +107,17 @@ class RunSummary:
     sleeps_since: float  # with the waits before it, where it is a quota; else 0
     overrides: tuple[str, ...]  # attempts that a person accepted over a gate that did not pass, and that count
     progress: tuple[tuple[str, str], ...] = field(kw_only=True, default=())  # each stage and its phase, or `asked`
+    engine: str = field(kw_only=True, default="")  # whose server drives it; empty: a process of this machine
+    behind: str = field(kw_only=True, default="")  # why all this may be old
 
     @property
     def is_readable(self) -> bool:
         return self.phase not in (RunPhase.UNREADABLE, RunPhase.DAMAGED)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a server drives it, and no process of this machine follows it there."""
+        return bool(self.engine) and self.owner == self.engine
 
     @property
     def way_out(self) -> str:
@@ -194,6 +202,7 @@ def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> RunSummary:
         sleeps_until=wait.at,
         sleeps_since=wait.since,
         overrides=tuple(_overrides(state)),
+        engine=started.engine,
         progress=tuple((name, "asked" if stage.asked else str(stage.phase)) for name, stage in state.stages.items()),
     )
 
@@ -247,6 +256,9 @@ def _phase(pipeline: Pipeline, state: RunState, owner: str) -> tuple[RunPhase, W
         return RunPhase.WAITING, nothing
     if not owner:
         return RunPhase.INTERRUPTED, nothing
+    started = state.started
+    if started is not None and owner == started.engine and all(isinstance(one, DeliverBranch) for one in wanted):
+        return RunPhase.INTERRUPTED, WaitUntil(0.0, why=_WAITS_FOR_REPOSITORY.format(run=started.run))
     waits = [command for command in wanted if isinstance(command, WaitUntil)]
     if len(waits) == len(wanted):
         return RunPhase.SLEEPING, min(waits, key=lambda wait: wait.at)

@@ -29,8 +29,10 @@ from interlock.ports import (
 from interlock.readmodel.run import OVER, RunPhase, RunSummary, RunView, WaitView, unreadable
 from interlock.service.answers import AnswerRequest, no_candidate, to_answer
 from interlock.service.checks import Checked, CheckRequest, check, check_proposal, with_judges_of_base
+from interlock.service.formats import moment
 from interlock.service.integrity import lost_run, naming_run
 from interlock.service.runs import RunRequest, begin, in_order, run_named
+from interlock.settings import is_run_id
 from interlock.text.cleaning import plain
 
 Seen = TypeVar("Seen", RunSummary, RunView)
@@ -89,22 +91,41 @@ class Service:
         with naming_run(run):
             answered = self.has_answer(run)
             pipeline_of = partial(self._pipeline, run, self.histories.gathered_state)
-            return _with_answer(self.histories.view(pipeline_of, run, self.engine.owner_of(run)), answered=answered)
+            view = self.histories.view(pipeline_of, run, self.engine.owner_of(run))
+            return _with_answer(self._as_of(view), answered=answered)
 
     def locate_run(self, run: str) -> RunSummary:
         """Where a run is, without its history. Raises as `describe_run`."""
         with naming_run(run):
             answered = self.has_answer(run)
             pipeline_of = partial(self._pipeline, run)
-            return _with_answer(self.histories.standing(pipeline_of, run, self.engine.owner_of(run)), answered=answered)
+            standing = self.histories.standing(pipeline_of, run, self.engine.owner_of(run))
+            return _with_answer(self._as_of(standing), answered=answered)
 
     def has_answer(self, run: str) -> bool:
         """Whether the run's inbox has an answer that no owner has taken yet."""
         return bool(self.engine.untaken(run))
 
     def owner_of(self, run: str) -> str:
-        """Who drives the run; empty for nobody."""
+        """Who drives the run: a process of this machine, or a server; empty for nobody."""
         return self.engine.owner_of(run)
+
+    def follower_of(self, run: str) -> str:
+        """The process of this machine that drives the run, or follows it on a server; empty for nobody."""
+        return self.engine.follower_of(run)
+
+    def unreached(self) -> str:
+        """Why runs of a server could not be looked at lately; empty if they could."""
+        return self.engine.unreached()
+
+    def adopt(self, run: str) -> bool:
+        """Whether the run is known here, or now is, since a server has it: only by its whole id."""
+        if run in self.run_ids():
+            return True
+        found = is_run_id(run) and self.engine.adopt(run)
+        if found:
+            self.begun()
+        return found
 
     def run_ids(self) -> list[str]:
         """All runs, oldest first, lost ones among them. Raises Damaged if there were runs and nothing says which."""
@@ -149,6 +170,7 @@ class Service:
         or one fits and another cannot be read, which may be the one that is meant; InfrastructureError if none fits and
         one cannot be read."""
         if name:
+            self.adopt(name)
             aside = self.aside()
             newest_last = sorted(self.run_ids(), key=lambda run: run not in aside)  # `@` is a listed run
             return self.locate_run(run_named(newest_last, name))
@@ -227,6 +249,11 @@ class Service:
         if not commit:
             raise UsageError(no_candidate(view, view.attempt(attempt)))
         return commit
+
+    def _as_of(self, seen: Seen) -> Seen:
+        """With why it may be old, if it may."""
+        why = self.engine.behind(seen.id)
+        return replace(seen, behind=f"{why}: shown is what was known at {moment(seen.at)}") if why else seen
 
     def _listed(self, run: str) -> RunSummary:
         try:

@@ -90,6 +90,11 @@ class RepositoryPaths:
         """Held during an effect of the run that cannot be undone."""
         return self.locks / f"{run}.effects"
 
+    @property
+    def deliverer_lock(self) -> Path:
+        """Held by the process that makes the branches of runs on a server."""
+        return self.locks / "deliver"
+
 
 def paths_of(environ: Mapping[str, str]) -> Paths:
     """The folders by XDG_* and HOME; INTERLOCK_STATE_HOME and INTERLOCK_CACHE_HOME override two of them.

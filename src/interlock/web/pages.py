@@ -205,7 +205,7 @@ def _answer(request: Request, given: Mapping[str, str]) -> Response:
     except UsageError as error:
         newer, typed = site.view(request), {name: given.get(name, "") for name in _TYPED}
         return _run_page(request, newer, 409 if isinstance(error, Stale) else 400, str(error), **typed)
-    if not site.app.service.owner_of(view.id):
+    if not site.app.service.follower_of(view.id):
         site.app.drive_in_background(view.id)
     more = f"?{urlencode({'answer': put_id})}" if put_id else ""
     return RedirectResponse(f"/runs/{quote(view.id)}{more}", 303)

@@ -67,7 +67,7 @@ class Site:
         raise UsageError(f"run {view.id} has no attempt {name}")
 
     def _known(self, run: str) -> str:
-        if run not in self.app.service.run_ids():
+        if not self.app.service.adopt(run):
             raise UsageError(f"no run {run} in this repository")
         return run
 

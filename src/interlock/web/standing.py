@@ -64,7 +64,8 @@ class Why:
 def standing(run: RunSummary) -> Standing:
     """Of any run, also of one that cannot be read."""
     word, icon, tone = _state(run)
-    return Standing(word, icon, tone, _who(run), tuple(_commands(run)))
+    who = f"{_who(run)} This may be old: {run.behind}." if run.behind else _who(run)
+    return Standing(word, icon, tone, who, tuple(_commands(run)))
 
 
 def state_word(run: RunSummary) -> str:
@@ -173,7 +174,7 @@ def _who(run: RunSummary) -> str:
         case RunPhase.SLEEPING:
             return f"Nobody needs to act: it continues at {moment(run.sleeps_until)}."
         case RunPhase.INTERRUPTED:
-            return "You: resume it. No process controls this run."
+            return f"You: resume it. {run.why or 'No process controls this run'}."
         case RunPhase.ACCEPTED if run.branch:
             return "You: review the branch and merge it."
         case RunPhase.ACCEPTED:

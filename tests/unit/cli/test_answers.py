@@ -150,7 +150,7 @@ def test_the_exit_code_is_that_of_the_run_whoever_answered(
     owner: str, unread: bool, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = SimpleNamespace(
-        locate_run=lambda run: SimpleNamespace(seq=7), owner_of=lambda run: owner, has_answer=lambda run: unread
+        locate_run=lambda run: SimpleNamespace(seq=7), follower_of=lambda run: owner, has_answer=lambda run: unread
     )
     app: Any = SimpleNamespace(service=service, pull_requests=SimpleNamespace(open=lambda run: None))
     codes = {"drive": 0, "watch": 1}

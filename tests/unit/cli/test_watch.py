@@ -17,11 +17,17 @@ verb: Any = importlib.import_module("interlock.cli.verbs.runs")
 
 
 class Service:
-    """A run at event `seq`; `owner` and `answer` say who drives it and whether an answer lies in its inbox."""
+    """A run at event `seq`; `owner` and `answer` say who drives it and whether an answer lies in its inbox. `remote`: a
+    server drives it; `behind` says why that cannot be asked."""
 
-    def __init__(self, phase: RunPhase, *, owner: str = "", answer: bool = False) -> None:
-        self.seen = SimpleNamespace(phase=phase, seq=7)
+    def __init__(
+        self, phase: RunPhase, *, owner: str = "", answer: bool = False, remote: bool = False, behind: str = ""
+    ) -> None:
+        self.seen = SimpleNamespace(phase=phase, seq=7, engine="", is_remote=remote, behind=behind)
         self.owner, self.answer = owner, answer
+
+    def follower_of(self, run: str) -> str:
+        return self.owner
 
     def owner_of(self, run: str) -> str:
         return self.owner
@@ -52,6 +58,13 @@ def test_a_run_that_waits_or_is_over_is_left_at_once(monkeypatch: pytest.MonkeyP
 def test_one_without_an_owner_may_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert left_after(Service(RunPhase.INTERRUPTED), monkeypatch) == 3
     assert left_after(Service(RunPhase.RUNNING, owner="process 1"), monkeypatch) is None
+
+
+def test_one_that_a_server_drives_is_watched_while_the_server_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert left_after(Service(RunPhase.RUNNING, remote=True), monkeypatch) is None
+    assert left_after(Service(RunPhase.WAITING, remote=True), monkeypatch) == 0
+    assert left_after(Service(RunPhase.INTERRUPTED, remote=True), monkeypatch) == 3
+    assert left_after(Service(RunPhase.RUNNING, remote=True, behind="it is silent"), monkeypatch) == 3
 
 
 def test_one_that_was_answered_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ NOTHING_KNOWN = {
     "pipeline": "", "task": "", "base_commit": "", "sandbox": "", "by": "", "started_at": 0.0, "at": 0.0, "seq": 0,
     "owner": "", "spent": asdict(Spending()), "limits": (), "waits": (), "branch": "", "commit": "",
     "sleeps_until": 0.0, "sleeps_since": 0.0, "overrides": (), "progress": (),
+    "engine": "", "behind": "",
 }  # fmt: skip
 
 

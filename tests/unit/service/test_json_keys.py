@@ -22,7 +22,7 @@ from interlock.workspaces.gc import Collected
 
 SUMMARY = (
     "id pipeline task phase why base_commit sandbox by started_at at seq owner spent limits waits branch commit"
-    " sleeps_until sleeps_since overrides progress"
+    " sleeps_until sleeps_since overrides progress engine behind"
 )
 KEYS = {
     RunSummary: SUMMARY,

@@ -113,9 +113,10 @@ def resume(
         wanted = tuple(resume_answers(found, limits, "", branch or ""))
         by = app.person() if wanted else ""  # git is asked who it is only for an answer
         answers = tuple(replace(answer, by=by) for answer in wanted)
-        if found.owner and not take_over:
+        if app.service.follower_of(found.id) and not take_over:
             return _answer_owner(app, found, answers, display)
-        _warn_of(app.require_sandbox(found.sandbox), app.service.pipeline_of(found.id))
+        if not found.engine:
+            _warn_of(app.require_sandbox(found.sandbox), app.service.pipeline_of(found.id))
         for request in answers:
             app.service.answer(app.service.describe_run(found.id), request)
         if detach:

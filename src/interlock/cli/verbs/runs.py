@@ -129,13 +129,14 @@ def show(target: tuple[str, ...], full: bool, brief: bool, json: bool) -> int:
 def watch(run: str, plain: bool, json: bool) -> int:
     """Follow RUN until it ends, waits for a person, or no process runs it. Ctrl-C ends only `watch`; the run
     continues."""
-    from interlock.cli.drive import watch_run
+    from interlock.cli.drive import following, watch_run
     from interlock.cli.screens import DisplayOptions
 
     with application() as app:
         found = app.service.latest_run(run).id
         try:
-            return watch_run(app, found, DisplayOptions(plain, json))
+            with following(app, found):
+                return watch_run(app, found, DisplayOptions(plain, json))
         except KeyboardInterrupt:
             if app.service.owner_of(found):
                 note(f"\nrun {found} continues\nnext: interlock watch {found}")

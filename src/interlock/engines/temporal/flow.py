@@ -102,6 +102,7 @@ class RunWorkflow:
             await self._wait(seen, turn.alarm)
         await self._keep()
         await workflow.wait_condition(lambda: not self._in_flight and workflow.all_handlers_finished())
+        self._take_answers()  # those that came too late are told so
         return self._state.finished.status
 
     @workflow.query(name=HISTORY)

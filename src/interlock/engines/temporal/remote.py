@@ -19,7 +19,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
 
-from interlock.core.events import HandoffAccepted, Recorded
+from interlock.core.events import Recorded
 from interlock.core.inbox import feedback_of, taken
 from interlock.core.plan import plan
 from interlock.core.wire import decode_record, encode_event
@@ -33,8 +33,8 @@ from interlock.engines.temporal.messages import (
     Documents,
     RunInput,
     event_row,
-    made_commit,
 )
+from interlock.engines.temporal.reading import memo, take_in, workflow_of
 from interlock.engines.temporal.server import Server
 from interlock.engines.temporal.worker import Performer, Serving, serve
 from interlock.execution.context import refer
@@ -46,6 +46,10 @@ Told = TypeVar("Told")
 _LOOK_S = 0.5  # between two looks at a history in which nothing happens
 _FIRST_LOOK_S = 0.05
 _UNREACHED_MAX_S = 60.0
+
+
+class _TooLate(InfrastructureError):
+    """The workflow has ended, or the server has forgotten it."""
 
 
 @dataclass(slots=True)
@@ -84,15 +88,17 @@ class RemoteEngine:
 
     async def _started(self, client: Client) -> WorkflowHandle[Any, Any]:
         """The workflow of the run. It is started if the local journal knows no more of it than its start."""
-        name = f"interlock-{self.run.ledger.run}"
+        name = workflow_of(self.run.ledger.run)
         if self.run.ledger.state.seq > 1 or await self._kept() is not None:
             return client.get_workflow_handle(name)
         try:
+            given = await asyncio.to_thread(self._input)
             return await client.start_workflow(
                 WORKFLOW,
-                await asyncio.to_thread(self._input),
+                given,
                 id=name,
                 task_queue=self.server.queue,
+                memo=memo(given.base_pack),
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             )
         except WorkflowAlreadyStartedError:
@@ -118,7 +124,8 @@ class RemoteEngine:
             if answer.id not in self._sent:
                 comment = feedback_of(answer)
                 row = event_row(taken(answer, self.run.world.blobs.put(comment) if comment else ""))
-                await self._reached(partial(handle.execute_update, ANSWER, row, id=answer.id))
+                with suppress(_TooLate):
+                    await self._reached(partial(handle.execute_update, ANSWER, row, id=answer.id))
                 self._sent.add(answer.id)
 
     async def _copy(self, handle: WorkflowHandle[Any, Any]) -> bool:
@@ -152,11 +159,8 @@ class RemoteEngine:
 
     def _take(self, record: Recorded) -> None:
         """The commit first: what the journal tells of is here."""
-        made = made_commit(record.event)
-        if made is not None and not self.run.world.workspaces.has(made[0]):
-            self.run.world.workspaces.receive(made[0], self.run.world.blobs.get(made[1]), is_base=False)
-        if isinstance(record.event, HandoffAccepted) and self.run.world.records is not None:
-            self.run.world.records.take(self.run.ledger.run, record.event.record)
+        world = self.run.world
+        take_in(world.workspaces, world.blobs, world.records, self.run.ledger.run, record)
         self.run.ledger.copy(record)
 
     def _rests(self) -> bool:
@@ -175,6 +179,12 @@ class RemoteEngine:
             try:
                 return await ask()
             except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    raise _TooLate(
+                        f"the Temporal server at {self.server.address} has no run {self.run.ledger.run} any more:"
+                        f" `interlock show {self.run.ledger.run}` shows what was known of it here",
+                        permanent=True,
+                    ) from error
                 if time.monotonic() - since > _UNREACHED_MAX_S or self.run.stop.is_set():
                     raise InfrastructureError(
                         f"the Temporal server at {self.server.address} does not answer ({error}): the run continues"

@@ -11,9 +11,10 @@ import contextvars
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 
 from temporalio import activity
 from temporalio.client import Client
@@ -45,6 +46,7 @@ class Performer:
     world: World
     environ: Mapping[str, str]
     shared: NamedBlobs
+    alone: Callable[[str], AbstractContextManager[object]] | None = None  # as `World.alone`, of a run
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @activity.defn(name=PERFORM, no_thread_cancel_exception=True)
@@ -68,7 +70,8 @@ class Performer:
         assert not isinstance(effect, Decision | WaitUntil)  # nothing is performed for these
         self._receive(given)
         context = context_of(ContextReference(**asdict(given.documents)), self.world.blobs, self.environ)
-        world = replace(self.world, holds_fence=lambda: not activity.is_cancelled())
+        alone = partial(self.alone, context.run) if self.alone else self.world.alone
+        world = replace(self.world, holds_fence=lambda: not activity.is_cancelled(), alone=alone)
         facts = perform(world, context, effect, cancel, decode_record(given.claim) if given.claim else None)
         try:
             event = next(facts)

@@ -1,0 +1,149 @@
+"""The runs of a Temporal server, for whoever looks at them: short questions, and what events tell of comes with them.
+
+Rule: a look never waits for long. Whoever asks has a copy to show.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio.client import Client, RPCError, WorkflowHandle, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.service import RPCStatusCode
+
+from interlock.core.events import HandoffAccepted, Recorded, RunStarted
+from interlock.core.inbox import Answer, feedback_of, taken
+from interlock.core.wire import decode_record
+from interlock.engines.temporal.histories import kept_history
+from interlock.engines.temporal.messages import ANSWER, HISTORY, event_row, made_commit
+from interlock.engines.temporal.server import Server
+from interlock.journal.mirror import Found, NotThere
+from interlock.ports import Blobs, InfrastructureError, Records, Workspaces
+
+Told = TypeVar("Told")
+
+MEMO = "interlock"
+_CONNECT_S = 3.0
+_ASK_S = 4.0
+
+
+def workflow_of(run: str) -> str:
+    return f"interlock-{run}"
+
+
+def memo(base_pack: str) -> Mapping[str, str]:
+    """What another clone needs of a run that its history does not tell."""
+    return {MEMO: json.dumps({"base_pack": base_pack})}
+
+
+def take_in(workspaces: Workspaces, blobs: Blobs, records: Records | None, run: str, record: Recorded) -> None:
+    """What an event tells of, before it is told: its commit, and the record of a handoff."""
+    made = made_commit(record.event)
+    if made is not None and not workspaces.has(made[0]):
+        workspaces.receive(made[0], blobs.get(made[1]), is_base=False)
+    if isinstance(record.event, HandoffAccepted) and records is not None:
+        records.take(run, record.event.record)
+
+
+@dataclass(slots=True)
+class ServerRuns:
+    """Implements `mirror.Far`. The blobs are shared with the workers. Threads may share it; it talks to the server on a
+    thread of its own, over one connection."""
+
+    server: Server
+    workspaces: Callable[[], Workspaces]
+    blobs: Blobs
+    records: Callable[[], Records]
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _client: Client | None = None
+    _begun: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def news(self, run: str, after: int) -> list[Recorded]:
+        found = self._told(run, after)
+        for record in found:
+            take_in(self.workspaces(), self.blobs, self.records(), run, record)
+        return found
+
+    def _told(self, run: str, after: int) -> list[Recorded]:
+        """By the server; or, where it knows the run no more, out of what was kept of it."""
+        try:
+            return [decode_record(row) for row in self._ask(self._history(run, after), run)]
+        except NotThere:
+            kept = kept_history(self.server.blobs, run)
+            if kept is None:
+                raise
+            return [record for record in kept if record.seq > after]
+
+    def tell(self, answer: Answer) -> None:
+        comment = feedback_of(answer)
+        row = event_row(taken(answer, self.blobs.put(comment) if comment else ""))
+        self._ask(self._tell(answer, row), answer.run)
+
+    def find(self, run: str) -> Found:
+        records = self.news(run, 0)
+        while more := self.news(run, records[-1].seq):
+            records += more
+        started = records[0].event
+        assert isinstance(started, RunStarted)
+        if not self.workspaces().has(started.base_commit):
+            kept = json.loads(self._ask(self._memo(run), run))
+            self.workspaces().receive(started.base_commit, self.blobs.get(kept["base_pack"]), is_base=True)
+        return Found(records, self.blobs.get(started.pipeline_text).decode())
+
+    # --- on the thread of its own
+
+    async def _history(self, run: str, after: int) -> list[str]:
+        handle = await self._handle(run)
+        rows: list[str] = await handle.query(HISTORY, after, result_type=list, rpc_timeout=timedelta(seconds=_ASK_S))
+        return rows
+
+    async def _tell(self, answer: Answer, row: tuple[str, str]) -> None:
+        handle = await self._handle(answer.run)
+        await handle.execute_update(ANSWER, row, id=answer.id, rpc_timeout=timedelta(seconds=_ASK_S))
+
+    async def _memo(self, run: str) -> str:
+        described = await (await self._handle(run)).describe(rpc_timeout=timedelta(seconds=_ASK_S))
+        return str((await described.memo()).get(MEMO, "{}"))
+
+    async def _handle(self, run: str) -> WorkflowHandle[Any, Any]:
+        client = self._client
+        try:
+            if client is None:
+                client = self._client = await asyncio.wait_for(self.server.connect(), _CONNECT_S)
+        except InfrastructureError as error:
+            raise InfrastructureError(f"{self._named} does not answer") from error
+        return client.get_workflow_handle(workflow_of(run))
+
+    def _ask(self, question: Coroutine[Any, Any, Told], run: str) -> Told:
+        with self._lock:
+            if not self._begun:
+                threading.Thread(target=self._loop.run_forever, name="temporal", daemon=True).start()
+                self._begun = True
+        try:
+            return asyncio.run_coroutine_threadsafe(question, self._loop).result()
+        except RPCError as error:
+            raise self._trouble(run, error) from error
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            raise InfrastructureError(f"{self._named} does not answer in time") from error
+
+    def _trouble(self, run: str, error: RPCError) -> InfrastructureError:
+        match error.status:
+            case RPCStatusCode.NOT_FOUND:
+                return NotThere(f"{self._named} has no run {run} any more")
+            case RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.CANCELLED:
+                return InfrastructureError(
+                    f"{self._named} does not tell how run {run} goes: is a controller at work for queue"
+                    f" {self.server.queue} (`interlock worker --controller`)?"
+                )
+            case _:
+                return InfrastructureError(f"{self._named} does not answer ({error.message})")
+
+    @property
+    def _named(self) -> str:
+        return f"the Temporal server at {self.server.address}"

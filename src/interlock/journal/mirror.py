@@ -1,0 +1,216 @@
+"""The runs of a repository: those that processes of this machine drive, and copies of those that a server drives.
+
+Rule: a run of a server is copied into the local journal when it is looked at, at most once a second; a process that
+follows it copies it alone. What the server does not tell is shown as it was copied last, and that is said.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from interlock.core.events import Recorded, RunFinished, RunStarted
+from interlock.core.inbox import Answer
+from interlock.ports import Engine, Fenced, InfrastructureError, InterlockError, Journal, Notes
+
+LOOK_S = 1.0  # between two looks at a run on the server
+DOWN_S = 10.0  # a server that did not answer is not asked again for so long
+_ENGINE = "engine"  # the kind of the note
+_SILENT = "silent"
+
+
+class NotThere(InfrastructureError):
+    """The server has no such run: not yet, or no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A run that the server has, with its whole history so far, and the text of its pipeline."""
+
+    records: Sequence[Recorded]
+    pipeline: str
+
+
+class Far(Protocol):
+    """The runs of a server. Everything raises InfrastructureError soon if it does not answer, NotThere if it has no
+    such run."""
+
+    def news(self, run: str, after: int) -> list[Recorded]:
+        """The next events beyond seq `after`, with all that they tell of on this machine."""
+
+    def tell(self, answer: Answer) -> None: ...
+
+    def find(self, run: str) -> Found:
+        """With the commit of its base on this machine."""
+
+
+@dataclass(slots=True)
+class MirroredRuns:
+    """Implements `ports.Engine`. `follower` gives the process of this machine that follows or drives a run, empty for
+    nobody; `copier` the one that copies its history. `alone` keeps others from taking the run, and raises
+    InfrastructureError where somebody is about to. `far` is asked for only where there is a run of a server."""
+
+    local: Engine
+    journal: Journal
+    notes: Notes
+    far: Callable[[], Far]
+    follower: Callable[[str], str]
+    copier: Callable[[str], str]
+    alone: Callable[[str], AbstractContextManager[object]]
+    elapsed: Callable[[], float]
+    _engines: dict[str, str] = field(default_factory=dict)  # of each run, empty for this machine
+    _seen: dict[str, int] = field(default_factory=dict)  # of runs of a server: seq
+    _over: set[str] = field(default_factory=set)
+    _looked: dict[str, float] = field(default_factory=dict)
+    _silent: dict[str, tuple[float, str]] = field(default_factory=dict)  # by run, or all of them: until when, and why
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self, at: float, started: RunStarted, pipeline: str) -> None:
+        if started.engine:
+            self.notes.note(_ENGINE, started.run, started.engine)
+        self.local.start(at, started, pipeline)
+
+    def runs(self) -> list[str]:
+        return self.local.runs()
+
+    def heads(self, most: int) -> dict[str, int]:
+        for run in [run for run in self._seen if run not in self._over]:
+            self._catch_up(run)
+        return self.local.heads(most)
+
+    def pipeline(self, run: str) -> str | None:
+        return self.local.pipeline(run)
+
+    def history(self, run: str, after: int = 0) -> Iterator[list[Recorded]]:
+        """What is here, then what is new on the server."""
+        newest = after
+        for page in self.local.history(run, after):
+            newest = self._learn(run, page, newest)
+            yield page
+        if self._engine(run) and run not in self._over and self._look(run, newest):
+            for page in self.local.history(run, newest):
+                newest = self._learn(run, page, newest)
+                yield page
+
+    def answer(self, answer: Answer) -> None:
+        """It lies in the inbox until the history says what became of it, so that it is told again if need be."""
+        self.local.answer(answer)
+        if self._engine(answer.run) and not self.copier(answer.run):
+            self._looked.pop(answer.run, None)
+            self._catch_up(answer.run)
+
+    def untaken(self, run: str) -> list[Answer]:
+        return self.local.untaken(run)
+
+    def owner_of(self, run: str) -> str:
+        """A process of this machine, or the server, by the name of its engine."""
+        if follower := self.follower_of(run):
+            return follower
+        engine = self._engine(run)
+        if not engine:
+            return ""
+        self._catch_up(run)
+        return engine if self._seen.get(run, 0) > 1 and run not in self._over else ""
+
+    def follower_of(self, run: str) -> str:
+        return self.follower(run) if self._engine(run) else self.local.follower_of(run)
+
+    def behind(self, run: str) -> str:
+        """Why what is shown of the run may be old; empty if it is not."""
+        if run in self._over or not self._engine(run):
+            return ""
+        return self._why_silent(run)
+
+    def unreached(self) -> str:
+        return next((each[1] for each in self._silent.values() if self.elapsed() < each[0]), "")
+
+    def adopt(self, run: str) -> bool:
+        """Copy a run that another repository started. False if the server has none, or cannot be asked."""
+        try:
+            found = self.far().find(run)
+        except InterlockError:
+            return False
+        first, *rest = found.records
+        assert isinstance(first.event, RunStarted)
+        self.start(first.at, first.event, found.pipeline)
+        self._engines[run] = first.event.engine
+        self._append(run, first.seq, rest)
+        return True
+
+    # --- what is known of a run
+
+    def _engine(self, run: str) -> str:
+        if run not in self._engines:
+            self._engines[run] = self.notes.noted(_ENGINE, run) or ""
+        return self._engines[run]
+
+    def _learn(self, run: str, page: Sequence[Recorded], newest: int) -> int:
+        """The seq of the newest event, which is `newest` before this page."""
+        newest = page[-1].seq if page else newest
+        if self._engine(run):
+            self._seen[run] = max(self._seen.get(run, 0), newest)
+            if any(isinstance(record.event, RunFinished) for record in page):
+                self._over.add(run)
+        return newest
+
+    def _catch_up(self, run: str) -> None:
+        """Know the run as far as it is here, or as the server tells."""
+        for _ in self.history(run, self._seen.get(run, 0)):
+            pass
+
+    def _why_silent(self, run: str) -> str:
+        waits = (self._silent.get(run), self._silent.get(_SILENT))
+        return next((each[1] for each in waits if each and self.elapsed() < each[0]), "")
+
+    # --- copying
+
+    def _look(self, run: str, newest: int) -> bool:
+        """Whether the local journal may have got more. At most once a second; one thread at a time."""
+        if self.copier(run) or self._why_silent(run) or not self._turn.acquire(blocking=False):
+            return False
+        try:
+            if self.elapsed() - self._looked.get(run, float("-inf")) < LOOK_S:
+                return False
+            return self._copy(run, newest)
+        finally:
+            self._looked[run] = self.elapsed()
+            self._turn.release()
+
+    def _copy(self, run: str, newest: int) -> bool:
+        copied = False
+        try:
+            far = self.far()
+            for answer in self.local.untaken(run):
+                far.tell(answer)
+            while records := far.news(run, newest):
+                copied = True
+                if not self._append(run, newest, records):
+                    break
+                newest = records[-1].seq
+        except NotThere as error:
+            if newest > 1:  # else it waits for a process that starts it there
+                self._silent[run] = self.elapsed() + DOWN_S, str(error)
+        except InterlockError as error:
+            self._silent[_SILENT] = self.elapsed() + DOWN_S, str(error)
+        return copied
+
+    def _append(self, run: str, after: int, records: Sequence[Recorded]) -> bool:
+        """Under a fence of its own, while nobody can take the run. Whether it was this process that copied them."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self.alone(run))
+            except InfrastructureError:
+                return False
+            if self.copier(run):
+                return False
+            try:
+                fence = self.journal.take(run)
+                for record in records:
+                    self.journal.append(run, fence, after, record.at, record.event)
+                    after = record.seq
+            except Fenced:  # another process has copied them meanwhile
+                return False
+        return True

@@ -1,0 +1,114 @@
+"""Runs on Temporal as every surface shows them, whether or not a process follows them here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mcp import Client
+from tests.contract.cli_world import World
+from tests.contract.mcp.world import ask, talk
+from tests.contract.temporal.test_kills import at_work, started
+from tests.contract.temporal.world import Cluster, Server, cluster_in, run_in, server_in, until
+from tests.contract.web.world import served
+
+ASKS = """\
+version: 1
+agents:
+  slow:
+    use: command
+    env: [HERE]
+    run: [bash, -c, 'echo $$ >> "$HERE/at-work"; until [ -e "$HERE/go" ]; do sleep 0.05; done; echo x >> a.txt']
+stages:
+  code: {agent: slow, gates: [{id: g, run: "test -s a.txt"}, {id: ok, approve: "Is it good?"}]}
+"""
+PLAIN = ASKS.replace(', {id: ok, approve: "Is it good?"}', "")
+
+
+@pytest.fixture
+def alone(tmp_path: Path, server: Server) -> Iterator[Cluster]:
+    with cluster_in(tmp_path / "many", server, HERE=str(tmp_path)) as many:
+        yield many
+
+
+def left(many: Cluster, folder: Path, pipeline: str) -> tuple[World, str]:
+    """A run at work whose submitter was killed, so that nobody follows it."""
+    far = many.submitter(folder / "far", {"interlock.yaml": pipeline}, HERE=str(folder))
+    process = started(far, folder)
+    process.kill()
+    _, said = process.communicate()
+    return far, run_in(said)
+
+
+def phase(far: World, run: str) -> str:
+    found: str = far.ask("status", run, "--json").json()["run"]["phase"]
+    return found
+
+
+def waits(far: World, run: str, wanted: str) -> None:
+    until(lambda: phase(far, run) == wanted, f"the run never was {wanted}")
+
+
+def test_a_run_that_nobody_follows_is_read_and_answered(tmp_path: Path, alone: Cluster) -> None:
+    far, run = left(alone, tmp_path, ASKS)
+    assert phase(far, run) == "running"
+    assert "interrupted" not in far.ask("list").ended(0, "running").text
+    (tmp_path / "go").touch()
+    waits(far, run, "waiting")
+    far.ask("list").ended(0, "waiting")
+    far.ask("show", run).ended(0, "Is it good?", "a.txt")
+    far.ask("diff", run, "base", "code/1.1").ended(0, "+x")
+    far.ask("logs", run, "code/1.1").ended(0)
+
+    async def read(client: Client) -> None:
+        assert (await ask(client, "get_run", run=run))["phase"] == "waiting"
+        await ask(client, "answer", run=run, action="reject", attempt="code/1.1", comment="once more")
+
+    talk(far, read, "--allow-answers")
+    with served(far) as page, page.client() as client:
+        until(lambda: len(client.get(f"/api/v1/runs/{run}").json()["run"]["stages"][0]["attempts"]) == 2)
+    far.ask("watch", run, "--plain").ended(3)
+    far.ask("approve", run, "--plain").ended(0, "accepted")
+    assert "interlock/" in far.git("branch", "--list", "interlock/*")
+
+
+def test_an_accepted_run_says_that_it_waits_for_its_repository(tmp_path: Path, alone: Cluster) -> None:
+    far, run = left(alone, tmp_path, PLAIN)
+    (tmp_path / "go").touch()
+    waits(far, run, "interrupted")
+    far.ask("status", run).ended(0, "waits for its repository", f"interlock resume {run}")
+    assert "no process" not in far.ask("status", run).text
+    far.ask("watch", run, "--plain").ended(0, "accepted")
+    assert "interlock/" in far.git("branch", "--list", "interlock/*")
+
+
+def test_a_server_that_is_gone_leaves_the_copy_and_keeps_answers(tmp_path: Path) -> None:
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with server_in(folder) as server, cluster_in(tmp_path / "many", server, HERE=str(tmp_path)) as many:
+        far, run = left(many, tmp_path, ASKS)
+        (tmp_path / "go").touch()
+        waits(far, run, "waiting")
+        server.kill()
+        far.ask("status", run).ended(0, "Is it good?", "note: the Temporal server at", "was known of its runs here")
+        assert "does not answer" in far.show(run)["behind"]
+        far.ask("list").ended(0, "waiting", "note: ")
+        far.ask("approve", run, "--plain").ended(5, "the answer is kept here")
+        server.start()
+        until(lambda: phase(far, run) == "interrupted", "the answer did not reach the run")
+        far.ask("resume", run, "--plain").ended(0, "accepted")
+
+
+def test_another_clone_reads_a_run_by_its_id(tmp_path: Path, alone: Cluster) -> None:
+    far, run = left(alone, tmp_path, ASKS)
+    (tmp_path / "go").touch()
+    waits(far, run, "waiting")
+    other = alone.submitter(tmp_path / "other", {"b.txt": "another project\n"})
+    other.ask("status", run).ended(0, "Is it good?")
+    other.ask("diff", run, "base", "code/1.1").ended(0, "+x")
+    other.ask("list").ended(0, run)
+    other.ask("status", run[:-1] + "0").ended(2, "no run")
+    other.ask("cancel", run)
+    assert other.show(run)["phase"] == phase(far, run) == "cancelled"
+    assert len(at_work(tmp_path)) == 1

@@ -1,0 +1,202 @@
+"""Copies of the runs of a server: when it is asked, who copies, and what is shown while it does not answer."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import pytest
+
+from interlock.core.events import Action, Event, OwnerChanged, Recorded, RunFinished, RunStarted, TimeReached
+from interlock.core.inbox import Answer
+from interlock.journal import LocalRuns, MemoryJournal, MirroredRuns
+from interlock.journal.mirror import DOWN_S, LOOK_S, Found, NotThere
+from interlock.ports import InfrastructureError
+
+RUN = "20261126-120000-abcdef"
+STARTED = RunStarted(RUN, "p", "d", "task", "c" * 40, "t" * 40, ("code",), engine="temporal")
+FAR: tuple[Event, ...] = (STARTED, OwnerChanged(1, "temporal"), TimeReached(3.0))
+
+
+@dataclass
+class Server:
+    """What the server has, what it was told, and how often it was asked."""
+
+    records: list[Recorded] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    asked: int = 0
+    error: InfrastructureError | None = None
+
+    def has(self, *events: Event) -> None:
+        for event in events:
+            self.records.append(Recorded(len(self.records) + 1, 1.0, event))
+
+    def news(self, run: str, after: int) -> list[Recorded]:
+        self.asked += 1
+        if self.error:
+            raise self.error
+        return self.records[after : after + 2]
+
+    def tell(self, answer: Answer) -> None:
+        if self.error:
+            raise self.error
+        self.told.append(answer.id)
+
+    def find(self, run: str) -> Found:
+        if self.error:
+            raise self.error
+        return Found(self.records, "the pipeline")
+
+
+@dataclass
+class Here:
+    """This machine: a journal, a clock, and who follows the run."""
+
+    server: Server = field(default_factory=Server)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    now: float = 0.0
+    follower: str = ""
+    busy: bool = False
+
+    def runs(self) -> MirroredRuns:
+        return MirroredRuns(
+            local=LocalRuns(self.journal, self.journal, lambda run: self.follower),
+            journal=self.journal, notes=self.journal, far=lambda: self.server, follower=lambda run: self.follower,
+            copier=lambda run: self.follower, alone=self.alone, elapsed=lambda: self.now,
+        )  # fmt: skip
+
+    def alone(self, run: str) -> AbstractContextManager[object]:
+        if self.busy:
+            raise InfrastructureError("somebody takes the run")
+        return nullcontext()
+
+
+@pytest.fixture
+def here() -> Here:
+    return Here()
+
+
+@pytest.fixture
+def runs(here: Here) -> MirroredRuns:
+    found = here.runs()
+    found.start(0.0, STARTED, "the pipeline")
+    here.server.has(*FAR)
+    return found
+
+
+def seen(runs: MirroredRuns, after: int = 0) -> list[Event]:
+    return [record.event for page in runs.history(RUN, after) for record in page]
+
+
+def answer() -> Answer:
+    return Answer("a1", RUN, Action.CANCEL, "me", 1.0)
+
+
+def test_what_is_new_is_copied_in_order(here: Here, runs: MirroredRuns) -> None:
+    assert seen(runs) == list(FAR)
+    assert here.journal.records(RUN) == [Recorded(1, 0.0, STARTED), *here.server.records[1:]]
+
+
+def test_it_is_asked_once_a_second(here: Here, runs: MirroredRuns) -> None:
+    seen(runs)
+    asked = here.server.asked
+    here.server.has(TimeReached(4.0))
+    assert (seen(runs, 3), here.server.asked) == ([], asked)
+    here.now += LOOK_S
+    assert seen(runs, 3) == [TimeReached(4.0)]
+
+
+def test_who_follows_it_copies_it_alone(here: Here, runs: MirroredRuns) -> None:
+    here.follower = "process 7"
+    assert (seen(runs), here.server.asked) == ([STARTED], 0)
+    assert runs.owner_of(RUN) == "process 7"
+
+
+def test_nobody_is_disturbed_who_takes_the_run(here: Here, runs: MirroredRuns) -> None:
+    here.busy = True
+    fence = here.journal.take(RUN)
+    assert seen(runs) == [STARTED]
+    assert here.journal.holds(RUN, fence)
+
+
+def test_the_server_is_the_owner_from_its_first_event_to_its_last(here: Here, runs: MirroredRuns) -> None:
+    here.server.records, later = here.server.records[:1], here.server.records[1:]
+    assert runs.owner_of(RUN) == ""
+    here.server.records += later
+    here.now += LOOK_S
+    assert runs.owner_of(RUN) == "temporal"
+    assert runs.follower_of(RUN) == ""
+    here.server.has(RunFinished("cancelled"))
+    here.now += LOOK_S
+    assert runs.owner_of(RUN) == ""
+    here.now, asked = here.now + LOOK_S, here.server.asked
+    assert (len(seen(runs)), here.server.asked) == (4, asked), "a run that is over was asked for"
+
+
+def test_a_silent_server_leaves_the_copy_and_is_not_asked_at_every_look(here: Here, runs: MirroredRuns) -> None:
+    seen(runs)
+    here.now += LOOK_S
+    here.server.error = InfrastructureError("it does not answer")
+    assert seen(runs) == list(FAR)
+    assert runs.behind(RUN) == runs.unreached() == "it does not answer"
+    here.now, asked = here.now + LOOK_S, here.server.asked
+    assert (seen(runs), here.server.asked) == (list(FAR), asked)
+    here.now, here.server.error = here.now + DOWN_S, None
+    here.server.has(TimeReached(4.0))
+    assert seen(runs, 3) == [TimeReached(4.0)]
+    assert runs.behind(RUN) == runs.unreached() == ""
+
+
+def test_a_run_that_was_not_handed_over_yet_is_no_trouble(here: Here, runs: MirroredRuns) -> None:
+    here.server.error = NotThere("it has no such run")
+    assert (runs.owner_of(RUN), runs.behind(RUN)) == ("", "")
+
+
+def test_a_run_that_the_server_has_forgotten_is_shown_as_it_was(here: Here, runs: MirroredRuns) -> None:
+    seen(runs)
+    here.now, here.server.error = here.now + LOOK_S, NotThere("it has no such run any more")
+    assert seen(runs) == list(FAR)
+    assert runs.behind(RUN) == "it has no such run any more"
+
+
+def test_an_answer_goes_straight_to_the_server(here: Here, runs: MirroredRuns) -> None:
+    seen(runs)
+    runs.answer(answer())
+    assert here.server.told == ["a1"]
+
+
+def test_an_answer_is_kept_while_the_server_is_silent(here: Here, runs: MirroredRuns) -> None:
+    seen(runs)
+    here.server.error = InfrastructureError("it does not answer")
+    runs.answer(answer())
+    assert runs.untaken(RUN) == [answer()]
+    here.now, here.server.error = here.now + DOWN_S, None
+    seen(runs)
+    assert here.server.told == ["a1"]
+
+
+def test_a_follower_is_left_to_tell_it(here: Here, runs: MirroredRuns) -> None:
+    here.follower = "process 7"
+    runs.answer(answer())
+    assert (here.server.told, runs.untaken(RUN)) == ([], [answer()])
+
+
+def test_a_run_of_another_repository_is_copied(here: Here) -> None:
+    runs = here.runs()
+    here.server.has(*FAR)
+    assert runs.adopt(RUN)
+    assert (runs.runs(), runs.pipeline(RUN), runs.owner_of(RUN)) == ([RUN], "the pipeline", "temporal")
+    assert [record.event for record in here.journal.records(RUN)] == list(FAR)
+
+
+def test_what_no_server_has_is_not_known(here: Here) -> None:
+    here.server.error = NotThere("it has no such run")
+    assert not here.runs().adopt(RUN)
+    assert here.journal.runs() == []
+
+
+def test_of_a_run_of_this_machine_no_server_is_asked(here: Here) -> None:
+    runs = here.runs()
+    runs.start(0.0, RunStarted(RUN, "p", "d", "task", "c" * 40, "t" * 40, ("code",)), "the pipeline")
+    runs.answer(answer())
+    assert (len(seen(runs)), runs.owner_of(RUN), runs.behind(RUN), here.server.asked) == (1, "", "", 0)
