@@ -79,7 +79,7 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
         identity.settle()
         notice, gone = "", lost_journal(paths.root)
     engine = LocalRuns(journal, journal, partial(_owner, paths))
-    workspaces = Once(partial(_workspaces, paths, top, environ))
+    workspaces = Once(partial(_workspaces, paths, top, environ, blobs))
     common = _Common(top, environ, general, paths, settings, journal, blobs, clock)
     gate_context = Once(lambda: _gate_context(common, workspaces()))
     service = Service(
@@ -124,10 +124,13 @@ class _Common:
         return float(self.environ.get("INTERLOCK_BACKOFF_S", "1"))
 
 
-def _workspaces(paths: RepositoryPaths, top: Path, environ: Mapping[str, str]) -> GitWorkspaces:
+def _workspaces(
+    paths: RepositoryPaths, top: Path | None, environ: Mapping[str, str], blobs: FileBlobs | SharedBlobs
+) -> GitWorkspaces:
     from interlock.workspaces import GitWorkspaces
 
-    return GitWorkspaces(paths.store, paths.places, top, environ, former=paths.former_places, own=paths.own)
+    former, own = paths.former_places, paths.own
+    return GitWorkspaces(paths.store, paths.places, top, environ, former=former, own=own, blobs=blobs)
 
 
 def _gate_context(common: _Common, workspaces: GitWorkspaces) -> GateContext:
@@ -182,6 +185,15 @@ def _blobs(folder: Path, settings: Settings, paths: Paths, *, reads: bool = Fals
     """Those of this machine; what is not here is read from the folder that is shared, where there is one."""
     shared = _shared_blobs(settings, paths)
     return SharedBlobs(FileBlobs(folder), FileBlobs(shared), reads=reads) if shared else FileBlobs(folder)
+
+
+def shared_blobs_of(settings: Settings, environ: Mapping[str, str]) -> FileBlobs:
+    """Those that all machines share, without a copy on this one. Raises UsageError where the settings name none."""
+    paths = paths_of(environ)
+    server_of(settings, paths)
+    folder = _shared_blobs(settings, paths)
+    assert folder is not None
+    return FileBlobs(folder)
 
 
 def _shared_blobs(settings: Settings, paths: Paths) -> Path | None:
@@ -260,7 +272,7 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     paths = RepositoryPaths(general.state / "worker", general.cache / "worker" / "places")
     blobs = _blobs(paths.blobs, settings, general)
     common = _Common(paths.store, environ, general, paths, settings, SqliteJournal(paths.journal), blobs, SystemClock())
-    workspaces = _workspaces(paths, paths.store, environ)
+    workspaces = _workspaces(paths, None, environ, blobs)
     gate_context = _gate_context(common, workspaces)
     world = _world(common, workspaces, gate_context, _referee(gate_context))
     return server, Performer(world, environ)

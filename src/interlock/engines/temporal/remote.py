@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -37,7 +37,7 @@ from interlock.engines.temporal.server import Server
 from interlock.engines.temporal.worker import Performer, Serving, serve
 from interlock.execution.context import refer
 from interlock.pipelinefile import encode_pipeline
-from interlock.ports import InfrastructureError
+from interlock.ports import InfrastructureError, UsageError
 
 Told = TypeVar("Told")
 
@@ -115,9 +115,19 @@ class RemoteEngine:
         for answer in self.run.answers():
             if answer.id not in self._sent:
                 comment = feedback_of(answer)
-                row = event_row(taken(answer, self.run.world.blobs.put(comment) if comment else ""))
+                event = taken(answer, self.run.world.blobs.put(comment) if comment else "")
+                row = event_row(replace(event, pack=await asyncio.to_thread(self._packed, answer.commit)))
                 await self._reached(partial(handle.execute_update, ANSWER, row, id=answer.id))
                 self._sent.add(answer.id)
+
+    def _packed(self, commit: str) -> str:
+        """The digest of a pack of a person's own commit; empty for none. A worker says what it lacks."""
+        world = self.run.world
+        if not commit or not world.workspaces.has(commit):
+            return ""
+        with suppress(UsageError):
+            world.workspaces.share(commit, world.blobs)
+        return world.blobs.put(world.workspaces.pack(commit, self.run.ledger.started.base_commit))
 
     async def _copy(self, handle: WorkflowHandle[Any, Any]) -> bool:
         """Append what is new. Whether there was anything."""
