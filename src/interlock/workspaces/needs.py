@@ -20,7 +20,6 @@ from interlock.workspaces import layout, manifest, storage
 from interlock.workspaces.base import Origin
 from interlock.workspaces.manifest import Found, Item, LocalBlobs, Manifest
 
-HELD_OUT = "held-out"  # the folder in the store
 HeldOutFiles = Mapping[str, tuple[Path, Sequence[Path]]]  # by name: the file or folder that the user has, and its files
 
 
@@ -141,7 +140,7 @@ class Sent:
         if not items:
             return None
         digest = hashlib.sha256(repr(items).encode("utf-8", "surrogateescape")).hexdigest()
-        folder = storage.own(self._store, HELD_OUT) / digest
+        folder = storage.own(self._store, storage.HELD_OUT) / digest
         with self._lock:
             if not folder.is_dir():
                 self._lay(items, folder, f"held_out: {name}")

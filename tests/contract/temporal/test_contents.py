@@ -4,12 +4,19 @@ files, and a commit that a person hands over."""
 from __future__ import annotations
 
 import hashlib
+import os
+from contextlib import closing
 from pathlib import Path
 
 from tests.contract.cli_world import World
 from tests.contract.temporal.world import Cluster, history, run_on
 
+from interlock.bootstrap import build
 from interlock.core.events import AnswerTaken, CandidateProduced, VerdictGiven
+from interlock.journal import FileBlobs
+from interlock.pipelinefile import load_pipeline
+from interlock.service import RunRequest
+from interlock.workspaces.manifest import Item, Manifest, encode
 
 CONTENT = b"large content" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -114,6 +121,27 @@ def test_held_out_files_reach_gates_alone(tmp_path: Path, many: Cluster) -> None
     given = [record.event for record in history(far, run) if isinstance(record.event, VerdictGiven)]
     assert [str(each.status) for each in given if each.gate == "code/hidden" and not each.subject.is_base] == ["passed"]
     assert not list(tmp_path.rglob("extra")), "the copies are gone"
+
+
+def test_what_cannot_be_sent_is_said_before_the_run_begins(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": TWICE, ".gitignore": "key\n"})
+    os.mkfifo(far.repository / "key")
+    far.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(2, "carry: key is a device, socket or pipe")
+    assert far.ask("list", "--json").json()["runs"] == []
+
+
+def test_a_worker_refuses_what_would_be_laid_elsewhere(tmp_path: Path, many: Cluster) -> None:
+    """The list of what came is forged: its file would replace the hooks of the checkout."""
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": TWICE, ".gitignore": "key\n"})
+    blobs = FileBlobs(many.root / "blobs")
+    digest = blobs.put(b"touch /tmp/owned\n")
+    forged = Manifest((Item("key", "link", target=".git"), Item("key/hooks", "file", 0o755, digest)))
+    with closing(build(far.repository, far.environment())) as app:
+        pipeline = load_pipeline(far.repository / "interlock.yaml", far.repository).pipeline
+        base, contents = app.workspaces.import_base(), blobs.put(encode(forged))
+        asked = RunRequest(pipeline, "x", base.commit, base.tree, engine="temporal", contents=contents)
+        run = app.service.start_run(asked)
+    far.ask("resume", run, "--plain").ended(5, "is refused: 'key/hooks' is below something that is no folder")
 
 
 MENDED = """\
