@@ -79,7 +79,7 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
     if not (identity.known and identity.recorded) and journal.runs():  # runs of an earlier version, or settled in part
         identity.settle()
         notice, gone = "", lost_journal(paths.root)
-    workspaces = Once(partial(_workspaces, paths, top, environ))
+    workspaces = Once(partial(_workspaces, paths, top, environ, blobs))
     common = _Common(top, environ, general, paths, settings, journal, blobs, clock)
     engine = _runs(common, workspaces)
     gate_context = Once(lambda: _gate_context(common, workspaces()))
@@ -125,10 +125,13 @@ class _Common:
         return float(self.environ.get("INTERLOCK_BACKOFF_S", "1"))
 
 
-def _workspaces(paths: RepositoryPaths, top: Path, environ: Mapping[str, str]) -> GitWorkspaces:
+def _workspaces(
+    paths: RepositoryPaths, top: Path | None, environ: Mapping[str, str], blobs: FileBlobs | SharedBlobs
+) -> GitWorkspaces:
     from interlock.workspaces import GitWorkspaces
 
-    return GitWorkspaces(paths.store, paths.places, top, environ, former=paths.former_places, own=paths.own)
+    former, own = paths.former_places, paths.own
+    return GitWorkspaces(paths.store, paths.places, top, environ, former=former, own=own, blobs=blobs)
 
 
 def _gate_context(common: _Common, workspaces: GitWorkspaces) -> GateContext:
@@ -183,6 +186,15 @@ def _blobs(folder: Path, settings: Settings, paths: Paths, *, reads: bool = Fals
     """Those of this machine; what is not here is read from the folder that is shared, where there is one."""
     shared = _shared_blobs(settings, paths)
     return SharedBlobs(FileBlobs(folder), FileBlobs(shared), reads=reads) if shared else FileBlobs(folder)
+
+
+def shared_blobs_of(settings: Settings, environ: Mapping[str, str]) -> FileBlobs:
+    """Those that all machines share, without a copy on this one. Raises UsageError where the settings name none."""
+    paths = paths_of(environ)
+    server_of(settings, paths)
+    folder = _shared_blobs(settings, paths)
+    assert folder is not None
+    return FileBlobs(folder)
 
 
 def _shared_blobs(settings: Settings, paths: Paths) -> Path | None:
@@ -294,7 +306,7 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
 
     journal, clock = SqliteJournal(paths.journal), SystemClock()
     common = _Common(paths.store, environ, general, paths, settings, journal, server.blobs, clock)
-    workspaces = _workspaces(paths, paths.store, environ)
+    workspaces = _workspaces(paths, None, environ, server.blobs)
     gate_context = _gate_context(common, workspaces)
     world = _world(common, workspaces, gate_context, _referee(gate_context))
     return server, Performer(world, environ, server.blobs)

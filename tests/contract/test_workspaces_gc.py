@@ -83,6 +83,22 @@ def test_older_than_spares_more_than_a_day(world: World) -> None:
     assert world.workspaces.has(candidate.commit)
 
 
+@pytest.mark.parametrize("unfinished", [True, False])
+def test_commits_of_other_machines_stay_while_any_run_is_unfinished(
+    world: World, tmp_path: Path, unfinished: bool
+) -> None:
+    base = world.base().commit
+    made = world.attempted({"a.txt": os.urandom(1000)}, base, 1).commit
+    content = world.workspaces.pack(made, base)
+    with GitWorkspaces(tmp_path / "other.git", tmp_path / "others", world.repository, os.environ) as other:
+        other.receive(base, world.workspaces.pack(base), is_base=True)
+        other.receive(made, content, is_base=False)
+        live = (base_ref(base), "refs/interlock/run1/") if unfinished else ()
+        assert other.collect(live, 0.0, time.time() + 30 * DAY).refs == (0 if unfinished else 2)
+        other.close()
+        assert other.has(made) is unfinished
+
+
 def test_a_store_that_was_collected_works_on(world: World) -> None:
     world.attempted({"a.txt": "x\n"}, world.base().commit, 1)
     collect(world, days=30)

@@ -107,6 +107,7 @@ class RunStarted:
     pipeline_text: str = ""  # sha256 of it as the journal keeps it; earlier versions did not say
     engine: str = ""  # `temporal`; empty: this machine
     repository: str = ""  # id of the one that it delivers to; empty: the one whose journal this is
+    contents: str = ""  # digest of the manifest of what it needs besides commits; empty: it lies in the working tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +307,7 @@ class AnswerTaken:
     now: bool = False
     limits: tuple[tuple[str, float], ...] = ()  # of raise: name, how much more
     branch: str = ""  # of continue: deliver under this name
+    pack: str = ""  # digest of a pack with the commit, where other machines need it
 
 
 @dataclass(frozen=True, slots=True)

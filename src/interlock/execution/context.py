@@ -33,7 +33,9 @@ class Context:
 
     @property
     def checkout_spec(self) -> CheckoutSpec:
-        spec = CheckoutSpec(self.pipeline.setup, self.pipeline.carry, base=self.started.base_commit)
+        spec = CheckoutSpec(
+            self.pipeline.setup, self.pipeline.carry, base=self.started.base_commit, contents=self.started.contents
+        )
         return replace(spec, sandbox=sandbox_of(self.pipeline, self.level))
 
     @property

@@ -225,6 +225,7 @@ def gate_request(world: World, context: Context, effect: EvaluateGate) -> GateRe
         hard_verdicts=effect.hard_verdicts,
         former=effect.former,
         alone=world.alone,
+        contents=context.started.contents,
     )
 
 

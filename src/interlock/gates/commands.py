@@ -61,7 +61,7 @@ def judge_command(context: GateContext, request: GateRequest, cancel: Cancel) ->
 def _judged(context: GateContext, request: GateRequest, cancel: Cancel) -> tuple[Judgement, Sequence[CommandRun]]:
     """The judgement, and the runs that it was made from."""
     checkout = context.workspaces.checkout_digest(request.commit, request.base_commit, checkout_spec_of(request))
-    key = run_key(request, context.environ, values_seen(context, request), checkout, context.held_out)
+    key = run_key(request, context.environ, values_seen(context, request), checkout, context.held_out_of(request))
     judgement, runs = _kept_or_run(context, request, key, cancel)
     return replace(judgement, digest=verdict_key(request, key)), runs
 

@@ -24,11 +24,13 @@ class HeldOutMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Their paths by name, from `settings` and, first, from `environ`. They may not be inside `repository`."""
+    """Their paths by name, from `settings` and, first, from `environ`. They may not be inside `repository`.
+    Before both, those that `came` with a run from the machine that started it."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     repository: Path | None = None
+    came: Mapping[str, Path] = field(default_factory=dict)
 
     def names(self) -> Mapping[str, str]:
         """All known names, with their paths."""
@@ -39,6 +41,8 @@ class HeldOut:
 
     def source(self, name_or_path: str) -> Path:
         """The path for what a gate says: a name or a path. Raises HeldOutMissing."""
+        if name_or_path in self.came:
+            return self.came[name_or_path]
         known = self.names()
         if is_name(name_or_path) and name_or_path not in known:
             raise HeldOutMissing(
@@ -61,7 +65,7 @@ class HeldOut:
 def digest(source: Path) -> str:
     """The digest of names and contents. Raises HeldOutMissing if there are too many."""
     whole = hashlib.sha256()
-    for path in _files(source):
+    for path in files(source):
         name = os.fsencode(path.relative_to(source))
         whole.update(b"%d:%b" % (len(name), name))
         whole.update(hashlib.sha256(path.read_bytes()).digest())
@@ -73,14 +77,15 @@ def copy_to(source: Path, target: Path) -> None:
     if source.is_file():
         shutil.copyfile(source, target)
     else:
-        for path in _files(source):
+        for path in files(source):
             copy = target / path.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
     _write_protect(target)
 
 
-def _files(source: Path) -> Iterator[Path]:
+def files(source: Path) -> Iterator[Path]:
+    """The files that a gate gets, sorted; a link to a file stands for that. Raises HeldOutMissing above a limit."""
     if source.is_file():
         yield source
         return

@@ -47,6 +47,12 @@ class GateContext:
     flights: SingleFlight = field(default_factory=SingleFlight)
     held_out: HeldOut = field(default_factory=HeldOut)  # where held-out files are
 
+    def held_out_of(self, request: GateRequest) -> HeldOut:
+        """With those that came with the run. Raises InfrastructureError if one of their contents is missing."""
+        name = request.gate.held_out
+        came = self.workspaces.held_out(request.contents, name) if name and request.contents else None
+        return self.held_out if came is None else replace(self.held_out, came={name: came})
+
 
 # --- the referee --------------------------------------------------------------------------------
 

@@ -62,6 +62,7 @@ def checkout_spec_of(request: GateRequest) -> CheckoutSpec:
         control=control,
         number=request.number,
         sandbox=request.sandbox_spec,
+        contents=request.contents,
     )
 
 
@@ -171,7 +172,7 @@ def _held_out_copy(context: GateContext, request: GateRequest, beside: Path) -> 
     """A copy of the held-out files for one run. Its name tells the product nothing."""
     if not request.gate.held_out:
         return None
-    source = context.held_out.source(request.gate.held_out)
+    source = context.held_out_of(request).source(request.gate.held_out)
     hidden = beside / (f"extra{source.suffix}" if source.is_file() else "extra")
     held_out.copy_to(source, hidden)
     return hidden

@@ -41,7 +41,8 @@ class Far(Protocol):
     def news(self, run: str, after: int) -> list[Recorded]:
         """The next events beyond seq `after`, with all that they tell of on this machine."""
 
-    def tell(self, answer: Answer) -> None: ...
+    def tell(self, answer: Answer, base: str) -> None:
+        """`base` is the commit that the run began with."""
 
     def find(self, run: str) -> Found:
         """With the commit of its base on this machine."""
@@ -184,7 +185,7 @@ class MirroredRuns:
         try:
             far = self.far()
             for answer in self.local.untaken(run):
-                far.tell(answer)
+                far.tell(answer, self._base(run))
             while records := far.news(run, newest):
                 copied = True
                 if not self._append(run, newest, records):
@@ -196,6 +197,11 @@ class MirroredRuns:
         except InterlockError as error:
             self._silent[_SILENT] = self.elapsed() + DOWN_S, str(error)
         return copied
+
+    def _base(self, run: str) -> str:
+        first = next(self.local.history(run))[0].event
+        assert isinstance(first, RunStarted)
+        return first.base_commit
 
     def _append(self, run: str, after: int, records: Sequence[Recorded]) -> bool:
         """Under a fence of its own, while nobody can take the run. Whether it was this process that copied them."""

@@ -44,7 +44,9 @@ class SharedBlobs:
         `digest` is no digest."""
         path = self._local.path(digest)
         if not path.exists() and self._shared.size(digest) is not None:
-            self.get(digest)
+            found, _ = self._local.put_file(self._shared.path(digest))
+            if found != digest:
+                raise InfrastructureError(f"blob {digest} does not match its digest: restore it", permanent=True)
         return path
 
     def keep(self, name: str, content: bytes) -> None:

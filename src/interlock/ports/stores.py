@@ -186,7 +186,8 @@ class CheckoutSpec:
     files of the checkout and works on those of `control`, the files are to blame. `number` is the number of the try:
     setup that failed in a try is not repeated in it; with 0 it is. `base` is the commit that the run started from:
     `open` runs setup with its code; if it is empty, with the files of the checkout. `sandbox` is for setup, and for
-    whatever is started in the checkout."""
+    whatever is started in the checkout. `contents` is the digest of the manifest that holds the files to carry; if it
+    is empty, they are in the user's working tree."""
 
     setup: tuple[Setup, ...] = ()
     carry: tuple[str, ...] = ()
@@ -196,6 +197,7 @@ class CheckoutSpec:
     number: int = 0
     base: str = ""
     sandbox: Sandbox = Sandbox()
+    contents: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +215,16 @@ class Workspaces(Protocol):
         Raises InfrastructureError."""
 
     def receive(self, commit: str, content: bytes, *, is_base: bool) -> None:
-        """Take a commit out of such a pack. A base comes without its parents. Raises InfrastructureError if it is not
-        in it."""
+        """Take a commit out of such a pack, and its submodules. A base comes without its parents. Raises
+        InfrastructureError if it is not in it."""
+
+    def share(self, commit: str, blobs: Blobs) -> None:
+        """Put among `blobs` what the files of `commit` only point to, and no pack holds: contents of Git LFS. Raises
+        UsageError if any is missing."""
+
+    def held_out(self, contents: str, name: str) -> Path | None:
+        """The held-out files of that name that came with a run, in a folder that no sandbox shows; None if the manifest
+        `contents` has none. Raises InfrastructureError if a content is missing or damaged."""
 
     def merge(self, sources: Sequence[str], stamp: Stamp, ref: str, names: Sequence[str] = ()) -> Merged:
         """Merge the sources pairwise in order and keep the result by `ref`; `names` are their stages. A single source

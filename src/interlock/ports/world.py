@@ -178,6 +178,7 @@ class GateRequest:
     alone: Callable[[], AbstractContextManager[object]] = field(default=nullcontext, compare=False)  # as `World.alone`
     hard_verdicts: tuple[VerdictGiven, ...] = ()  # of the hard gates; for reviews, and for traces in proofs
     former: VerdictGiven | None = None  # for a review: its own verdict on the candidate that was rejected last
+    contents: str = ""  # digest of the manifest of what the run needs besides commits; empty: it is on this machine
 
     @property
     def sandbox_spec(self) -> Sandbox:

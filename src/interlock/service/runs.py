@@ -32,6 +32,7 @@ class RunRequest:
     sandbox: str = "none"
     by: str = ""
     engine: str = ""
+    contents: str = ""  # digest of the manifest of what other machines need besides commits
 
 
 def begin(engine: Engine, run: str, at: float, request: RunRequest) -> None:
@@ -57,6 +58,7 @@ def first_event(run: str, request: RunRequest, pipeline_text: str) -> RunStarted
         by=request.by,
         pipeline_text=text_digest(pipeline_text),
         engine=request.engine,
+        contents=request.contents,
     )
     if not request.until:
         _require_branch(pipeline, event)

@@ -27,14 +27,13 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from interlock.core.ids import AttemptId
-from interlock.ports import Checkout, CheckoutSpec, InfrastructureError, UnfitSetup, UsageError
+from interlock.ports import Checkout, CheckoutSpec, InfrastructureError, UnfitSetup
 from interlock.ports.disk import disk_error
 from interlock.process import end_supervised
 from interlock.workspaces import layers, layout, setup_inputs, trees
-from interlock.workspaces.base import Origin
 from interlock.workspaces.checkout_git import TreePacks, exclude, write_index, write_repository
 from interlock.workspaces.contents import Contents
-from interlock.workspaces.layout import CheckoutIndex, copy_tree, remove
+from interlock.workspaces.layout import CheckoutIndex, remove
 from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.setup import Recipes, SetupFailed, SetupInput, error_line
 from interlock.workspaces.templates import Templates
@@ -62,7 +61,7 @@ class CheckoutRequest:
     commits: Sequence[Commit]
     tree: str
     spec: CheckoutSpec
-    origin: Callable[[], Origin]
+    carry: Callable[[Path], None]  # put the files to carry into the folder of a checkout
     setup_tree: str = ""
     base: str = ""
 
@@ -72,8 +71,7 @@ def fill(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> 
     UsageError."""
     spec, commits = request.spec, request.commits
     index = write_files(parts, checkout.tree, request)
-    if spec.carry:
-        carry(spec.carry, request.origin(), checkout.tree)
+    request.carry(checkout.tree)
     listing = parts.objects.listing(request.tree)
     if spec.setup:
         head = parts.objects.listing(commits[-1].tree)
@@ -113,12 +111,6 @@ def excluded_names(spec: CheckoutSpec) -> frozenset[bytes]:
     return frozenset(os.fsencode(path.strip("/")) for path in named)
 
 
-def check_carried(carry: Sequence[str], origin: Origin) -> None:
-    """Raises UsageError if a file to carry does not exist."""
-    for path in carry:
-        _carried(path, origin)
-
-
 def write_files(parts: CheckoutParts, tree: Path, request: CheckoutRequest) -> CheckoutIndex:
     """Write the files of the request, and `.git`, into the folder `tree`. The index notes paths that setup will
     replace."""
@@ -134,33 +126,9 @@ def _checkout_for_setup(parts: CheckoutParts, request: CheckoutRequest) -> Check
     spec = request.spec
     checkout = replace(parts.checkouts.new("setup"), sandbox=spec.sandbox)
     index = write_files(parts, checkout.tree, request)
-    carry(spec.carry, request.origin() if spec.carry else None, checkout.tree)
+    request.carry(checkout.tree)
     write_index(parts.objects, parts.objects.listing(request.commits[-1].tree), index, checkout.tree)
     return checkout
-
-
-def carry(paths: Sequence[str], origin: Origin | None, tree: Path) -> None:
-    """Copy files that the repository does not track into the checkout. Raises UsageError, InfrastructureError."""
-    for path in paths:
-        assert origin is not None
-        source = _carried(path, origin)
-        try:
-            target = layout.path_within(tree, path)
-        except layout.MisplacedPath as error:
-            raise InfrastructureError(f"carry: {error}", permanent=True) from error
-        if not target.exists() and not target.is_symlink():
-            copy_tree(source, target, os.environ)
-
-
-def _carried(path: str, origin: Origin) -> Path:
-    if path.startswith("/") or ".." in path.split("/") or ".git" in path.split("/"):
-        raise UsageError(f"carry: {path!r}: a path inside the repository was expected")
-    if origin.worktree is None:
-        raise UsageError(f"carry: {path!r}: the repository is bare, so it has no untracked files: run from a checkout")
-    source = origin.worktree / path
-    if not source.exists():
-        raise UsageError(f"carry: {path!r} is not in {origin.worktree}: put it there, or take it out of `carry`")
-    return source
 
 
 def _put_back(parts: CheckoutParts, tree: Path, listing: Listing, index: CheckoutIndex) -> None:

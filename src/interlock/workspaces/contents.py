@@ -13,16 +13,19 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
-from interlock.ports import InfrastructureError, UsageError, disk
+from interlock.ports import Blobs, InfrastructureError, UsageError, disk
 from interlock.ports.disk import disk_error
-from interlock.workspaces import base, layout, storage, trees
+from interlock.workspaces import base, layout, manifest, storage, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.git import Git, Trust
 from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.links import printable
+from interlock.workspaces.manifest import LocalBlobs
 from interlock.workspaces.objects import CHUNK, Objects
 from interlock.workspaces.trees import Listing
 
@@ -34,20 +37,24 @@ _NESTED_MAX = 8
 class Contents:
     """Finds the contents that trees of one repository point to, and writes them into checkouts."""
 
-    def __init__(self, store: Path, objects: Objects, origin: Callable[[], Origin], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, store: Path, objects: Objects, repository: Callable[[], Origin | None], environ: Mapping[str, str],
+        blobs: LocalBlobs | None = None,
+    ) -> None:  # fmt: skip
         self._store = store
         self._objects = objects
-        self._origin = origin
+        self._repository = repository
         self._environ = environ
+        self._blobs = blobs
         self._pointers: dict[str, dict[bytes, str]] = {}
 
     def check(self, tree: str) -> None:
         """Raises UsageError that lists what is missing, with the command that gets it."""
         listing = self._objects.listing(tree)
-        missing = [*self._missing_submodules(listing, self._origin().worktree, b"", 0)]
+        missing = [*self._missing_submodules(listing, self._worktree, b"", 0)]
         for path, sha256 in self.pointers(tree).items():
             if self._content(path, sha256) is None:
-                missing.append(f"{printable(path)}: its content is not here: run `git lfs pull`")
+                missing.append(self._not_here(path, sha256))
         if missing:
             more = "" if len(missing) <= _MISSING_MAX else f"\n  … and {len(missing) - _MISSING_MAX} more"
             raise UsageError("the base is not complete here:\n  " + "\n  ".join(missing[:_MISSING_MAX]) + more)
@@ -65,22 +72,67 @@ class Contents:
             self._write_pointer(path, sha256, into, index, trees.get(listing, path))
         self._write_submodules(listing, into, b"", index, 0)
 
+    def submodules(self, tree: str, depth: int = 0) -> tuple[str, ...]:
+        """The commits of submodules that are in the store, with those in them."""
+        found = [oid for _, oid in _submodules(self._objects.listing(tree)) if self._objects.lookup(oid)]
+        below = [self.submodules(self._objects.commit(oid).tree, depth + 1) for oid in found if depth < _NESTED_MAX]
+        return tuple(dict.fromkeys([*found, *chain.from_iterable(below)]))
+
+    def share(self, tree: str, blobs: Blobs) -> None:
+        """Put the LFS contents among `blobs`. Raises UsageError if any is missing."""
+        for path, sha256 in self.pointers(tree).items():
+            if blobs.size(sha256) is not None:
+                continue
+            file, blob = self._lfs_file(path, sha256), content_blob(self._store, sha256)
+            if file is None and not blob:
+                raise UsageError(self._not_here(path, sha256))
+            with self._as_file(blob) if file is None else nullcontext(file) as source:
+                if blobs.put_file(source)[0] != sha256:
+                    raise UsageError(f"{printable(path)}: its content is damaged: run `git lfs fsck`")
+
+    @contextmanager
+    def _as_file(self, blob: str) -> Iterator[Path]:
+        path = disk.write_temporary(
+            storage.own(self._store, "tmp"), blob_chunks(self._objects, blob), prefix="content-", mode=0o600
+        )
+        try:
+            yield path
+        finally:
+            path.unlink()
+
     def export_lfs(self, tree: str) -> None:
-        """Copy LFS contents that the store keeps to the user's git-lfs folder. Raises InfrastructureError."""
-        for sha256 in self.pointers(tree).values():
-            path, blob = lfs_path(self._lfs, sha256), content_blob(self._store, sha256)
-            if blob and not path.exists():
-                put_content(self._objects, blob, path)
+        """Copy LFS contents that the store or the blobs have to the user's git-lfs folder. Raises
+        InfrastructureError."""
+        assert self._lfs is not None
+        for name, sha256 in self.pointers(tree).items():
+            path, content = lfs_path(self._lfs, sha256), self._kept(name, sha256)
+            if content is not None and not path.exists():
+                put_content(content, path)
+
+    @property
+    def _worktree(self) -> Path | None:
+        origin = self._repository()
+        return origin.worktree if origin is not None else None
 
     @cached_property
-    def _lfs(self) -> Path:
-        origin = self._origin()
+    def _lfs(self) -> Path | None:
+        """The user's folder of git-lfs; None if there is no repository on this machine."""
+        origin = self._repository()
+        if origin is None:
+            return None
         return lfs_folder(Git(self._environ, origin.git_dir, trust=Trust.USER), origin.common_dir)
+
+    def _not_here(self, path: bytes, sha256: str) -> str:
+        if self._lfs is None:
+            return f"{printable(path)}: its content is not among the blobs ({sha256}): start the run again where it is"
+        return f"{printable(path)}: its content is not here: run `git lfs pull`"
 
     def _write_submodules(self, listing: Listing, into: Path, prefix: bytes, index: CheckoutIndex, depth: int) -> None:
         for path, oid in _submodules(listing):
             if self._objects.lookup(oid) is None:
-                self.check_submodule(prefix + path, oid, self._origin().worktree, depth)
+                if self._repository() is None:
+                    raise UsageError(f"{printable(prefix + path)}: commit {oid[:12]} of it did not come with the run")
+                self.check_submodule(prefix + path, oid, self._worktree, depth)
             inner = self._objects.listing(self._objects.commit(oid).tree)
             below = into / os.fsdecode(path)
             found = layout.write_tree(self._objects, inner, below)
@@ -136,10 +188,12 @@ class Contents:
 
     def _lfs_file(self, path: bytes, sha256: str) -> Path | None:
         """The file with the content, in the user's LFS folder or checkout; None if there is none."""
+        if self._lfs is None:
+            return None
         there = lfs_path(self._lfs, sha256)
         if there.is_file():
             return there
-        worktree = self._origin().worktree
+        worktree = self._worktree
         if worktree is None:
             return None
         file = worktree / os.fsdecode(path)
@@ -150,17 +204,22 @@ class Contents:
     def _content(self, path: bytes, sha256: str) -> Iterator[bytes] | None:
         """The content of a pointer; None if it is not available."""
         file = self._lfs_file(path, sha256)
-        if file is not None:
-            return _chunks(file)
-        blob = content_blob(self._store, sha256)
-        return blob_chunks(self._objects, blob) if blob else None
+        return _chunks(file) if file is not None else self._kept(path, sha256)
+
+    def _kept(self, path: bytes, sha256: str) -> Iterator[bytes] | None:
+        """The content from the store or the blobs, whose names are those of LFS too; None if it is in neither."""
+        if blob := content_blob(self._store, sha256):
+            return blob_chunks(self._objects, blob)
+        if self._blobs is None or self._blobs.size(sha256) is None:
+            return None
+        return manifest.contents(self._blobs, sha256, printable(path))
 
     def _write_pointer(
         self, path: bytes, sha256: str, into: Path, index: CheckoutIndex, entry: trees.Entry | None
     ) -> None:
         content = self._content(path, sha256)
         if content is None:
-            raise UsageError(f"{printable(path)}: its content is not here: run `git lfs pull`")
+            raise UsageError(self._not_here(path, sha256))
         target = into / os.fsdecode(path)
         mode = 0o777 if entry is not None and entry.mode == trees.PROGRAM else 0o666
         digest = hashlib.sha256()
@@ -235,11 +294,11 @@ def lfs_path(folder: Path, sha256: str) -> Path:
     return folder / sha256[:2] / sha256[2:4] / sha256
 
 
-def put_content(objects: Objects, oid: str, path: Path) -> None:
-    """Copy a blob of the store to a path of git-lfs. Raises InfrastructureError."""
+def put_content(content: Iterator[bytes], path: Path) -> None:
+    """Write a content to a path of git-lfs. Raises InfrastructureError."""
     try:
         disk.make_folder(path.parent)
-        disk.put_file(path, blob_chunks(objects, oid), mode=0o644)
+        disk.put_file(path, content, mode=0o644)
     except OSError as error:
         raise disk_error(path, error) from error
 

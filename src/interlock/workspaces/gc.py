@@ -6,7 +6,6 @@ Rule: everything younger than a day stays, and everything that a live ref reache
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,15 +19,15 @@ from interlock.workspaces.layout import remove
 
 YOUNG_S = 86_400.0
 _ROOTS = ("*/*-*.*-*", "room-*", "gate-*", "setup-*")
-_TEMPORARY = re.compile(r"tmp_|worktree-|ref-")
+_OWN = ("kits", "setup", "templates", "tmp", storage.HELD_OUT)
 
 
 @dataclass(frozen=True, slots=True)
 class GcPolicy:
     """What to keep. A live ref that ends in a slash stands for all refs below it: refs/interlock/RUN/ for a run.
 
-    A live `refs/bases/COMMIT` keeps an imported base. While any ref is live, so are the contents of LFS pointers. The
-    records of handoffs stay, as the history does.
+    A live `refs/bases/COMMIT` keeps an imported base. While any ref is live, so are the contents of LFS pointers, and
+    commits that other machines made. The records of handoffs stay, as the history does.
     """
 
     live_refs: tuple[str, ...]
@@ -42,7 +41,7 @@ class GcPolicy:
     def spares(self, ref: str) -> bool:
         if ref.startswith(f"{storage.RECORDS}/"):
             return True
-        if ref.startswith(f"{storage.CONTENTS}/"):
+        if ref.startswith((f"{storage.CONTENTS}/", f"{storage.RECEIVED}/")):
             return bool(self.live_refs)
         return any(ref == live or (live.endswith("/") and ref.startswith(live)) for live in self.live_refs)
 
@@ -79,7 +78,7 @@ def collect(git: Git, store: Path, folders: Sequence[Path], policy: GcPolicy) ->
     gone, stays = _checkouts(folders, policy)
     with storage.locked(store):
         refs = _refs(store, policy)
-        for name in ("kits", "setup", "tmp"):
+        for name in ("kits", "setup", "tmp", storage.HELD_OUT):
             old = sorted(_old(storage.own(store, name), policy), key=_says_that_another_is_whole, reverse=True)
             stays += _removed(old)
         stays += _remove_templates(store, policy)
@@ -96,7 +95,7 @@ def preview(git: Git, store: Path, folders: Sequence[Path], policy: GcPolicy) ->
     as old if the pack is old."""
     if not storage.exists(store):
         return Collected()
-    old = [path for name in ("kits", "setup", "templates", "tmp") for path in _old(storage.own(store, name), policy)]
+    old = [path for name in _OWN for path in _old(storage.own(store, name), policy)]
     roots = list(_old_checkouts(folders, policy))
     refs = list(_old_refs(store, policy))
     objects, size = _unneeded(git, store, {str(path.relative_to(store)) for path in refs}, policy)

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from interlock.core.ids import AttemptId
 from interlock.ports import (
+    Blobs,
     Candidate,
     Change,
     Checkout,
@@ -49,7 +50,9 @@ from interlock.workspaces.handed import HandedCheckouts
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.links import Links
+from interlock.workspaces.manifest import LocalBlobs
 from interlock.workspaces.matching import MatchedFiles
+from interlock.workspaces.needs import HeldOutFiles, Needs, Sent, carry_from, carry_into, check_carried
 from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.records import StoredRecords
 from interlock.workspaces.setup import Recipes, SetupFailed
@@ -61,15 +64,17 @@ Done = TypeVar("Done")
 
 
 class GitWorkspaces:
-    """Implements the port `Workspaces`. Threads may share it. `close` ends its git programs."""
+    """Implements the port `Workspaces`. Threads may share it. `close` ends its git programs. A worker has no
+    `repository`: what runs need came with them, among `blobs`."""
 
     def __init__(  # noqa: PLR0913 - the folders: `former` and `own` as in Checkouts
-        self, store: Path, places: Path, repository: Path, environ: Mapping[str, str], *,
-        former: Path | None = None, own: Sequence[tuple[Path, str]] = (),
+        self, store: Path, places: Path, repository: Path | None, environ: Mapping[str, str], *,
+        former: Path | None = None, own: Sequence[tuple[Path, str]] = (), blobs: LocalBlobs | None = None,
     ) -> None:  # fmt: skip
         self._store = store
         self._checkouts = Checkouts(places, former, own)
         self._repository = repository
+        self._blobs = blobs
         self._environ = dict(environ)
         self._git = Git(self._environ, store)
         self._handed = HandedCheckouts(lambda: self._parts)
@@ -96,7 +101,7 @@ class GitWorkspaces:
         name = "HEAD" if worktree or ref is None else ref
         if not name:
             raise UsageError("base: it is empty: export a commit, a branch or a tag, or leave it out for HEAD")
-        origin = base.find(self._repository, self._environ, name)
+        origin = self._found(name)
         self.__dict__["_origin"] = origin
         storage.create(self._store, origin.algorithm)
         self._bring(origin)
@@ -114,14 +119,18 @@ class GitWorkspaces:
         if onto.commit in bases:
             return Merged(proposal.commit, proposal.tree)
         for commit in bases:
-            self._bring(base.find(self._repository, self._environ, commit))
+            self._bring(self._found(commit))
         with storage.locked(self._store, shared=True):
             return merging.merge_proposal(self._git, self._objects, onto, proposal, bases)
 
     def check_contents(self, base: Base, carry: Sequence[str] = ()) -> None:
         """Raises UsageError that lists what the run would lack: submodules, Git LFS files, files to carry."""
         self._contents.check(base.tree)
-        checkouts.check_carried(carry, self._origin)
+        check_carried(carry, self._origin)
+
+    def needs(self, carry: Sequence[str], held_out: HeldOutFiles) -> Needs:
+        """What a run needs on other machines besides commits. Raises UsageError for what cannot be sent."""
+        return Needs(self._origin, carry, held_out)
 
     def send(  # noqa: PLR0913 - the port's
         self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool
@@ -263,12 +272,25 @@ class GitWorkspaces:
 
     def pack(self, commit: str, base: str = "") -> bytes:
         """As the port says. Raises InfrastructureError."""
-        return packs.pack(self._git, self._commit(commit).oid, base)
+        return packs.pack(self._git, self._with_submodules(commit), self._with_submodules(base) if base else ())
 
     def receive(self, commit: str, content: bytes, *, is_base: bool) -> None:
         """As the port says. Raises InfrastructureError if it is no pack of that commit."""
         storage.create(self._store, "sha1" if len(commit) == 40 else "sha256")
-        packs.receive(self._git, self._store, commit, content, is_base=is_base)
+        with storage.locked(self._store):
+            packs.take(self._git, self._objects, commit, content)
+            inner = self._with_submodules(commit)[1:]
+            packs.keep(self._store, self._objects, commit, is_base=is_base)
+            for oid in inner:
+                packs.keep(self._store, self._objects, oid, is_base=True)
+
+    def share(self, commit: str, blobs: Blobs) -> None:
+        """As the port says."""
+        self._contents.share(self._commit(commit).tree, blobs)
+
+    def held_out(self, contents: str, name: str) -> Path | None:
+        """As the port says."""
+        return self._sent.held_out(contents, name)
 
     def merge(self, sources: Sequence[str], stamp: Stamp, ref: str = "", names: Sequence[str] = ()) -> Merged:
         """As the port says. If `ref` is given, it keeps the result."""
@@ -370,7 +392,14 @@ class GitWorkspaces:
 
     @cached_property
     def _origin(self) -> Origin:
-        return base.find(self._repository, self._environ)
+        return self._found()
+
+    def _found(self, ref: str = "") -> Origin:
+        """The user's repository, and `ref` in it. Raises UsageError."""
+        if self._repository is None:
+            wanted = f"commit {ref[:12]}" if ref else "this"
+            raise UsageError(f"{wanted} did not come with the run, and workers have no repository: start the run again")
+        return base.find(self._repository, self._environ, ref)
 
     def _bring(self, origin: Origin) -> None:
         base.import_commit(self._store, origin, self._environ)
@@ -379,11 +408,28 @@ class GitWorkspaces:
     @property
     def _users(self) -> Git:
         """The user's own git, in the user's folder: the address of a remote can be a relative path."""
-        return Git(self._environ, self._origin.common_dir, self._repository, Trust.USER, transport=True)
+        origin, folder = self._origin, self._repository
+        return Git(self._environ, origin.common_dir, folder, Trust.USER, transport=True)
 
     @cached_property
     def _contents(self) -> Contents:
-        return Contents(self._store, self._objects, lambda: self._origin, self._environ)
+        repository = None if self._repository is None else lambda: self._origin
+        return Contents(self._store, self._objects, repository or (lambda: None), self._environ, self._blobs)
+
+    @cached_property
+    def _sent(self) -> Sent:
+        assert self._blobs is not None, "only runs whose blobs are shared send anything"
+        return Sent(self._store, self._blobs)
+
+    def _carry(self, spec: CheckoutSpec, tree: Path) -> None:
+        """Put the files to carry into the folder of a checkout."""
+        if spec.contents:
+            carry_into(spec.carry, tree, partial(self._sent.carry, spec.contents))
+        elif spec.carry:
+            carry_into(spec.carry, tree, partial(carry_from, self._origin))
+
+    def _with_submodules(self, commit: str) -> tuple[str, ...]:
+        return (commit, *self._contents.submodules(self._commit(commit).tree))
 
     @cached_property
     def _recipes(self) -> Recipes:
@@ -392,7 +438,8 @@ class GitWorkspaces:
     def _repair(self) -> None:
         """Repair the store if a power loss left empty files."""
         if storage.exists(self._store) and not storage.is_whole(self._store):
-            storage.create(self._store, self._origin.algorithm)
+            known = storage.algorithm_of(self._store) if self._repository is None else self._origin.algorithm
+            storage.create(self._store, known)
 
     def _commit(self, commit: str) -> Commit:
         return self._objects.commit(commit)
@@ -419,7 +466,7 @@ class GitWorkspaces:
         return checkouts.run_trial(self._parts, Trial(request, control), act)
 
     def _request(self, commits: tuple[Commit, ...], spec: CheckoutSpec) -> CheckoutRequest:
-        return CheckoutRequest(commits, commits[-1].tree, spec, lambda: self._origin)
+        return CheckoutRequest(commits, commits[-1].tree, spec, partial(self._carry, spec))
 
     def _furnish(self, checkout: Checkout, request: CheckoutRequest) -> Checkout:
         with self._cleaned(checkout):

@@ -44,8 +44,7 @@ def fill(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> 
     index.layers = layers.mount(checkout, template.tree)
     listing = parts.objects.listing(request.tree)
     _write_differences(parts, checkout.tree, _listing_of(parts, template), listing, index)
-    if spec.carry:
-        checkouts.carry(spec.carry, request.origin(), checkout.tree)
+    request.carry(checkout.tree)
     _update_git(parts, checkout.tree, template, request)
     if spec.setup:
         parts.recipes.settle(spec.setup, checkout)

@@ -1,10 +1,12 @@
 """Commits as packs, by which they travel to other machines.
 
 Rule: a pack of a commit has all that the base of its run has not, so a receiver needs the base and that one pack.
+The commits of submodules travel in the same packs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, disk
@@ -12,29 +14,35 @@ from interlock.ports.disk import disk_error
 from interlock.workspaces import storage
 from interlock.workspaces.base import keep_commit
 from interlock.workspaces.git import Git
+from interlock.workspaces.objects import Objects
 
-RECEIVED = "refs/received"
 
-
-def pack(git: Git, commit: str, base: str = "") -> bytes:
-    """A pack with the objects of `commit` that `base` has not; all of its tree where there is no base. Raises
-    InfrastructureError."""
-    wanted = f"{commit}\n" + (f"^{base}\n" if base else "")
+def pack(git: Git, commits: Sequence[str], without: Sequence[str] = ()) -> bytes:
+    """A pack with the objects of `commits` that the others have not; all of their trees where there are no others.
+    Raises InfrastructureError."""
+    wanted = "".join([*(f"{commit}\n" for commit in commits), *(f"^{commit}\n" for commit in without)])
     return git.call(
         "pack-objects", "-q", "--revs", "--stdout", "--thin", "--delta-base-offset", stdin=wanted.encode()
     ).out
 
 
-def receive(git: Git, store: Path, commit: str, content: bytes, *, is_base: bool = False) -> None:
-    """Take the objects of a pack into the store, and keep its commit by a ref. A base has no parents in the store.
-    Raises InfrastructureError if it is no pack of that commit."""
-    with storage.locked(store):
-        git.call("index-pack", "--stdin", "--fix-thin", stdin=content)
-        if git.call("cat-file", "-t", commit, codes=range(256)).out.strip() != b"commit":
-            raise InfrastructureError(f"the pack that was received holds no commit {commit}", permanent=True)
-        if is_base:
-            _cut(store, commit)
-        keep_commit(store, storage.base_ref(commit) if is_base else f"{RECEIVED}/{commit}", commit)
+def take(git: Git, objects: Objects, commit: str, content: bytes) -> None:
+    """Take the objects of a pack into the store, whose lock is held. Raises InfrastructureError if it is no pack of
+    that commit."""
+    git.call("index-pack", "--stdin", "--fix-thin", stdin=content)
+    found = objects.lookup(commit)
+    if found is None or found[0] != "commit":
+        raise InfrastructureError(f"the pack that was received holds no commit {commit}", permanent=True)
+
+
+def keep(store: Path, objects: Objects, commit: str, *, is_base: bool = False) -> None:
+    """Keep a commit that was received by a ref. A base, and a commit that a person handed over, has no parents in the
+    store, which git is told."""
+    if is_base or any(objects.lookup(parent) is None for parent in objects.commit(commit).parents):
+        _cut(store, commit)
+        keep_commit(store, storage.base_ref(commit), commit)
+    else:
+        keep_commit(store, f"{storage.RECEIVED}/{commit}", commit)
 
 
 def _cut(store: Path, commit: str) -> None:

@@ -73,6 +73,8 @@ def run(
         if engine == "temporal":
             server_of(app.settings, paths_of(app.environ))
         request = replace(_request(app, (text, given), name, until, base), engine="" if engine == "local" else engine)
+        if request.engine:
+            request = replace(request, contents=_collected(app, request))
         started = app.service.start_run(request)
         note(f"run {started}")
         return drive_detached(app, started, display) if detach else drive(app, started, display)
@@ -240,6 +242,23 @@ def _request(
         sandbox=level,
         by=app.person(),
     )
+
+
+def _collected(app: Application, request: RunRequest) -> str:
+    """What the run needs besides commits, put among the blobs that all machines share. Returns its digest."""
+    from interlock.bootstrap import shared_blobs_of
+    from interlock.gates.held_out import HeldOut
+    from interlock.service.contents import collect
+    from interlock.service.formats import size
+
+    blobs = shared_blobs_of(app.settings, app.environ)
+    app.workspaces.share(request.base_commit, blobs)
+    held_out = HeldOut(app.settings.held_out, app.environ, app.repository)
+
+    def tell(amount: int) -> None:
+        note(f"collecting {size(amount)} that the run needs on other machines: `carry` and held-out files")
+
+    return collect(app.workspaces, held_out, blobs, request.pipeline, tell)
 
 
 def _dry(name: str, until: str) -> int:

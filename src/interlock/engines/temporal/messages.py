@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from interlock.core.events import CandidateProduced, Event, InputPrepared, Recorded
+from interlock.core.events import AnswerTaken, CandidateProduced, Event, InputPrepared, Recorded
 from interlock.core.wire import decode_record, encode_event, encode_record, kind_of
 
 EventRow = tuple[str, str]  # kind, body
@@ -86,6 +86,6 @@ def unpacked(text: str) -> list[Recorded]:
 
 def made_commit(event: Event) -> PackRow | None:
     """The commit that an event made known, and the digest of its pack; None if it is no such event."""
-    if isinstance(event, CandidateProduced | InputPrepared) and event.pack:
+    if isinstance(event, CandidateProduced | InputPrepared | AnswerTaken) and event.pack:
         return event.commit, event.pack
     return None

@@ -9,7 +9,8 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -20,10 +21,10 @@ from interlock.core.events import HandoffAccepted, Recorded, RunStarted
 from interlock.core.inbox import Answer, feedback_of, taken
 from interlock.core.wire import decode_record
 from interlock.engines.temporal.histories import kept_history
-from interlock.engines.temporal.messages import ANSWER, HISTORY, event_row, made_commit
+from interlock.engines.temporal.messages import ANSWER, HISTORY, EventRow, event_row, made_commit
 from interlock.engines.temporal.server import Server
 from interlock.journal.mirror import Found, NotThere
-from interlock.ports import Blobs, InfrastructureError, Records, Workspaces
+from interlock.ports import Blobs, InfrastructureError, Records, UsageError, Workspaces
 
 Told = TypeVar("Told")
 
@@ -48,6 +49,18 @@ def take_in(workspaces: Workspaces, blobs: Blobs, records: Records | None, run: 
         workspaces.receive(made[0], blobs.get(made[1]), is_base=False)
     if isinstance(record.event, HandoffAccepted) and records is not None:
         records.take(run, record.event.record)
+
+
+def answer_row(workspaces: Workspaces, blobs: Blobs, answer: Answer, base: str) -> EventRow:
+    """A person's answer as it travels: its comment, and a commit of their own as a pack without what the `base` of the
+    run has. A worker says which commit it lacks."""
+    comment = feedback_of(answer)
+    event = taken(answer, blobs.put(comment) if comment else "")
+    if answer.commit and workspaces.has(answer.commit):
+        with suppress(UsageError):
+            workspaces.share(answer.commit, blobs)
+        event = replace(event, pack=blobs.put(workspaces.pack(answer.commit, base)))
+    return event_row(event)
 
 
 @dataclass(slots=True)
@@ -80,9 +93,8 @@ class ServerRuns:
                 raise
             return [record for record in kept if record.seq > after]
 
-    def tell(self, answer: Answer) -> None:
-        comment = feedback_of(answer)
-        row = event_row(taken(answer, self.blobs.put(comment) if comment else ""))
+    def tell(self, answer: Answer, base: str) -> None:
+        row = answer_row(self.workspaces(), self.blobs, answer, base)
         self._ask(self._tell(answer, row), answer.run)
 
     def find(self, run: str) -> Found:

@@ -20,7 +20,6 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
 
 from interlock.core.events import Recorded
-from interlock.core.inbox import feedback_of, taken
 from interlock.core.plan import plan
 from interlock.core.wire import decode_record, encode_event
 from interlock.engines.owner import Drive
@@ -32,7 +31,6 @@ from interlock.engines.temporal.messages import (
     WORKFLOW,
     Documents,
     RunInput,
-    event_row,
 )
 from interlock.engines.temporal.reading import memo, take_in, workflow_of
 from interlock.engines.temporal.server import Server
@@ -122,8 +120,8 @@ class RemoteEngine:
     async def _answer(self, handle: WorkflowHandle[Any, Any]) -> None:
         for answer in self.run.answers():
             if answer.id not in self._sent:
-                comment = feedback_of(answer)
-                row = event_row(taken(answer, self.run.world.blobs.put(comment) if comment else ""))
+                world, base = self.run.world, self.run.ledger.started.base_commit
+                row = await asyncio.to_thread(answer_row, world.workspaces, world.blobs, answer, base)
                 with suppress(_TooLate):
                     await self._reached(partial(handle.execute_update, ANSWER, row, id=answer.id))
                 self._sent.add(answer.id)

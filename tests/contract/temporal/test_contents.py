@@ -1,0 +1,169 @@
+"""What lies with the submitter reaches workers that have no repository: carried files, submodules, Git LFS, held-out
+files, and a commit that a person hands over."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import closing
+from pathlib import Path
+
+from tests.contract.cli_world import World
+from tests.contract.temporal.world import Cluster, history, run_on
+
+from interlock.bootstrap import build
+from interlock.core.events import AnswerTaken, CandidateProduced, VerdictGiven
+from interlock.journal import FileBlobs
+from interlock.pipelinefile import load_pipeline
+from interlock.service import RunRequest
+from interlock.workspaces.manifest import Item, Manifest, encode
+
+CONTENT = b"large content" * 1000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{SHA256}\nsize {len(CONTENT)}\n"
+LFS = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
+LOOK = "test -x data/run.sh && test -L data/link && cat key data/deep/a vendor/lib/l.c && wc -c < big.bin"
+ALL = f"""\
+version: 1
+carry: [key, data]
+agents:
+  writer: {{use: command, run: [bash, -c, "({LOOK}) > seen.txt"]}}
+stages:
+  code:
+    agent: writer
+    gates:
+    - {{id: same, run: [bash, -c, "({LOOK}) | diff - seen.txt"]}}
+    - {{id: seen, run: [bash, -c, "test $(wc -l < seen.txt) -eq 4"]}}
+"""
+
+
+def with_contents(many: Cluster, folder: Path) -> World:
+    """A submitter with a submodule, a file in Git LFS and untracked files."""
+    far = many.submitter(folder, {"interlock.yaml": ALL, ".gitignore": "key\ndata\n"})
+    library = folder / "library"
+    library.mkdir()
+    far.git("init", "-q", cwd=library)
+    (library / "l.c").write_text("int x;\n")
+    far.git("add", "-A", cwd=library)
+    far.git("commit", "-q", "-m", "library", cwd=library)
+    far.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "vendor/lib")
+    far.commit({".gitattributes": LFS, "big.bin": POINTER})
+    with_lfs_content(far)
+    deep = far.repository / "data/deep"
+    deep.mkdir(parents=True)
+    (far.repository / "key").write_text("the key\n")
+    (deep / "a").write_text("deep\n")
+    (deep.parent / "run.sh").write_text("#!/bin/sh\n")
+    (deep.parent / "run.sh").chmod(0o755)
+    (deep.parent / "link").symlink_to("deep/a")
+    return far
+
+
+def with_lfs_content(far: World) -> None:
+    content = far.repository / f".git/lfs/objects/{SHA256[:2]}/{SHA256[2:4]}/{SHA256}"
+    content.parent.mkdir(parents=True)
+    content.write_bytes(CONTENT)
+
+
+def test_carried_files_submodules_and_lfs_contents_reach_agents_and_gates(tmp_path: Path, many: Cluster) -> None:
+    far = with_contents(many, tmp_path / "far")
+    run = run_on(far)
+    made = next(record.event for record in history(far, run) if isinstance(record.event, CandidateProduced))
+    branch = far.git("branch", "--list", "interlock/*").strip("* ")
+    assert far.git("show", f"{branch}:seen.txt") == f"the key\ndeep\nint x;\n{len(CONTENT)}"
+    assert far.git("ls-tree", "-r", "--name-only", branch).split() == [
+        ".gitattributes", ".gitignore", ".gitmodules", "big.bin", "interlock.yaml", "seen.txt", "vendor/lib",
+    ]  # fmt: skip
+    assert made.attempt.number == 1
+
+
+TWICE = """\
+version: 1
+carry: [key]
+agents:
+  writer: {use: command, run: [bash, -c, "cat key >> a.txt"]}
+stages:
+  one: {agent: writer, gates: [{id: ok, approve: "Go on?"}]}
+  two: {needs: [one], agent: writer, attempts: 1, gates: [{id: g, run: "test -s a.txt"}]}
+"""
+
+
+def test_a_content_that_was_lost_is_named(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": TWICE, ".gitignore": "key\n"})
+    (far.repository / "key").write_text("soon lost\n")
+    run = run_on(far, code=3)
+    digest = hashlib.sha256(b"soon lost\n").hexdigest()
+    kept = list(many.root.rglob(f"{digest[:2]}/{digest[2:]}"))
+    assert len(kept) == 2, "among the shared blobs, and on the worker"
+    for path in kept:
+        path.unlink()
+    far.ask("approve", run, "--plain").ended(3, f"carry: key: its content is not among the blobs ({digest})")
+
+
+HELD_OUT = """\
+version: 1
+agents:
+  writer: {use: command, run: [bash, -c, "echo 42 > answer.txt"]}
+stages:
+  code:
+    agent: writer
+    gates:
+    - {id: hidden, run: [bash, -c, 'sh "$HELD_OUT/check.sh"'], held_out: feature}
+"""
+
+
+def test_held_out_files_reach_gates_alone(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": HELD_OUT})
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "check.sh").write_text("#!/bin/sh\ngrep -q 42 answer.txt\n")
+    run = run_on(World(far.root, far.repository, {"INTERLOCK_HELD_OUT_FEATURE": str(hidden)}))
+    given = [record.event for record in history(far, run) if isinstance(record.event, VerdictGiven)]
+    assert [str(each.status) for each in given if each.gate == "code/hidden" and not each.subject.is_base] == ["passed"]
+    assert not list(tmp_path.rglob("extra")), "the copies are gone"
+
+
+def test_what_cannot_be_sent_is_said_before_the_run_begins(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": TWICE, ".gitignore": "key\n"})
+    os.mkfifo(far.repository / "key")
+    far.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(2, "carry: key is a device, socket or pipe")
+    assert far.ask("list", "--json").json()["runs"] == []
+
+
+def test_a_worker_refuses_what_would_be_laid_elsewhere(tmp_path: Path, many: Cluster) -> None:
+    """The list of what came is forged: its file would replace the hooks of the checkout."""
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": TWICE, ".gitignore": "key\n"})
+    blobs = FileBlobs(many.root / "blobs")
+    digest = blobs.put(b"touch /tmp/owned\n")
+    forged = Manifest((Item("key", "link", target=".git"), Item("key/hooks", "file", 0o755, digest)))
+    with closing(build(far.repository, far.environment())) as app:
+        pipeline = load_pipeline(far.repository / "interlock.yaml", far.repository).pipeline
+        base, contents = app.workspaces.import_base(), blobs.put(encode(forged))
+        asked = RunRequest(pipeline, "x", base.commit, base.tree, engine="temporal", contents=contents)
+        run = app.service.start_run(asked)
+    far.ask("resume", run, "--plain").ended(5, "is refused: 'key/hooks' is below something that is no folder")
+
+
+MENDED = """\
+version: 1
+agents:
+  idle: {use: command, run: "true"}
+stages:
+  code: {agent: idle, attempts: 1, gates: [{id: g, run: "grep -q mended a.txt"}]}
+"""
+
+
+def test_a_commit_that_a_person_hands_over_reaches_the_gates(tmp_path: Path, many: Cluster) -> None:
+    """It has a history that the store has not, and a file in Git LFS that the base has not."""
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": MENDED, "a.txt": "broken\n", ".gitattributes": LFS})
+    run = run_on(far, code=3)
+    far.ask("retry", run, "code", "--with", "no-such-commit").ended(2, "is not a commit of this repository")
+    far.git("switch", "-q", "-c", "own")
+    far.commit({"b.txt": "one more\n"})
+    mine = far.commit({"a.txt": "mended\n", "big.bin": POINTER})
+    with_lfs_content(far)
+    far.ask("retry", run, "code", "--with", mine, "--plain").ended(0, "accepted")
+    taken = [record.event for record in history(far, run) if isinstance(record.event, AnswerTaken)]
+    assert [bool(event.pack) for event in taken] == [True]
+    branch = far.git("branch", "--list", "interlock/*").strip("* ")
+    assert far.git("show", f"{branch}:a.txt") == "mended"
