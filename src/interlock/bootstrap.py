@@ -256,6 +256,7 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     settings = settings or load_settings(general.config)
     server = server_of(settings, general)
     from interlock.engines.temporal.worker import Performer
+    from interlock.sandbox import missing
 
     paths = RepositoryPaths(general.state / "worker", general.cache / "worker" / "places")
     blobs = _blobs(paths.blobs, settings, general)
@@ -263,6 +264,8 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     workspaces = _workspaces(paths, paths.store, environ)
     gate_context = _gate_context(common, workspaces)
     world = _world(common, workspaces, gate_context, _referee(gate_context))
+    holder = this_process()
+    world = replace(world, worker=f"{holder.pid}@{holder.host}", lacks=partial(missing, environ=environ))
     return server, Performer(world, environ)
 
 

@@ -171,7 +171,9 @@ class RunWorkflow:
             return
         claimed = None
         if isinstance(effect, StartAttempt):
-            claimed = self._record(claim(self._pipeline, effect, self._started.sandbox))
+            claimed = self._record(
+                claim(self._pipeline, effect, self._given.documents.sandbox or self._started.sandbox)
+            )
             if claimed is None:
                 return
         task = asyncio.create_task(self._perform(effect, claimed))
