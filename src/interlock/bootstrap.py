@@ -303,12 +303,15 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     paths = RepositoryPaths(general.state / "worker", general.cache / "worker" / "places")
     server = server_of(settings, general, paths.blobs)
     from interlock.engines.temporal.worker import Performer
+    from interlock.sandbox import missing
 
     journal, clock = SqliteJournal(paths.journal), SystemClock()
     common = _Common(paths.store, environ, general, paths, settings, journal, server.blobs, clock)
     workspaces = _workspaces(paths, None, environ, server.blobs)
     gate_context = _gate_context(common, workspaces)
     world = _world(common, workspaces, gate_context, _referee(gate_context))
+    holder = this_process()
+    world = replace(world, worker=f"{holder.pid}@{holder.host}", lacks=partial(missing, environ=environ))
     return server, Performer(world, environ, server.blobs)
 
 

@@ -227,7 +227,8 @@ def _worker(attempt: AttemptView) -> str:
     if attempt.by:
         return f"by {safe(attempt.by, 120)}"
     model = f" ({safe(attempt.model, 60)})" if attempt.model else ""
-    return f"{attempt.agent}{model}"
+    place = f" on {safe(attempt.worker, 120)}" if attempt.worker else ""
+    return f"{attempt.agent}{model}{place}".strip()
 
 
 def _overridden(attempt: AttemptView) -> str:
@@ -278,6 +279,8 @@ def _digests(attempt: AttemptView, *, deep: bool) -> Iterator[str]:
             yield f"    commit   {short(attempt.commit)}"
         return
     yield f"    began    {moment(attempt.started_at)} from tree {attempt.input_tree or _NOTHING}"
+    if attempt.sandbox:
+        yield f"    sandbox  {attempt.sandbox}"
     yield f"    commit   {attempt.commit or _NOTHING}"
     yield f"    tree     {attempt.tree or _NOTHING}"
     if attempt.record:
@@ -300,6 +303,7 @@ def _verdict(view: VerdictView, stage: str, before: str = "", *, deep: bool = Fa
     yield from (f"        note: {safe(note, 400)}" for note in verdict.notes)
     if deep:
         level = f", sandbox {verdict.sandbox}" if verdict.sandbox else ""
+        level += f", on {safe(verdict.worker, 120)}" if verdict.worker else ""
         yield f"        {clock(view.at)}, key {verdict.digest or _NOTHING}{level}"
         for item in verdict.evidence:
             yield f"        evidence {item.name} {item.digest} ({item.size} bytes)"

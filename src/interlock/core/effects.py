@@ -93,6 +93,17 @@ class LoseAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What the same gate said of a commit before: a candidate is compared with it. `tools` is the digest of what it
+    judged with: on a machine that has others, the commit is judged again first."""
+
+    commit: str
+    tree: str
+    tools: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluateGate:
     """`baseline` is the digest of the gate's own report on the accepted input, where one is due."""
 
@@ -112,6 +123,8 @@ class EvaluateGate:
         VerdictGiven, ...
     ] = ()  # for a review, and for traces in proofs: of hard gates, on this candidate
     former: VerdictGiven | None = None  # for a review: its own, on the candidate that was rejected last
+    before: Before | None = None  # where `baseline` is from; without one, what the gate said of the base
+    on_base_tools: str = ""  # what `on_base` was made with
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from interlock.core.effects import EvaluateGate
 from interlock.core.events import CandidateProduced, VerdictGiven
 from interlock.core.ids import AttemptId
-from interlock.core.judging import baseline_of, qualified, tolerated_by
+from interlock.core.judging import compared, qualified, tolerated
 from interlock.core.pipeline import Gate, Stage
 from interlock.core.state import RunState
 
@@ -20,13 +20,9 @@ def judgement_of(
     if now.input is None:
         return None
     own_input, judged = (now.input.commit, now.input.tree), (candidate.commit, candidate.tree)
-    baseline, verdict = baseline_of(state, stage, owner, gate), now.verdicts.get(qualified(owner, gate))
-    effect = replace(
-        evaluate(candidate.attempt, owner, gate, verdict, judged, own_input, baseline),
-        on_base=tolerated_by(state, owner, gate),
-        conflicts=now.input.conflicts,
-        undecided=now.input.undecided,
-    )
+    effect = evaluate(candidate.attempt, owner, gate, now.verdicts.get(qualified(owner, gate)), judged, own_input)
+    effect = tolerated(compared(effect, state, stage, owner, gate), state, owner, gate)
+    effect = replace(effect, conflicts=now.input.conflicts, undecided=now.input.undecided)
     if gate.options is not None and gate.options.reads_verdicts:
         effect = replace(effect, hard_verdicts=tuple(verdict for verdict in now.verdicts.values() if verdict.hard))
     return effect
@@ -39,7 +35,6 @@ def evaluate(  # noqa: PLR0913 - an effect has many parts, and this is where the
     former: VerdictGiven | None,
     judged: tuple[str, str],
     own_input: tuple[str, str],
-    baseline: str = "",
 ) -> EvaluateGate:
     return EvaluateGate(
         subject=subject,
@@ -49,6 +44,5 @@ def evaluate(  # noqa: PLR0913 - an effect has many parts, and this is where the
         tree=judged[1],
         input_commit=own_input[0],
         input_tree=own_input[1],
-        baseline=baseline,
         decided_on_input=not subject.is_base,
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from operator import itemgetter
 
+from interlock.core.effects import Before, EvaluateGate
 from interlock.core.events import VerdictGiven, VerdictStatus
 from interlock.core.pipeline import Baseline, Gate, GateClass, GateKind, Pipeline, Stage, Tests
 from interlock.core.state import Phase, RunState, StageState
@@ -83,31 +85,46 @@ def unpassed_gates(
     return tuple(name for name in names if name not in passed)
 
 
-def baseline_of(state: RunState, stage: Stage, owner: Stage, gate: Gate) -> str:
-    """Digest of the report that `stage` is compared with by a gate of `owner`, empty where there is none.
+def compared(effect: EvaluateGate, state: RunState, stage: Stage, owner: Stage, gate: Gate) -> EvaluateGate:
+    """With what a gate of `owner` compares `stage` with: the digest of its report, where one is due, and what it was
+    made with."""
+    verdict, made_from = _said_before(state, stage, owner, gate)
+    if verdict is None or made_from is None:
+        return effect
+    before = Before(*made_from, verdict.tools, _passed(verdict)) if verdict.tools and verdict.decided else None
+    report = verdict.evidence_of("report") if gate.needs_baseline else ""
+    return replace(effect, baseline=report, before=before)
+
+
+def _said_before(
+    state: RunState, stage: Stage, owner: Stage, gate: Gate
+) -> tuple[VerdictGiven | None, tuple[str, str] | None]:
+    """The verdict that `stage` is compared with by a gate of `owner`, and the commit and tree that it is on.
 
     A stage's own candidates are compared with their input; a merge with what its direct needs were accepted
     with. Of earlier stages only the gate counts: later ones were free to change what their reports list. What runs the
-    tests of the base is compared with the base alone.
+    tests of the base is compared with the base alone; and so is what only passes or fails.
     """
-    if not gate.needs_baseline or state.started is None:
-        return ""
+    if state.started is None:
+        return None, None
     name, now = qualified(owner, gate), state.stages[owner.id]
-    if gate.tests is Tests.BASE:
-        verdict = state.base_verdicts.get(name)
-    elif stage.id != owner.id:
-        verdict = now.verdicts.get(name) if now.settled and owner.id in stage.needs else None
-    elif now.input is not None and now.input.tree != state.started.base_tree:
-        verdict = now.input_verdicts.get(name)
-    else:
-        verdict = state.base_verdicts.get(name)
-    return verdict.evidence_of("report") if verdict is not None else ""
+    on_base = (state.base_verdicts.get(name), (state.started.base_commit, state.started.base_tree))
+    if gate.tests is Tests.BASE or not gate.needs_baseline:
+        return on_base
+    if stage.id != owner.id:
+        accepted = now.accepted if now.settled and owner.id in stage.needs else None
+        return (now.verdicts.get(name), (accepted.commit, accepted.tree)) if accepted is not None else (None, None)
+    if now.input is not None and now.input.tree != state.started.base_tree:
+        return now.input_verdicts.get(name), (now.input.commit, now.input.tree)
+    return on_base
 
 
-def tolerated_by(state: RunState, owner: Stage, gate: Gate) -> str:
-    """Digest of the report on the base whose failures a gate of `owner` lets be, empty where there is none."""
+def tolerated(effect: EvaluateGate, state: RunState, owner: Stage, gate: Gate) -> EvaluateGate:
+    """With the digest of the report on the base whose failures a gate of `owner` lets be, where it lets any."""
     verdict = state.base_verdicts.get(qualified(owner, gate)) if gate.baseline is Baseline.NO_WORSE else None
-    return verdict.evidence_of("report") if verdict is not None else ""
+    if verdict is None:
+        return effect
+    return replace(effect, on_base=verdict.evidence_of("report"), on_base_tools=verdict.tools)
 
 
 def failed_before(state: RunState, stage: StageState, gates: Iterable[str]) -> tuple[str, ...]:

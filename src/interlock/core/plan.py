@@ -41,7 +41,7 @@ from interlock.core.ids import base_of, input_of
 from interlock.core.joins import conflict_text, merged_from
 from interlock.core.judgements import evaluate, judgement_of
 from interlock.core.judging import (
-    baseline_of,
+    compared,
     failed_before,
     find_gate,
     gates_of_candidate,
@@ -273,8 +273,8 @@ def _judge_input(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[
         if due is not None:
             yield due
             continue
-        baseline = baseline_of(state, stage, owner, gate) if owner.id != stage.id else ""
-        yield evaluate(now.input.subject, owner, gate, verdict, own_input, own_input, baseline)
+        effect = evaluate(now.input.subject, owner, gate, verdict, own_input, own_input)
+        yield compared(effect, state, stage, owner, gate) if owner.id != stage.id else effect
 
 
 def _judge(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect]:

@@ -23,7 +23,7 @@ from interlock.core.feedback import LIMIT
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import ARTIFACTS, AgentSpec, Stage
 from interlock.execution.brief import compose
-from interlock.execution.context import Context
+from interlock.execution.context import Context, require_level
 from interlock.execution.documents import worker_environment
 from interlock.execution.grown import only_grew
 from interlock.execution.records import candidate_message
@@ -57,7 +57,14 @@ def make_attempt(world: World, context: Context, effect: StartAttempt, claim: Re
     who = effect.by or effect.agent or "script"
     stamp = Stamp(candidate_message(context, effect.attempt, who), int(claim.at))
     event = _tried(world, context, effect, stamp, cancel)
-    return _discreet(replace(event, notes=(*event.notes, *world.workspaces.removal_notes())), _secrets(world, context))
+    event = replace(event, notes=(*event.notes, *world.workspaces.removal_notes()), worker=world.worker)
+    if world.worker and isinstance(event, CandidateProduced) and _had_a_program(context, effect, event):
+        event = replace(event, sandbox=context.level)
+    return _discreet(event, _secrets(world, context))
+
+
+def _had_a_program(context: Context, effect: StartAttempt, event: CandidateProduced) -> bool:
+    return context.pipeline.stage(effect.attempt.stage).has_worker and not (effect.by or event.cached)
 
 
 def hint(cache: Cache, event: Event) -> None:
@@ -97,6 +104,7 @@ def _work(
     known = _known(world, key)
     if known and world.workspaces.has(known):
         return _adopted(world, context, effect, known, stamp, cached=True)
+    require_level(world, context)
     checkout = _open(world, context, effect, stage, stamp)
     try:
         return _worked(world, context, effect, checkout, stamp, cancel, key)

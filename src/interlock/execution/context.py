@@ -16,7 +16,7 @@ from interlock.core.state import QUOTA_WAIT_MAX_S
 from interlock.core.wire import encode_event
 from interlock.journal import codec
 from interlock.pipelinefile import decode_pipeline, encode_pipeline
-from interlock.ports import Blobs, CheckoutSpec, sandbox_of
+from interlock.ports import Blobs, CheckoutSpec, InfrastructureError, World, sandbox_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,14 @@ class Context:
         if quota:
             return now + min(QUOTA_WAIT_MAX_S, self.backoff_s * float(4 ** min(tries + 2, 6)))
         return now + min(60.0, self.backoff_s * float(4 ** min(tries, 6)))
+
+
+def require_level(world: World, context: Context) -> None:
+    """Raises InfrastructureError if the level of the sandbox is not in force on this machine: another one may have
+    it."""
+    if why := world.lacks(context.level):
+        where = world.worker or "this machine"
+        raise InfrastructureError(f"sandbox {context.level} is not in force on {where}: {why}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ from interlock.core.judging import find_gate
 from interlock.core.limits import Numbered, effect_key
 from interlock.core.pipeline import GateClass
 from interlock.execution.attempt import make_attempt
-from interlock.execution.context import Context
+from interlock.execution.context import Context, require_level
 from interlock.execution.documents import artifact_path, gate_values, pointed_at
 from interlock.execution.findings import fitted, whole
 from interlock.execution.records import delivery_branch, delivery_message, feedback_document, handoff_record
@@ -166,14 +166,16 @@ def _check_when(world: World, context: Context, effect: CheckWhen) -> Event:
 
 
 def _evaluate_gate(world: World, context: Context, effect: EvaluateGate, cancel: Cancel) -> Facts:
+    _, gate = find_gate(context.pipeline, effect.gate)
     try:
         with _owned(world, context):
+            if gate.command is not None or gate.gate_class is GateClass.SOFT:
+                require_level(world, context)
             judgement = world.gates.evaluate(gate_request(world, context, effect), cancel)
             findings, all_of_them = fitted(world.blobs, judgement.findings)
     except InfrastructureError as error:
         findings, all_of_them = (_trouble(error),), ()
         judgement = Judgement(VerdictStatus.ERRORED, findings, permanent=error.permanent)
-    _, gate = find_gate(context.pipeline, effect.gate)
     errored = judgement.status is VerdictStatus.ERRORED
     yield VerdictGiven(
         subject=effect.subject,
@@ -194,6 +196,8 @@ def _evaluate_gate(world: World, context: Context, effect: EvaluateGate, cancel:
         notes=world.workspaces.removal_notes(),
         quota=errored and judgement.quota,
         tests=judgement.tests,
+        worker=world.worker,
+        tools=judgement.tools,
     )
 
 
@@ -226,6 +230,9 @@ def gate_request(world: World, context: Context, effect: EvaluateGate) -> GateRe
         former=effect.former,
         alone=world.alone,
         contents=context.started.contents,
+        before=effect.before,
+        on_base_tools=effect.on_base_tools,
+        base_tree=context.started.base_tree,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 from interlock.core.effects import AcceptHandoff, RejectCandidate
-from interlock.core.events import Event, Evidence, RunStarted, VerdictGiven
+from interlock.core.events import CandidateProduced, Event, Evidence, RunStarted, VerdictGiven
 from interlock.core.feedback import failed, for_agent, for_worker
 from interlock.core.ids import AttemptId
 from interlock.core.judging import find_gate
@@ -165,7 +165,8 @@ def _attempt(effect: AcceptHandoff) -> dict[str, object]:
         "agent": started.agent if started else "",
         "model": started.model if started else "",
         "by": started.by if started else "",
-        "sandbox": started.sandbox if started else "",
+        "sandbox": (candidate.sandbox if candidate else "") or (started.sandbox if started else ""),
+        **_worker(candidate),
         "started": _event_digest(started),
         "brief": next((item.digest for item in candidate.evidence if item.name == "brief"), "") if candidate else "",
         "evidence": _evidence(candidate.evidence if candidate else ()),
@@ -184,9 +185,15 @@ def _verdict(context: Context, verdict: VerdictGiven) -> dict[str, object]:
         "digest": verdict.digest,
         "by": verdict.by,
         "sandbox": verdict.sandbox,
+        **_worker(verdict),
         "evidence": _evidence(verdict.evidence),
         "event": _event_digest(verdict),
     }
+
+
+def _worker(event: CandidateProduced | VerdictGiven | None) -> dict[str, str]:
+    """The machine that says so, where it is another one than that of the record."""
+    return {"worker": event.worker} if event is not None and event.worker else {}
 
 
 def _evidence(evidence: Iterable[Evidence]) -> dict[str, str]:

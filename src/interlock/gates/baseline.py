@@ -36,33 +36,39 @@ class Comparison:
     notes: tuple[Finding, ...] = ()
     explained: bool = False
     tests: str = ""  # how many there are
+    excused: tuple[str, ...] = ()  # tests that failed, as they did on the accepted input by the tools of this machine
 
 
-def compare(
+def compare(  # noqa: PLR0913 - all that tests can be compared with
     gate: Gate,
     tests: Sequence[RanTest],
     before: Sequence[RanTest] | None,
     on_base: Sequence[RanTest] | None = None,
     *,
     is_base: bool = False,
+    elsewhere: Sequence[RanTest] | None = None,
 ) -> Comparison:
     """`before` is None if there is no accepted input to compare with (for the base, or for an input itself); `on_base`
-    is None if the input is the base. `is_base`: the tests are those of the base itself."""
+    is None if the input is the base. `is_base`: the tests are those of the base itself. `elsewhere`: where other tools
+    judged the accepted input, what they said of it; what fails there by the tools of this machine is no finding."""
     tests, before = _without_bare(tests), None if before is None else _without_bare(before)
     red = counted(before or (), Status.FAILED)  # what may have failed from the beginning
     old = red if on_base is None else red & counted(_without_bare(on_base), Status.FAILED)
     lenient = is_base and only_worse(gate) and not gate.base_green
     tolerated = counted(tests, Status.FAILED) if lenient else _tolerated(gate, tests, before, old)
+    unlike = Counter[str]() if elsewhere is None else red - counted(_without_bare(elsewhere), Status.FAILED)
     findings = (
         *_nothing_ran(gate, tests, before),
         *_lost(gate, tests, before or ()),
         *_evaded(gate, tests, before or (), old),
-        *_failing(tests, before or (), tolerated),
+        *_failing(tests, before or (), tolerated | unlike),
         *(_new(tests, before) if before is not None and gate.expect is Expect.NEW_TESTS_FAIL else ()),
     )
-    failing = sum(test.status is Status.FAILED for test in tests)
-    notes = (*(_tolerated_on_base(tests) if lenient else ()), *_notes(tests))
-    return Comparison(findings, notes, explained=failing > 0, tests=in_numbers(tests, _as_asked(gate, tests, before)))
+    failing = counted(tests, Status.FAILED)
+    excused = tuple((failing & unlike) - tolerated)
+    notes = (*(_tolerated_on_base(tests) if lenient else ()), *_by_tools(failing & unlike & tolerated), *_notes(tests))
+    shown = in_numbers(tests, _as_asked(gate, tests, before))
+    return Comparison(findings, notes, explained=bool(failing), tests=shown, excused=excused)
 
 
 def only_worse(gate: Gate) -> bool:
@@ -213,6 +219,13 @@ def _tolerated_on_base(tests: Sequence[RanTest]) -> Iterator[Finding]:
         shown = ", ".join(failing[:_SHOWN_MAX]) + (", ..." if len(failing) > _SHOWN_MAX else "")
         what = "1 test or file fails" if len(failing) == 1 else f"{len(failing)} tests or files fail"
         yield Finding("fails_before", f"{what} before any work, and may keep failing: {shown}", Severity.NOTE)
+
+
+def _by_tools(failing: Counter[str]) -> Iterator[Finding]:
+    """A note on what fails on this machine alone, and may fail."""
+    if failing:
+        shown = ", ".join(list(failing)[:_SHOWN_MAX]) + (", ..." if len(failing) > _SHOWN_MAX else "")
+        yield Finding("tools", f"failed by the tools of this machine, on the input too: {shown}", Severity.WARNING)
 
 
 def _notes(tests: Sequence[RanTest]) -> Iterator[Finding]:

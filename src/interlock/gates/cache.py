@@ -32,26 +32,39 @@ from interlock.ports import GateRequest, InfrastructureError
 from interlock.process import How, capture, scrubbed
 
 
+def tools_of(request: GateRequest, environ: Mapping[str, str]) -> str:
+    """A digest, in hex, of what this machine judges with: the programs of the command and of setup, the packages, the
+    system. Reports with one of them can be compared."""
+    path = scrubbed(environ).get("PATH", os.defpath)
+    found = programs(request.gate.command or CommandLine(), path)
+    return digest_of(
+        found,
+        tuple(programs(setup.command, path) for setup in request.pipeline.setup),
+        packages([name for name, *_ in found], path),
+        tuple(os.uname())[0:1] + tuple(os.uname())[2:],  # without the machine's name
+    )
+
+
 def run_key(
-    request: GateRequest, environ: Mapping[str, str], values: Mapping[str, str], checkout: str, held_out: HeldOut
+    request: GateRequest,
+    environ: Mapping[str, str],
+    values: Mapping[str, str],
+    digests: tuple[str, str],
+    held_out: HeldOut,
 ) -> str:
-    """The key of a run, in hex. `values` are those of the pipeline's run that the command sees, `checkout` is the
-    digest of the clean checkout. Raises HeldOutMissing if the held-out files do not exist."""
-    gate, command = request.gate, request.gate.command or CommandLine()
+    """The key of a run, in hex. `values` are those of the pipeline's run that the command sees, `digests` are of the
+    clean checkout and of the tools. Raises HeldOutMissing if the held-out files do not exist."""
+    gate = request.gate
     env = scrubbed(environ, (*gate.env, *gate.secrets))
     relevant = replace(
         gate, id="", digest="", used="", held_out="", base_green=False, baseline=Baseline.KEEP, expect=Expect.PASS
     )
-    found = programs(command, env.get("PATH", os.defpath))
     return digest_of(
         relevant,
         request.tree,
-        checkout,
+        digests,
         _held_out(held_out.source(gate.held_out)) if gate.held_out else (),
         tuple(sorted({**env, **values}.items())),
-        found,
-        packages([name for name, *_ in found], env),
-        tuple(os.uname())[0:1] + tuple(os.uname())[2:],  # without the machine's name
         request.sandbox,
     )
 
@@ -60,7 +73,16 @@ def verdict_key(request: GateRequest, run: str) -> str:
     """The key of a verdict, in hex: the run, and what it is judged by."""
     alone = (request.subject.is_base, request.subject.is_input)
     without = request.input_tree if request.gate.expect is Expect.TESTS_PROVE_CHANGE else ""
-    return digest_of(run, request.gate, request.baseline, request.on_base, request.decided_on_input, alone, without)
+    return digest_of(
+        run,
+        request.gate,
+        request.baseline,
+        request.on_base,
+        request.elsewhere,
+        request.decided_on_input,
+        alone,
+        without,
+    )
 
 
 def digest_of(*parts: object) -> str:
@@ -91,10 +113,9 @@ def programs(command: CommandLine, path: str) -> tuple[Program, ...]:
     return tuple(_identity(Path(program)) for program in sorted(filter(None, found)))
 
 
-def packages(named: Sequence[str], env: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+def packages(named: Sequence[str], path: str) -> tuple[tuple[str, ...], ...]:
     """What can be imported by the interpreters on PATH and by those of the scripts `named`: names, and the time of the
     last change for entries that tell a version."""
-    path = env.get("PATH", os.defpath)
     folders: list[str] = []
     for python in sorted({*_pythons(path), *filter(None, map(_python_of, named))}):
         folders += _import_path(python, path, _identity(Path(python)))

@@ -18,27 +18,25 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 from interlock.conventions.commands import only_checks
-from interlock.conventions.judge_files import CONFIGURATION, MIXED, RESERVED, is_test, tests_of
 from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
 from interlock.core.feedback import CHANGED_FILES
 from interlock.core.pipeline import CommandLine, Expect, Report, Tests
-from interlock.gates import canary, inline, proof
+from interlock.gates import canary, proof
 from interlock.gates.baseline import Comparison, compare, explained
-from interlock.gates.cache import recall, remember, run_key, verdict_key
+from interlock.gates.cache import recall, remember, run_key, tools_of, verdict_key
+from interlock.gates.compared import SAME_TOOLS, TOOLS, excused, made_here, with_tests_of_base
 from interlock.gates.held_out import HeldOutMissing
 from interlock.gates.hidden import missed
 from interlock.gates.locks import Slot, WaitingWork, hold_locks, show_waiting
-from interlock.gates.manifests import DEPENDENCIES
 from interlock.gates.proof import is_due
 from interlock.gates.referee import GateContext
 from interlock.gates.reports import MESSAGE_MAX, Unreadable, bounded, in_repository, junit, outside_of, sarif
 from interlock.gates.running import CommandRun, checkout_spec_of, run_once, values_seen
-from interlock.ports import Cancel, GateRequest, Judgement, Stamp, UnfitSetup
+from interlock.ports import Cancel, GateRequest, Judgement, UnfitSetup
 from interlock.process import How
 from interlock.sandbox import alone, unseen
 from interlock.text.cleaning import ending
 
-_OF_THE_CANDIDATE = (RESERVED, *CONFIGURATION, *MIXED, *DEPENDENCIES)
 _NO_FORK = 254  # of bash, which says "fork: Resource temporarily unavailable"
 
 
@@ -46,10 +44,17 @@ def judge_command(context: GateContext, request: GateRequest, cancel: Cancel) ->
     """The judgement of a candidate by the gate's command. Raises Cancelled and InfrastructureError."""
     request = with_tests_of_base(context, request)
     try:
-        judgement, runs = _judged(context, request, cancel)
+        tools = tools_of(request, context.environ)
+
+        def ask(other: GateRequest) -> tuple[Judgement, Sequence[CommandRun]]:
+            return _judged(context, other, tools, cancel)
+
+        request = made_here(context, request, tools, lambda other: ask(other)[0])
+        judgement, runs = ask(request)
+        judgement = excused(request, judgement, tools, lambda other: ask(other)[0])
         if judgement.status is not VerdictStatus.PASSED or not proof.is_due(request):
             return judgement
-        proved = proof.proved(context, request, runs[0], judgement, lambda other: _judged(context, other, cancel)[1][0])
+        proved = proof.proved(context, request, runs[0], judgement, lambda other: ask(other)[1][0])
         return replace(proved, findings=bounded(proved.findings, secret=bool(request.gate.held_out)))
     except HeldOutMissing as error:
         return Judgement(VerdictStatus.ERRORED, (Finding("held_out", str(error), secret=True),), permanent=True)
@@ -58,12 +63,15 @@ def judge_command(context: GateContext, request: GateRequest, cancel: Cancel) ->
         return Judgement(VerdictStatus.FAILED, (Finding("setup", str(error)),), (log,))
 
 
-def _judged(context: GateContext, request: GateRequest, cancel: Cancel) -> tuple[Judgement, Sequence[CommandRun]]:
+def _judged(
+    context: GateContext, request: GateRequest, tools: str, cancel: Cancel
+) -> tuple[Judgement, Sequence[CommandRun]]:
     """The judgement, and the runs that it was made from."""
     checkout = context.workspaces.checkout_digest(request.commit, request.base_commit, checkout_spec_of(request))
-    key = run_key(request, context.environ, values_seen(context, request), checkout, context.held_out_of(request))
+    values = values_seen(context, request)
+    key = run_key(request, context.environ, values, (checkout, tools), context.held_out_of(request))
     judgement, runs = _kept_or_run(context, request, key, cancel)
-    return replace(judgement, digest=verdict_key(request, key)), runs
+    return replace(judgement, digest=verdict_key(request, key), tools=tools), runs
 
 
 def _kept_or_run(
@@ -146,46 +154,6 @@ def _numbered(judgements: Sequence[Judgement]) -> Iterator[Evidence]:
             yield item if number == 1 else replace(item, name=f"{item.name}.{number}")
 
 
-# --- the tests of the base ----------------------------------------------------------------------
-
-
-def with_tests_of_base(context: GateContext, request: GateRequest) -> GateRequest:
-    """The request with the tests of the base, if the gate says `tests: base`.
-
-    Taken from the base is whatever a stage may change and no product needs: tests by their names, what stages add, what
-    the pipeline protects, and what a stage authors if it contains tests. What builds, installs or configures stays the
-    candidate's, since the product may need it as it is now.
-    """
-    if request.gate.tests is not Tests.BASE or request.commit == request.base_commit:
-        return request
-    stamp = Stamp("interlock: the candidate with the tests of the base", 0)
-    commit = context.workspaces.restore(
-        request.commit, request.base_commit, tuple(_globs_of_base(context, request)), stamp
-    )
-    sources = [
-        change.path for change in context.workspaces.changes(request.base_commit, commit) if change.status == "M"
-    ]
-    commit = inline.with_blocks_of(context.workspaces, commit, request.base_commit, sources, stamp)
-    return replace(request, commit=commit, tree=commit)  # any name of the tree works
-
-
-def _globs_of_base(context: GateContext, request: GateRequest) -> Iterator[str]:
-    """The last glob that matches a path decides."""
-    yield from request.stage.scope.protect
-    yield from _authored_tests(context, request)
-    yield from (f"!{glob}" for glob in _OF_THE_CANDIDATE)
-    yield from (*tests_of(request.gate.used), *proof.SUPPORT)
-    yield from (glob for stage in (*request.pipeline.stages, request.stage) for glob in stage.scope.adds)
-
-
-def _authored_tests(context: GateContext, request: GateRequest) -> Iterator[str]:
-    """Globs that a stage authors, and that hold a test in the base: data and helpers beside it judge as well."""
-    authored = (glob for stage in (*request.pipeline.stages, request.stage) for glob in stage.scope.authored_files)
-    for glob in dict.fromkeys(authored):
-        if any(is_test(path) for path in context.workspaces.files(request.base_commit, (glob,))):
-            yield glob
-
-
 # --- the verdict --------------------------------------------------------------------------------
 
 
@@ -225,6 +193,8 @@ def verdict(request: GateRequest, ran: CommandRun) -> Judgement:
     hint = _unseen(request) if findings else ""
     if hint and request.subject.is_base and all(finding.rule == "exit" for finding in findings):
         return _without_decision(request, ran, _Undecided("sandbox", f"{hint}; exit code {ran.code}", permanent=True))
+    if compared.excused and not findings:
+        return _by_tools(compared)
     status = VerdictStatus.FAILED if findings else VerdictStatus.PASSED
     notes = (*compared.notes, *_without_canary(ran), *_changes_files(ran, request.gate.command))
     if hint:
@@ -297,12 +267,20 @@ def _reported(request: GateRequest, ran: CommandRun) -> Comparison:
             tests = _with_repository_paths(request, ran, _tests(request, ran.report))
             before, on_base = _kept(request, request.baseline), _kept(request, request.on_base)
             is_base = request.subject.is_base and ran.must_fail.failed  # an incomplete run is not tolerated
-            return compare(request.gate, tests, before, on_base, is_base=is_base)
+            elsewhere = _kept(request, request.elsewhere)
+            return compare(request.gate, tests, before, on_base, is_base=is_base, elsewhere=elsewhere)
         case Report.SARIF:
             assert isinstance(ran.report, tuple)
             results = sarif.parse(ran.report[0], ran.tree, request.gate.dir)
             errors = tuple(finding for finding in results if finding.severity is Severity.ERROR)
             return Comparison(errors, tuple(finding for finding in results if finding not in errors))
+
+
+def _by_tools(compared: Comparison) -> Judgement:
+    """Nothing is wrong but what fails on this machine before the candidate too."""
+    names = ", ".join(compared.excused[:_NAMED_MAX]) + (", ..." if len(compared.excused) > _NAMED_MAX else "")
+    message = f"{names}: failed here, and so on the accepted input, which passed with other tools: {SAME_TOOLS}"
+    return Judgement(VerdictStatus.ERRORED, (Finding(TOOLS, message),), tests=compared.tests)
 
 
 def _tests(request: GateRequest, report: tuple[bytes, ...]) -> tuple[junit.RanTest, ...]:

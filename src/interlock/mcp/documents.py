@@ -158,6 +158,7 @@ def attempt_document(run: str, attempts: Sequence[Document], *, full: bool, gate
         "tests": {one["gate"]: one["tests"] for one in newest if one not in told and one["tests"]},
         "override_by": attempt["override_by"],
         "claim": _cut(attempt["claim"]),
+        "worker": attempt["worker"],
         "earlier": [_earlier(one) for one in attempts[-1 - _EARLIER_MAX : -1]],
     }
     return _kept({**document, **_bounded(every)}, always=("verdicts",))

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from interlock.conventions.secret_forms import handed_out
 from interlock.core.conflicts import Undecided
-from interlock.core.effects import Remaining
+from interlock.core.effects import Before, Remaining
 from interlock.core.events import Evidence, Finding, Recorded, RunStarted, Usage, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.inbox import Answer
@@ -179,6 +179,10 @@ class GateRequest:
     hard_verdicts: tuple[VerdictGiven, ...] = ()  # of the hard gates; for reviews, and for traces in proofs
     former: VerdictGiven | None = None  # for a review: its own verdict on the candidate that was rejected last
     contents: str = ""  # digest of the manifest of what the run needs besides commits; empty: it is on this machine
+    before: Before | None = None  # what made `baseline`, and of which commit
+    on_base_tools: str = ""  # what made `on_base`
+    base_tree: str = ""
+    elsewhere: bytes | None = None  # the report that other tools made, where `baseline` was made anew here
 
     @property
     def sandbox_spec(self) -> Sandbox:
@@ -200,6 +204,7 @@ class Judgement:
     retry_at: float = 0.0  # when a quota resets
     quota: bool = False  # errored because of a quota and for no other reason
     tests: str = ""  # what a test report counts, as `1,991 tests, 2 failed, 4 skipped`
+    tools: str = ""  # digest of the programs, packages and system of a command
 
 
 class Gates(Protocol):
@@ -317,3 +322,5 @@ class World:
     alone: Callable[[], AbstractContextManager[object]] = nullcontext  # while it is held, nobody can take the run
     records: Records | None = None  # None: records are evidence, and unsigned
     repository: str = ""  # the id of the one that branches are made in; empty: the one whose journal is driven
+    worker: str = ""  # the name of this machine in the facts of others' runs; empty: it drives its runs itself
+    lacks: Callable[[str], str] = lambda level: ""  # why a level of the sandbox does not hold here; empty if it does

@@ -86,6 +86,8 @@ class AttemptView:
     sent_back_to: str = ""
     asked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    worker: str = ""  # the machine that it was on, where that is another one than the owner's
+    sandbox: str = ""  # the level that was in force there
 
     @property
     def worked_s(self) -> float | None:
@@ -221,13 +223,14 @@ def _lost(past: Past, at: float, event: AttemptLost) -> None:
 
 def _errored(past: Past, at: float, event: AttemptErrored) -> None:
     said = {"why": event.why, "usage": event.usage, "evidence": event.evidence, "notes": event.notes}
-    _change(past, event.attempt, phase=AttemptPhase.ERRORED, ended_at=at, **said)
+    _change(past, event.attempt, phase=AttemptPhase.ERRORED, ended_at=at, worker=event.worker, **said)
 
 
 def _produced(past: Past, at: float, event: CandidateProduced) -> None:
     said = {"outcome": event.outcome, "claim": event.claim, "usage": event.usage, "evidence": event.evidence}
     made = {"commit": event.commit, "tree": event.tree, "cached": event.cached, "notes": event.notes}
-    _change(past, event.attempt, phase=AttemptPhase.JUDGING, ended_at=at, **made, **said)
+    where = {"worker": event.worker, "sandbox": event.sandbox}
+    _change(past, event.attempt, phase=AttemptPhase.JUDGING, ended_at=at, **made, **said, **where)
     if event.refusal is not None:
         _judged(past, at, event.refusal)
 

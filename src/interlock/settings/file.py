@@ -59,6 +59,11 @@ class TemporalSettings:
     blobs: str = ""
     codec_key: str = ""
 
+    @property
+    def is_here(self) -> bool:
+        """Whether all workers are on this machine: nothing is shared with another one."""
+        return not self.blobs and self.address.startswith(("127.", "localhost:", "[::1]:"))
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

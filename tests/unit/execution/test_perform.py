@@ -10,6 +10,7 @@ from tests.unit.execution.recorder import NOW, Scene
 
 from interlock.core.conflicts import Side, SideChange, Undecided
 from interlock.core.effects import (
+    Before,
     CheckWhen,
     DeliverBranch,
     EvaluateGate,
@@ -176,12 +177,14 @@ def test_a_stage_without_a_condition_is_never_skipped() -> None:
 
 def test_a_gate_is_asked_with_all_that_it_may_need_and_all_it_says_is_kept() -> None:
     said = Judgement(
-        VerdictStatus.FAILED, FAILED.findings, (Evidence("log", "d", 1),), "key", True, True, True, Usage(1), 7.0, True
-    )
+        VerdictStatus.FAILED, FAILED.findings, (Evidence("log", "d", 1),), "key", True, True, True, Usage(1), 7.0, True,
+        tools="t",
+    )  # fmt: skip
     scene = Scene(evaluate=said, removal_notes=("cannot remove x",))
     effect = EvaluateGate(
         ID, "code/test", 4, "commit", "tree", "input", "input tree", scene.blobs.put(b"baseline"),
         scene.blobs.put(b"on base"), True, ("a.bin",), UNDECIDED, (PASSED,), FAILED,
+        Before("before", "tree before", "t", True), "t2",
     )  # fmt: skip
     assert scene.perform(CONTEXT, effect) == [
         VerdictGiven(
@@ -202,6 +205,7 @@ def test_a_gate_is_asked_with_all_that_it_may_need_and_all_it_says_is_kept() -> 
             usage=Usage(1),
             notes=("cannot remove x",),
             quota=False,
+            tools="t",
         )
     ]
     [(_, case, cancel), *_] = scene.calls
@@ -233,6 +237,9 @@ def test_a_gate_is_asked_with_all_that_it_may_need_and_all_it_says_is_kept() -> 
         number=4,
         hard_verdicts=(PASSED,),
         former=FAILED,
+        before=Before("before", "tree before", "t", True),
+        on_base_tools="t2",
+        base_tree="base tree",
     )
 
 

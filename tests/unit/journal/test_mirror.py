@@ -37,7 +37,7 @@ class Server:
             raise self.error
         return self.records[after : after + 2]
 
-    def tell(self, answer: Answer) -> None:
+    def tell(self, answer: Answer, base: str) -> None:
         if self.error:
             raise self.error
         self.told.append(answer.id)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from interlock.core.pipeline import Pipeline
     from interlock.readmodel.run import RunSummary
     from interlock.service import AnswerRequest, RunRequest
+    from interlock.settings import Settings
 
 _SHOWN_MAX = 200  # characters of a task in a command to type
 _TASK_BYTES_READ_MAX = 1_000_000  # more than any task may have: an endless file is not read to its end
@@ -71,6 +72,7 @@ def run(
     text = _task(_positional(words, task, name), task_file)
     with application(sandbox=sandbox) as app:
         if engine == "temporal":
+            _check_daily_cap(app.settings)
             server_of(app.settings, paths_of(app.environ))
         request = replace(_request(app, (text, given), name, until, base), engine="" if engine == "local" else engine)
         if request.engine:
@@ -78,6 +80,18 @@ def run(
         started = app.service.start_run(request)
         note(f"run {started}")
         return drive_detached(app, started, display) if detach else drive(app, started, display)
+
+
+def _check_daily_cap(settings: Settings) -> None:
+    """Raises UsageError if a cap would hold nothing, as agents work on other machines."""
+    caps = {"daily_tokens": settings.daily_tokens, "daily_cost_usd": settings.daily_cost_usd}
+    name = next((name for name, cap in caps.items() if cap), "")
+    if name and not settings.temporal.is_here:
+        raise UsageError(
+            f"{name} in your settings counts what agents use on this machine, and those of this run work on others:"
+            " set it in the settings of the workers, each of which holds its own, or set `limits` in the pipeline;"
+            " then remove it here"
+        )
 
 
 @click.command()

@@ -32,6 +32,7 @@ from interlock.core.plan import plan
 from interlock.core.state import RunState
 from interlock.core.wire import decode_event, encode_effect, encode_record
 from interlock.engines.reconcile import reconcile
+from interlock.engines.temporal.exclusive import alone
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
@@ -180,7 +181,9 @@ class RunWorkflow:
             return
         claimed = None
         if isinstance(effect, StartAttempt):
-            claimed = self._record(claim(self._pipeline, effect, self._started.sandbox))
+            claimed = self._record(
+                claim(self._pipeline, effect, self._given.documents.sandbox or self._started.sandbox)
+            )
             if claimed is None:
                 return
         task = asyncio.create_task(self._perform(effect, claimed))
@@ -188,7 +191,7 @@ class RunWorkflow:
 
     async def _perform(self, effect: Operation, claimed: Recorded | None) -> None:
         try:
-            for kind, body in await self._activity(effect, claimed):
+            for kind, body in await alone(self._pipeline, effect, lambda: self._activity(effect, claimed)):
                 self._record(decode_event(kind, body))
         except (TemporalError, asyncio.CancelledError) as error:
             if not is_cancelled_exception(error):

@@ -32,7 +32,7 @@ from interlock.engines.temporal.messages import (
     Documents,
     RunInput,
 )
-from interlock.engines.temporal.reading import memo, take_in, workflow_of
+from interlock.engines.temporal.reading import answer_row, memo, take_in, workflow_of
 from interlock.engines.temporal.server import Server
 from interlock.engines.temporal.worker import Performer, Serving, serve
 from interlock.execution.context import refer

@@ -25,6 +25,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput, StartAttempt, WaitUntil
 from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
 from interlock.core.wire import decode_effect, decode_record
+from interlock.engines.temporal.exclusive import HoldWorkflow
 from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.histories import keep_history
 from interlock.engines.temporal.messages import KEEP, PERFORM, EffectInput, EventRow, HistoryInput, event_row
@@ -150,7 +151,7 @@ def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
     return Worker(
         client,
         task_queue=serving.queue,
-        workflows=[RunWorkflow] if serving.controls else [],
+        workflows=[RunWorkflow, HoldWorkflow] if serving.controls else [],
         activities=[performer.perform, performer.keep],
         activity_executor=ThreadPoolExecutor(serving.slots),
         max_concurrent_activities=serving.slots,
