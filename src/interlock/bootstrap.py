@@ -126,7 +126,7 @@ class _Common:
 
 
 def _workspaces(
-    paths: RepositoryPaths, top: Path | None, environ: Mapping[str, str], blobs: FileBlobs | SharedBlobs
+    paths: RepositoryPaths, top: Path | None, environ: Mapping[str, str], blobs: NamedBlobs
 ) -> GitWorkspaces:
     from interlock.workspaces import GitWorkspaces
 
