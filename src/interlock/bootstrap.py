@@ -230,7 +230,9 @@ def _remote(common: _Common, drive: Drive) -> Driving:
     server = server_of(common.settings, common.general)
     shared = _blobs(common.paths.blobs, common.settings, common.general)
     drive = replace(drive, world=replace(drive.world, blobs=shared))
-    return RemoteEngine(server, common.paths.root.name, common.settings.max_parallel, drive)
+    return RemoteEngine(
+        server, common.paths.root.name, common.settings.max_parallel, drive, common.general.state / "slots"
+    )
 
 
 def server_of(settings: Settings, paths: Paths) -> Server:
