@@ -272,7 +272,8 @@ def _remote(common: _Common, drive: Drive) -> Driving:
 
     server = server_of(common.settings, common.general, common.paths.blobs)
     drive = replace(drive, world=replace(drive.world, blobs=server.blobs))
-    return RemoteEngine(server, common.paths.root.name, common.settings.max_parallel, drive)
+    slots = common.general.state / "slots"
+    return RemoteEngine(server, common.paths.root.name, common.settings.max_parallel, drive, slots)
 
 
 def server_of(settings: Settings, paths: Paths, folder: Path | None = None) -> Server:

@@ -12,10 +12,11 @@ import shutil
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from interlock.conventions.programs import PROGRAMS, Login, Program, program
+from interlock.conventions.programs import ADAPTERS, PROGRAMS, Login, Program, program
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Agent, Brief, Checkout, InterlockError, Outcome, Sandbox
@@ -41,6 +42,17 @@ class ProbeResult:
 def probe(environ: Mapping[str, str], names: Collection[str] | None = None) -> tuple[ProbeResult, ...]:
     """Every program with an adapter of its own, or those in `names`."""
     return tuple(_probed(one, environ) for one in PROGRAMS if names is None or one.name in names)
+
+
+def startable(environ: Mapping[str, str]) -> frozenset[str]:
+    """The kinds of agents, as `use` names them, whose program or package is on this machine."""
+    path = scrubbed(environ).get("PATH")
+    return frozenset(
+        name
+        for name, one in ADAPTERS.items()
+        if not (one.program and shutil.which(one.program, path=path) is None)
+        and not (one.package and find_spec(one.package) is None)
+    )
 
 
 def logged_in(environ: Mapping[str, str]) -> frozenset[str]:

@@ -252,6 +252,8 @@ class Stage:
     instructions: tuple[str, ...] | None = None  # globs of the base's files for agents; None: as its agent says
     hosts: tuple[str, ...] | None = None  # that its script reaches; None: the whole network
     digest: str = ""  # of the definition, by content
+    labels: tuple[str, ...] = ()  # that a worker must have, for its attempts and its gates
+    judged_elsewhere: bool = False  # its gates by another worker than the one that made the candidate
 
     @property
     def has_worker(self) -> bool:

@@ -143,6 +143,8 @@ def _stage(draft: Draft, name: str, part: models.StagePart) -> Stage:
         brief=_brief(draft, part, at),
         instructions=_joined(part.dir, part.instructions),
         hosts=_hosts(part.network),
+        labels=tuple(part.labels),
+        judged_elsewhere=part.referee == "elsewhere",
         limits=Limits(part.limits.attempts or 0, part.limits.tokens or 0, part.limits.cost_usd or 0.0),
         **_given(
             attempts_max=part.attempts or defaults.attempts,

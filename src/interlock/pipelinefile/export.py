@@ -169,6 +169,8 @@ def _stage(stage: Stage) -> _Tree:
         idle_timeout=stage.idle_timeout_s,
         env=list(stage.env),
         secrets=list(stage.secrets),
+        labels=list(stage.labels),
+        referee="elsewhere" if stage.judged_elsewhere else "",
         gates=[_gate(gate, stage.dir) for gate in stage.gates if kinds.find(gate.kind).is_written],
         on_reject=[_rule(rule) for rule in stage.on_reject],
     )

@@ -196,6 +196,8 @@ class StagePart(Part):
     session: Literal["fresh", "resume"] = "fresh"
     instructions: Instructions | None = None
     network: NetworkField | None = None
+    labels: list[Name] = []
+    referee: Literal["anywhere", "elsewhere"] = "anywhere"
     for_each: ForEachPart | None = None
     matrix: dict[Name, list[Bare]] | None = None
 

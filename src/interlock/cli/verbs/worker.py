@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
+import re
 import shutil
 import signal
 import sys
@@ -17,28 +18,84 @@ import click
 
 from interlock.cli.terminal import note
 from interlock.ports import InfrastructureError, UsageError
+from interlock.text.cleaning import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from interlock.engines.temporal.needs import Offer
     from interlock.engines.temporal.server import Server
     from interlock.engines.temporal.worker import Performer, Serving
+
+
+_LABEL = r"[a-z][a-z0-9_-]{0,47}"
 
 
 @click.command()
 @click.option("--slots", default=4, show_default=True, type=click.IntRange(1, 256), help="Attempts and gates at once.")
 @click.option("--controller", is_flag=True, help="Control runs, and start no agents.")
-def worker(slots: int, controller: bool) -> int:
+@click.option("--agents", metavar="A,B", help="Only these kinds of agents; default: all whose program is installed.")
+@click.option("--labels", metavar="A,B", help="Labels that stages can ask for.")
+@click.option("--secrets", metavar="A,B", help="Only these secrets, which are set here; default: any.")
+def worker(slots: int, controller: bool, **offered: str | None) -> int:
     """Perform attempts and gates of runs on Temporal, until interrupted. It needs no repository."""
     from interlock.bootstrap import build_worker
 
+    if controller and any(words is not None for words in offered.values()):
+        raise UsageError("a controller starts no agents: give --agents, --labels and --secrets to workers")
     server, performer = build_worker(os.environ)
     from interlock.engines.temporal.worker import Serving
 
-    serving = Serving(server.queue, slots, controls=controller, works=not controller)
-    what = "controls runs" if controller else f"performs up to {slots} attempts and gates at once"
+    offer = None if controller else _offer(os.environ, **offered)
+    serving = Serving(server.queue, slots, controls=controller, offer=offer)
+    what = "controls runs" if offer is None else f"performs up to {slots} attempts and gates at once, {_offers(offer)}"
     ready = f"worker {os.getpid()} {what}: {server.address}, namespace {server.namespace}, queue {server.queue}"
     return asyncio.run(_served(server, performer, serving, ready))
+
+
+def _offer(environ: Mapping[str, str], agents: str | None, labels: str | None, secrets: str | None) -> Offer:
+    """What this machine can do, and what the options leave of it. Raises UsageError."""
+    from interlock.agents.probe import startable
+    from interlock.engines.temporal.needs import ANY, EVERYWHERE, offer_of
+
+    found = startable(environ)
+    chosen = found if agents is None else _startable(_listed(agents), found)
+    known = [ANY] if secrets is None else _listed(secrets)
+    if unset := [name for name in known if name != ANY and not environ.get(name)]:
+        raise UsageError(f"--secrets {unset[0]}: it is not set here: set it, or leave it out")
+    named = _listed(labels or "")
+    if wrong := [name for name in named if not re.fullmatch(_LABEL, name)]:
+        raise UsageError(
+            f"--labels {plain(wrong[0], 50)}: a label is lower-case letters, digits, - and _, as in gpu,big"
+        )
+    return offer_of(set(chosen) - EVERYWHERE, known, named)
+
+
+def _startable(names: list[str], found: frozenset[str]) -> list[str]:
+    """The names, all of which can be started here. Raises UsageError."""
+    from interlock.conventions.programs import ADAPTERS
+
+    for name in names:
+        if name not in ADAPTERS:
+            raise UsageError(
+                f"--agents {plain(name, 50)}: there is no such kind, there are {', '.join(sorted(ADAPTERS))}"
+            )
+        if name not in found:
+            needed = ADAPTERS[name].program or ADAPTERS[name].package
+            raise UsageError(f"--agents {name}: {needed} is not installed here: install it, or leave {name} out")
+    return names
+
+
+def _listed(words: str) -> list[str]:
+    return [word.strip() for word in words.split(",") if word.strip()]
+
+
+def _offers(offer: Offer) -> str:
+    """The offer in words."""
+    agents = f"agents {', '.join(offer.agents)}" if offer.agents else "no agents but those of `run`"
+    labels = f", labels {', '.join(offer.labels)}" if offer.labels else ""
+    secrets = "" if "*" in offer.secrets else f", secrets {', '.join(offer.secrets) or 'none'}"
+    return agents + labels + secrets
 
 
 async def _served(server: Server, performer: Performer, serving: Serving, ready: str) -> int:

@@ -6,12 +6,20 @@ Rule: only what a replay decides alike may be asked here: no clock but the workf
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Coroutine
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, TemporalError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    TemporalError,
+    TimeoutType,
+    is_cancelled_exception,
+)
+from temporalio.exceptions import TimeoutError as TimedOut
 
 from interlock.core.admission import admit
 from interlock.core.answers import must_wait
@@ -33,6 +41,7 @@ from interlock.core.state import RunState
 from interlock.core.wire import decode_event, encode_effect, encode_record
 from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.exclusive import alone
+from interlock.engines.temporal.fleet import PLACE, PlaceInput
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
@@ -48,6 +57,7 @@ from interlock.engines.temporal.messages import (
     packed,
     unpacked,
 )
+from interlock.engines.temporal.needs import Need, need_of
 from interlock.pipelinefile import decode_pipeline
 
 _PAGE = 500  # records that one query returns at most
@@ -55,6 +65,11 @@ _ATTEMPT_MAX = timedelta(days=2)
 _SMALL_MAX = timedelta(minutes=30)
 _DELIVERY_MAX = timedelta(days=365)  # somebody has to come to the repository
 _ONCE = RetryPolicy(maximum_attempts=1)
+_LOOK_MAX = timedelta(seconds=30)
+_SEEK = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=10))
+_KEPT = timedelta(minutes=1)  # how long a place is believed to be a good one
+_PATIENCE = timedelta(seconds=30)  # until it is asked whether anybody serves the place still; twice as long then
+_PATIENCE_MAX = timedelta(minutes=10)
 _AGAIN = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30))
 
 
@@ -78,6 +93,7 @@ class RunWorkflow:
         self._in_flight: dict[str, tuple[Operation, asyncio.Task[None]]] = {}
         self._waiting: list[AnswerTaken] = []
         self._moved = 0
+        self._places: dict[Need, tuple[str, datetime]] = {}  # task queues, and until when they are good
 
     @workflow.run
     async def run(self, given: RunInput) -> str:
@@ -176,8 +192,14 @@ class RunWorkflow:
     # --- effects
 
     def _start(self, effect: Operation | Decision) -> None:
+        """Perform it, or find a place first: what is claimed has one. Then it is planned again."""
         if isinstance(effect, Decision):
             self._record(decided(self._pipeline, effect))
+            return
+        need = need_of(self._pipeline, effect, self._maker(effect))
+        place = self._place(need) if need else ""
+        if need and not place:
+            self._launch(effect, self._find(effect, need))
             return
         claimed = None
         if isinstance(effect, StartAttempt):
@@ -186,19 +208,29 @@ class RunWorkflow:
             )
             if claimed is None:
                 return
-        task = asyncio.create_task(self._perform(effect, claimed))
-        self._in_flight[key(effect)] = (effect, task)
+        self._launch(effect, self._perform(effect, claimed, need, place))
 
-    async def _perform(self, effect: Operation, claimed: Recorded | None) -> None:
+    def _launch(self, effect: Operation, work: Coroutine[Any, Any, object]) -> None:
+        self._in_flight[key(effect)] = (effect, asyncio.create_task(self._followed(effect, work)))
+
+    async def _followed(self, effect: Operation, work: Coroutine[Any, Any, object]) -> None:
         try:
-            for kind, body in await alone(self._pipeline, effect, lambda: self._activity(effect, claimed)):
-                self._record(decode_event(kind, body))
+            await work
         except (TemporalError, asyncio.CancelledError) as error:
             if not is_cancelled_exception(error):
                 self._failed(effect, error)
         finally:
             self._in_flight.pop(key(effect), None)
             self._moved += 1
+
+    async def _perform(self, effect: Operation, claimed: Recorded | None, need: Need | None, place: str) -> None:
+        given = self._effect_input(effect, claimed)
+
+        def work() -> Awaitable[list[EventRow]]:
+            return self._small(effect, given) if need is None else self._remote(effect, given, need, place)
+
+        for kind, body in await alone(self._pipeline, effect, work):
+            self._record(decode_event(kind, body))
 
     def _failed(self, effect: Operation, error: BaseException) -> None:
         """Its worker is gone, or failed in a way that it has no words for."""
@@ -207,32 +239,78 @@ class RunWorkflow:
         why = str(error.cause if isinstance(error, ActivityError) and error.cause else error)
         self._record(AttemptLost(effect.attempt, f"its worker reports no more: {why}"))
 
-    async def _activity(self, effect: Operation, claimed: Recorded | None) -> list[EventRow]:
-        text = encode_effect(effect)
-        given = EffectInput(
-            documents=self._given.documents,
-            effect=text,
-            claim=encode_record(claimed) if claimed else "",
-            packs=self._needed(text),
-        )
-        beat = timedelta(seconds=self._given.heartbeat_s)
+    # --- places
+
+    def _place(self, need: Need) -> str:
+        """The task queue that was found for this need; empty if none was, or long ago."""
+        place, until = self._places.get(need, ("", workflow.now()))
+        return place if workflow.now() < until else ""
+
+    async def _find(self, effect: Operation, need: Need) -> str:
+        """Find a task queue. Where no worker fits, the same is asked by an activity that is tried until one does: it
+        says what is missing, and adds nothing to the history meanwhile."""
+        given = _place_input(effect, need, workflow.now().timestamp())
+        place = ""
+        try:
+            place = await workflow.execute_local_activity(
+                PLACE, given, result_type=str, start_to_close_timeout=_LOOK_MAX, retry_policy=_ONCE
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+        if not place:
+            place = await workflow.execute_activity(
+                PLACE, given, result_type=str, start_to_close_timeout=_LOOK_MAX, retry_policy=_SEEK
+            )
+        self._places[need] = (place, workflow.now() + _KEPT)
+        return place
+
+    async def _remote(self, effect: Operation, given: EffectInput, need: Need, place: str) -> list[EventRow]:
+        """By a worker of this place. If none takes it for a while, another place may do."""
+        patience = _PATIENCE
+        while True:
+            try:
+                result: list[EventRow] = await workflow.execute_activity(
+                    PERFORM, given, result_type=list, task_queue=place, start_to_close_timeout=_ATTEMPT_MAX,
+                    schedule_to_start_timeout=patience, heartbeat_timeout=timedelta(seconds=self._given.heartbeat_s),
+                    retry_policy=_ONCE if isinstance(effect, StartAttempt) else _AGAIN,
+                    cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                )  # fmt: skip
+                return result
+            except ActivityError as error:
+                if not _was_taken_by_nobody(error):
+                    raise
+            self._places.pop(need, None)
+            place = await self._find(effect, need)
+            patience = min(patience * 2, _PATIENCE_MAX)
+
+    async def _small(self, effect: Operation, given: EffectInput) -> list[EventRow]:
+        """Here, or in the repository of the run."""
         result: list[EventRow]
-        if isinstance(effect, StartAttempt | EvaluateGate):
+        if isinstance(effect, DeliverBranch):
             result = await workflow.execute_activity(
-                PERFORM, given, result_type=list, start_to_close_timeout=_ATTEMPT_MAX, heartbeat_timeout=beat,
-                retry_policy=_ONCE if isinstance(effect, StartAttempt) else _AGAIN,
-                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            )  # fmt: skip
-        elif isinstance(effect, DeliverBranch):
-            result = await workflow.execute_activity(
-                PERFORM, given, result_type=list, task_queue=self._given.delivery, heartbeat_timeout=beat,
-                schedule_to_close_timeout=_DELIVERY_MAX, retry_policy=_AGAIN,
+                PERFORM, given, result_type=list, task_queue=self._given.delivery, retry_policy=_AGAIN,
+                schedule_to_close_timeout=_DELIVERY_MAX, heartbeat_timeout=timedelta(seconds=self._given.heartbeat_s),
             )  # fmt: skip
         else:
             result = await workflow.execute_local_activity(
                 PERFORM, given, result_type=list, start_to_close_timeout=_SMALL_MAX, retry_policy=_AGAIN
             )
         return result
+
+    def _effect_input(self, effect: Operation, claimed: Recorded | None) -> EffectInput:
+        text = encode_effect(effect)
+        return EffectInput(
+            documents=self._given.documents,
+            effect=text,
+            claim=encode_record(claimed) if claimed else "",
+            packs=self._needed(text),
+            not_by=self._maker(effect),
+        )
+
+    def _maker(self, effect: Operation) -> str:
+        """The worker that made the candidate which the effect judges, if another one is to judge it."""
+        return ""
 
     def _needed(self, text: str) -> list[PackRow]:
         """The pack of the base, and of each commit that the effect names."""
@@ -245,3 +323,15 @@ def _answer_of(event: Event) -> str:
     if isinstance(event, Refused) and event.what == "answer":
         return event.subject
     return event.answer if isinstance(event, AnswerTaken) else ""
+
+
+def _place_input(effect: Operation, need: Need, at: float) -> PlaceInput:
+    if isinstance(effect, EvaluateGate):
+        return PlaceInput(str(effect.subject), effect.gate.partition("/")[2], need, at)
+    assert isinstance(effect, StartAttempt)
+    return PlaceInput(str(effect.attempt), "", need, at)
+
+
+def _was_taken_by_nobody(error: ActivityError) -> bool:
+    cause = error.cause
+    return isinstance(cause, TimedOut) and cause.type is TimeoutType.SCHEDULE_TO_START

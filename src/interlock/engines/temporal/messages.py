@@ -51,12 +51,13 @@ class RunInput:
 @dataclass(frozen=True)
 class EffectInput:
     """An effect, and where what else performing needs is. `claim` is the record of the attempt that was claimed.
-    `packs` are of the commits that the effect names; the first is the base."""
+    `packs` are of the commits that the effect names; the first is the base. The worker `not_by` may not perform it."""
 
     documents: Documents
     effect: str
     claim: str = ""
     packs: list[PackRow] = field(default_factory=list)
+    not_by: str = ""
 
 
 @dataclass(frozen=True)

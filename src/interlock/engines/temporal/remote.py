@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from temporalio.client import Client, RPCError, WorkflowHandle
@@ -24,6 +25,7 @@ from interlock.core.plan import plan
 from interlock.core.wire import decode_record, encode_event
 from interlock.engines.owner import Drive
 from interlock.engines.reconcile import reconcile
+from interlock.engines.temporal.fleet import Waiting, waiting
 from interlock.engines.temporal.histories import kept_history
 from interlock.engines.temporal.messages import (
     ANSWER,
@@ -36,6 +38,7 @@ from interlock.engines.temporal.reading import answer_row, memo, take_in, workfl
 from interlock.engines.temporal.server import Server
 from interlock.engines.temporal.worker import Performer, Serving, serve
 from interlock.execution.context import refer
+from interlock.gates.locks import WaitingWork, show_waiting
 from interlock.pipelinefile import encode_pipeline
 from interlock.ports import InfrastructureError
 
@@ -43,6 +46,7 @@ Told = TypeVar("Told")
 
 _LOOK_S = 0.5  # between two looks at a history in which nothing happens
 _FIRST_LOOK_S = 0.05
+_WAITING_LOOK_S = 2.0
 _UNREACHED_MAX_S = 60.0
 
 
@@ -59,6 +63,7 @@ class RemoteEngine:
     repository: str
     places: int
     run: Drive
+    slots: Path  # where it is shown what waits for a worker
     _sent: set[str] = field(default_factory=set)  # answers
 
     def drive(self) -> None:
@@ -69,7 +74,7 @@ class RemoteEngine:
     async def _drive(self) -> None:
         client = await self.server.connect()
         handle = await self._started(client)
-        delivering = asyncio.create_task(self._deliver(client))
+        beside = [asyncio.create_task(self._deliver(client)), asyncio.create_task(self._show_waiting(handle))]
         try:
             pause = _FIRST_LOOK_S
             while not self.run.stop.is_set():
@@ -80,9 +85,9 @@ class RemoteEngine:
                 pause = _FIRST_LOOK_S if news else min(_LOOK_S, pause * 2)
                 await asyncio.sleep(pause)
         finally:
-            delivering.cancel()
-            with suppress(asyncio.CancelledError):
-                await delivering
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _started(self, client: Client) -> WorkflowHandle[Any, Any]:
         """The workflow of the run. It is started if the local journal knows no more of it than its start."""
@@ -116,6 +121,21 @@ class RemoteEngine:
     async def _deliver(self, client: Client) -> None:
         performer = Performer(self.run.world, self.run.context.environ, self.server.blobs)
         await serve(client, performer, (Serving(self.server.delivery(self.repository), 1),), lambda: None)
+
+    async def _show_waiting(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Let everybody on this machine see what waits for a worker."""
+        with ExitStack() as stack:
+            shown: dict[Waiting, ExitStack] = {}
+            while True:
+                with suppress(RPCError):
+                    found = await waiting(handle)
+                    for one in set(shown).difference(found):
+                        shown.pop(one).close()
+                    for one in set(found).difference(shown):
+                        shown[one] = stack.enter_context(ExitStack())
+                        work = WaitingWork(self.run.ledger.run, one.subject, one.gate, one.why)
+                        shown[one].enter_context(show_waiting(self.slots, work))
+                await asyncio.sleep(_WAITING_LOOK_S)
 
     async def _answer(self, handle: WorkflowHandle[Any, Any]) -> None:
         for answer in self.run.answers():

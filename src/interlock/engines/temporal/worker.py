@@ -26,9 +26,11 @@ from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput
 from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
 from interlock.core.wire import decode_effect, decode_record
 from interlock.engines.temporal.exclusive import HoldWorkflow
+from interlock.engines.temporal.fleet import FleetWorkflow, Placer, attend
 from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.histories import keep_history
 from interlock.engines.temporal.messages import KEEP, PERFORM, EffectInput, EventRow, HistoryInput, event_row
+from interlock.engines.temporal.needs import Offer
 from interlock.execution.context import Context, ContextReference, context_of
 from interlock.execution.perform import perform
 from interlock.ports import Cancelled, InfrastructureError, NamedBlobs, World
@@ -126,12 +128,17 @@ def _beating() -> Iterator[threading.Event]:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """One queue that a process serves: effects, and runs themselves if it `controls`."""
+    """One queue that a process serves. One that `controls` performs small effects only, and controls runs; a worker
+    serves the queue of its `offer`, and `queue` is that of the controllers; else it is one for deliveries."""
 
     queue: str
     slots: int
     controls: bool = False
-    works: bool = True
+    offer: Offer | None = None
+
+    @property
+    def own_queue(self) -> str:
+        return self.queue if self.offer is None else self.offer.queue(self.queue)
 
 
 async def serve(client: Client, performer: Performer, servings: tuple[Serving, ...], ready: Callable[[], None]) -> None:
@@ -139,10 +146,14 @@ async def serve(client: Client, performer: Performer, servings: tuple[Serving, .
     prepare()
     workers = [_worker(client, performer, serving) for serving in servings]
     running = [asyncio.create_task(worker.run()) for worker in workers]
+    offers = ((serving.queue, serving.offer) for serving in servings if serving.offer is not None)
+    attending = [asyncio.create_task(attend(client, queue, offer)) for queue, offer in offers]
     ready()
     try:
-        await asyncio.gather(*running)
+        await asyncio.gather(*running, *attending)
     finally:
+        for task in attending:
+            task.cancel()
         await asyncio.gather(*(worker.shutdown() for worker in workers), return_exceptions=True)
 
 
@@ -150,12 +161,14 @@ def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*THROUGH)
     return Worker(
         client,
-        task_queue=serving.queue,
-        workflows=[RunWorkflow, HoldWorkflow] if serving.controls else [],
-        activities=[performer.perform, performer.keep],
+        task_queue=serving.own_queue,
+        workflows=[RunWorkflow, HoldWorkflow, FleetWorkflow] if serving.controls else [],
+        activities=[
+            performer.perform,
+            *([performer.keep, Placer(client, serving.queue).place] if serving.controls else []),
+        ],
         activity_executor=ThreadPoolExecutor(serving.slots),
         max_concurrent_activities=serving.slots,
-        no_remote_activities=not serving.works,
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         graceful_shutdown_timeout=_GRACE,
         max_heartbeat_throttle_interval=_THROTTLE,

@@ -94,6 +94,7 @@ class Kind:
     is_written: bool = True  # it is written in the file; else it is built in
     names_files: bool = True  # its findings can name files
     gives_reasons: bool = False  # its findings have reasons that `on_reject` can match
+    only_reads: bool = False  # it only reads trees: it starts no program and asks nobody
     for_agents: bool = True  # an agent may run it before it hands over
     check: Callable[[View, Stage, Gate, KeyPath], None] | None = None  # mistakes that no single field shows
     outside_run: Callable[[Gate, OutsideRun], str] | None = None  # why it cannot judge without a run; empty if it can

@@ -81,4 +81,4 @@ def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
     return "the documents are there, as they are asked for below"
 
 
-KIND = Kind("produces", "", judge, is_written=False, outside_run=_outside_run, brief_line=_brief_line)
+KIND = Kind("produces", "", judge, is_written=False, only_reads=True, outside_run=_outside_run, brief_line=_brief_line)

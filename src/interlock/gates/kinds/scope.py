@@ -28,4 +28,4 @@ def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
     return f"only what may change has changed{'' if stage.may_be_empty else ', and something has'}"
 
 
-KIND = Kind("scope", "", judge, is_written=False, outside_run=_outside_run, brief_line=_brief_line)
+KIND = Kind("scope", "", judge, is_written=False, only_reads=True, outside_run=_outside_run, brief_line=_brief_line)

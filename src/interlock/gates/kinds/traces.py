@@ -169,6 +169,7 @@ KIND = Kind(
     judge,
     options=Traces,
     names_files=False,
+    only_reads=True,
     check=check,
     outside_run=_outside_run,
     brief_line=_brief_line,

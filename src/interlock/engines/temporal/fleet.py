@@ -1,0 +1,203 @@
+"""The workers of a namespace: what they offer, which of them live, and which one takes an effect.
+
+Rule: offers are remembered by a workflow, in which nothing is ever wrong for long: whether a worker lives is asked of
+its task queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity, workflow
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, PollWorkflowTaskQueueRequest
+from temporalio.client import Client, RPCError, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCStatusCode
+
+from interlock.engines.temporal.needs import Need, Offer, Seen, chosen, fits, unmet
+
+PLACE, FLEET, OFFERED, OFFERS = "place", "interlock-workers", "offered", "offers"
+NO_WORKER = "no worker fits"  # the type of the failure that says for whom an effect waits
+
+_OFFERS_MAX = 200
+_POLL = timedelta(seconds=21)  # servers complain of less than 20
+_LIVES_S = 26.0  # since a worker was seen last
+_FRESH_S = 1.0  # how long what was seen of the workers is believed
+_ANNOUNCE_S = 60.0
+_ASK = timedelta(seconds=10)
+
+
+@dataclass(frozen=True)
+class PlaceInput:
+    """For what a worker is looked for: an attempt, or a gate on one. What it needs, and when that is, by the clock of
+    the server."""
+
+    subject: str
+    gate: str
+    need: Need
+    at: float
+
+
+@workflow.defn(name=FLEET)
+class FleetWorkflow:
+    """Remembers what workers have ever offered, the newest last, a bounded number of offers."""
+
+    @workflow.init
+    def __init__(self, offers: list[Offer]) -> None:
+        self._offers = offers
+
+    @workflow.run
+    async def run(self, offers: list[Offer]) -> None:
+        """Runs for ever, and begins anew when the server suggests it."""
+        await workflow.wait_condition(lambda: workflow.info().is_continue_as_new_suggested())
+        workflow.continue_as_new(self._offers)
+
+    @workflow.signal(name=OFFERED)
+    def offered(self, offer: Offer) -> None:
+        """A worker with this offer has started."""
+        self._offers = [*(known for known in self._offers if known != offer), offer][-_OFFERS_MAX:]
+
+    @workflow.query(name=OFFERS)
+    def offers(self) -> list[Offer]:
+        return self._offers
+
+
+def fleet_id(queue: str) -> str:
+    return f"{queue}-workers"
+
+
+async def attend(client: Client, queue: str, offer: Offer) -> None:
+    """Make the offer known, and let everybody see that this worker lives, until cancelled."""
+    await _offer(client, queue, offer)
+    await asyncio.gather(_stay_known(client, queue, offer), _stay_seen(client, offer.queue(queue)))
+
+
+async def _stay_known(client: Client, queue: str, offer: Offer) -> None:
+    while True:
+        await asyncio.sleep(_ANNOUNCE_S)
+        with suppress(RPCError):  # the server or all controllers are gone: next time
+            if offer not in await _offers(client, queue):
+                await _offer(client, queue, offer)
+
+
+async def _stay_seen(client: Client, queue: str) -> None:
+    """Ask for tasks of workflows, of which this queue has none. Its effects are asked for only while a slot is free."""
+    asked = PollWorkflowTaskQueueRequest(
+        namespace=client.namespace, task_queue=TaskQueue(name=queue), identity=client.identity
+    )
+    while True:
+        try:
+            await client.workflow_service.poll_workflow_task_queue(asked, timeout=_POLL)
+        except RPCError:
+            await asyncio.sleep(1)
+
+
+async def _offer(client: Client, queue: str, offer: Offer) -> None:
+    await client.start_workflow(
+        FLEET, [], id=fleet_id(queue), task_queue=queue, start_signal=OFFERED, start_signal_args=[offer],
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+    )  # fmt: skip
+
+
+async def _offers(client: Client, queue: str) -> list[Offer]:
+    handle = client.get_workflow_handle(fleet_id(queue))
+    try:
+        known: list[Offer] = await handle.query(OFFERS, result_type=list[Offer], rpc_timeout=_ASK)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return []  # no worker has ever started
+        raise
+    return known
+
+
+@dataclass
+class Placer:
+    """Finds workers. `queue` is the one of the controllers."""
+
+    client: Client
+    queue: str
+    _seen: dict[Offer, tuple[float, Seen]] = field(default_factory=dict)
+    _known: tuple[float, list[Offer]] = (0.0, [])
+
+    @activity.defn(name=PLACE)
+    async def place(self, given: PlaceInput) -> str:
+        """The task queue of workers that can do what is needed. As a local activity, empty if there are none; else it
+        fails with what is missing, and is tried again."""
+        info = activity.info()
+        now = given.at if info.is_local else info.current_attempt_scheduled_time.timestamp()
+        fitting = [offer for offer in await self._offers() if fits(offer, given.need)]
+        offer = chosen([await self._look(offer, now) for offer in fitting], given.need)
+        if offer is not None:
+            return offer.queue(self.queue)
+        if info.is_local:
+            return ""
+        raise ApplicationError(unmet(given.need), given.subject, given.gate, type=NO_WORKER)
+
+    async def _offers(self) -> list[Offer]:
+        at, known = self._known
+        if time.monotonic() - at > _FRESH_S:
+            known = await _offers(self.client, self.queue)
+            self._known = (time.monotonic(), known)
+        return known
+
+    async def _look(self, offer: Offer, now: float) -> Seen:
+        at, seen = self._seen.get(offer, (0.0, Seen(offer, ())))
+        if time.monotonic() - at > _FRESH_S:
+            seen = await look(self.client, self.queue, offer, now)
+            self._seen[offer] = (time.monotonic(), seen)
+        return seen
+
+
+async def look(client: Client, queue: str, offer: Offer, now: float) -> Seen:
+    """Who lives of those that offer this, at the time `now` of the server, and how many tasks wait for them."""
+    asked = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=offer.queue(queue)),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    )
+    pollers = (await client.workflow_service.describe_task_queue(asked, timeout=_ASK)).pollers
+    asked.task_queue_type = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+    asked.report_stats = True
+    backlog = (await client.workflow_service.describe_task_queue(asked, timeout=_ASK)).stats.approximate_backlog_count
+    living = {one.identity for one in pollers if one.last_access_time.ToDatetime().timestamp() > now - _LIVES_S}
+    return Seen(offer, tuple(sorted(living)), backlog)
+
+
+@dataclass(frozen=True, order=True)
+class Waiting:
+    """An attempt, or a gate on one, for which no worker fits; `why` says what is missing and what to do."""
+
+    subject: str
+    gate: str
+    why: str
+
+
+async def waiting(handle: WorkflowHandle[Any, Any]) -> tuple[Waiting, ...]:
+    """What a run waits for since no worker fits. Raises RPCError."""
+    described = await handle.describe(rpc_timeout=_ASK)
+    converter = described.data_converter
+    found = []
+    for pending in described.raw_description.pending_activities:
+        if pending.activity_type.name == PLACE and pending.HasField("last_failure"):
+            failure = await converter.decode_failure(pending.last_failure)
+            if isinstance(failure, ApplicationError) and failure.type == NO_WORKER:
+                subject, gate = failure.details
+                found.append(Waiting(str(subject), str(gate), failure.message))
+    return tuple(sorted(found))
+
+
+async def waiting_for(handle: WorkflowHandle[Any, Any]) -> tuple[str, ...]:
+    """The same in words, a line for each. Raises RPCError."""
+    lines = []
+    for one in await waiting(handle):
+        about = f"gate {one.gate} of {one.subject}" if one.gate else one.subject
+        lines.append(f"{about} {one.why}")
+    return tuple(lines)

@@ -1,0 +1,120 @@
+"""What an effect needs of a worker, what a worker offers, and which offers fit. Pure.
+
+Rule: `command`, `acp` and `scripted` agents start what the pipeline brings, so they fit every worker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from interlock.core.effects import EvaluateGate, Operation, StartAttempt
+from interlock.core.judging import find_gate
+from interlock.core.pipeline import Gate, Pipeline, Stage
+from interlock.gates.kinds import find
+
+ANY = "*"  # in an offer: every secret
+EVERYWHERE = frozenset({"acp", "command", "scripted"})  # agents that need nothing of a machine that we know of
+
+
+@dataclass(frozen=True)
+class Need:
+    """What an effect needs: agent kinds as `use` names them, variables with secrets, labels. `not_by` is the name of a
+    worker that may not do it; empty: anyone may."""
+
+    agents: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    not_by: str = ""
+
+
+@dataclass(frozen=True, order=True)
+class Offer:
+    """What a worker can do, each sorted: workers of the same offer share a task queue."""
+
+    agents: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = (ANY,)
+    labels: tuple[str, ...] = ()
+
+    def queue(self, prefix: str) -> str:
+        """The task queue of all workers that offer this."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return f"{prefix}.work.{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An offer with the names of its living workers, and how many tasks wait in its queue."""
+
+    offer: Offer
+    workers: tuple[str, ...]
+    backlog: int = 0
+
+
+def offer_of(agents: Iterable[str], secrets: Iterable[str] = (ANY,), labels: Iterable[str] = ()) -> Offer:
+    """The offer of these, in any order."""
+    return Offer(*(tuple(sorted(set(names))) for names in (agents, secrets, labels)))
+
+
+def need_of(pipeline: Pipeline, effect: Operation, maker: str = "") -> Need | None:
+    """What the effect needs of a worker; None if a controller does it itself. `maker` is the worker that made the
+    candidate."""
+    match effect:
+        case StartAttempt():
+            return Need() if effect.by else _of_attempt(pipeline, effect)
+        case EvaluateGate():
+            return _of_gate(pipeline, *find_gate(pipeline, effect.gate), maker)
+        case _:
+            return None
+
+
+def fits(offer: Offer, need: Need) -> bool:
+    """Whether workers with this offer can do what is needed."""
+    return (
+        set(need.agents) <= set(offer.agents)
+        and (ANY in offer.secrets or set(need.secrets) <= set(offer.secrets))
+        and set(need.labels) <= set(offer.labels)
+    )
+
+
+def chosen(seen: Iterable[Seen], need: Need) -> Offer | None:
+    """The offer with the shortest backlog of those that fit and have a worker. Of equal ones, the one with the fewest
+    labels and agents: what is rare is left for those who need it."""
+    fitting = [one for one in seen if fits(one.offer, need) and set(one.workers) - {need.not_by}]
+    if not fitting:
+        return None
+    return min(fitting, key=lambda one: (one.backlog, len(one.offer.labels), len(one.offer.agents), one.offer)).offer
+
+
+def unmet(need: Need) -> str:
+    """What is said where no worker fits: what is missing, and the command that starts such a worker."""
+    kinds = (("agent", need.agents), ("label", need.labels), ("secret", need.secrets))
+    wanted = ", ".join(f"{kind} {name}" for kind, names in kinds for name in names)
+    lists = (("--agents", need.agents), ("--labels", need.labels), ("--secrets", need.secrets))
+    options = "".join(f" {option} {','.join(names)}" for option, names in lists if names)
+    worker = f"a worker other than {need.not_by}" if need.not_by else "a worker"
+    return f"waits for {worker}{f' with {wanted}' if wanted else ''}: interlock worker{options}"
+
+
+def _of_attempt(pipeline: Pipeline, effect: StartAttempt) -> Need:
+    stage = pipeline.stage(effect.attempt.stage)
+    agents = (effect.agent,) if effect.agent else ()
+    return _need(pipeline, agents, stage.secrets, stage.labels)
+
+
+def _of_gate(pipeline: Pipeline, stage: Stage, gate: Gate, maker: str) -> Need | None:
+    if find(gate.kind).only_reads:
+        return None
+    agents = gate.options.agents if gate.options is not None else ()
+    return _need(pipeline, agents, gate.secrets, stage.labels, maker if stage.judged_elsewhere else "")
+
+
+def _need(
+    pipeline: Pipeline, agents: Iterable[str], secrets: tuple[str, ...], labels: tuple[str, ...], not_by: str = ""
+) -> Need:
+    specs = [pipeline.agent(name) for name in agents]
+    kinds = {spec.use for spec in specs} - EVERYWHERE
+    named = {*secrets, *(secret for spec in specs for secret in spec.secrets)}
+    return Need(tuple(sorted(kinds)), tuple(sorted(named)), tuple(sorted(labels)), not_by)

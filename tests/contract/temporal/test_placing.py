@@ -1,0 +1,94 @@
+"""Which worker takes what: by agents, labels and secrets, and what is said where no worker fits."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.contract.cli_world import World
+from tests.contract.temporal.world import Cluster, Server, cluster_in, run_on
+
+HERE = 'echo "$MACHINE" > a.txt'
+LABELLED = f"""\
+version: 1
+agents:
+  writer: {{use: command, env: [MACHINE], run: [bash, -c, '{HERE}']}}
+stages:
+  code:
+    labels: [gpu]
+    agent: writer
+    gates: [{{id: there, env: [MACHINE], run: 'test "$MACHINE" = "$(cat a.txt)"'}}]
+"""
+SECRET = f"""\
+version: 1
+stages:
+  code:
+    secrets: [TOKEN]
+    env: [MACHINE]
+    run: '{HERE}'
+    gates: [{{id: g, run: "test -s a.txt"}}]
+"""
+
+
+@pytest.fixture
+def many(tmp_path: Path, server: Server) -> Iterator[Cluster]:
+    with cluster_in(tmp_path / "many", server, MACHINE="plain") as found:
+        yield found
+
+
+def made_by(far: World, run: str) -> str:
+    return far.git("show", f"interlock/{run}:a.txt")
+
+
+def said_until(process: subprocess.Popen[str], words: str) -> str:
+    """The first line on stderr with `words`."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return line
+    raise AssertionError(f"it ended and never said {words}")
+
+
+def test_a_label_decides_who_works_and_who_judges(tmp_path: Path, many: Cluster) -> None:
+    many.start("other", "--labels", "big,gpu", MACHINE="special")
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": LABELLED})
+    assert made_by(far, run_on(far)) == "special"
+
+
+def test_where_no_worker_fits_it_is_said_until_one_comes(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": LABELLED})
+    process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+    line = said_until(process, "waits for")
+    waits = "gate there waits for a worker with label gpu: interlock worker --labels gpu"
+    assert line.split(maxsplit=2)[1:] == ["base", waits + "\n"]
+    assert "waits for a worker with label gpu" in far.ask("status").text
+    many.start("other", "--labels", "gpu", MACHINE="special")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "waits for a worker" not in err
+    assert made_by(far, out.split()[1]) == "special"
+
+
+def test_a_secret_goes_to_a_worker_that_has_it(tmp_path: Path, many: Cluster) -> None:
+    many.machines.pop().kill()
+    many.start("none", "--secrets", "", MACHINE="none")
+    many.start("token", "--secrets", "TOKEN", MACHINE="token", TOKEN="t")
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": SECRET})
+    assert made_by(far, run_on(far)) == "token"
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (("--agents", "codx"), "--agents codx: there is no such kind, there are acp, aider"),
+        (("--agents", "goose"), "--agents goose: goose is not installed here: install it, or leave goose out"),
+        (("--secrets", "TOKEN"), "--secrets TOKEN: it is not set here: set it, or leave it out"),
+        (("--labels", "Big one"), "--labels Big one: a label is lower-case letters"),
+        (("--controller", "--labels", "gpu"), "a controller starts no agents"),
+    ],
+)
+def test_an_offer_that_cannot_be_held_is_refused(tmp_path: Path, words: tuple[str, ...], wrong: str) -> None:
+    world = World(tmp_path, tmp_path, {"PATH": "/usr/bin:/bin"})
+    world.ask("worker", *words).ended(2, wrong)

@@ -1,0 +1,103 @@
+"""Which offers fit which needs, and which of them is chosen."""
+
+from __future__ import annotations
+
+import pytest
+
+from interlock.core.effects import EvaluateGate, Operation, StartAttempt
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import AgentSpec, CommandLine, Gate, GateKind, Pipeline, Stage
+from interlock.engines.temporal.needs import Need, Seen, chosen, fits, need_of, offer_of, unmet
+from interlock.gates.kinds.review import Review
+
+ATTEMPT = AttemptId("code", 1, 1)
+GATES = (
+    Gate("scope", GateKind.SCOPE),
+    Gate("test", GateKind.RUN, CommandLine(shell="true"), secrets=("DB",)),
+    Gate("review", "review", options=Review(by=("reader", "script"))),
+)
+PIPELINE = Pipeline(
+    "p",
+    (
+        Stage("code", agent="coder", gates=GATES, secrets=("TOKEN",), labels=("gpu",), judged_elsewhere=True),
+        Stage("tidy", needs=("code",), command=CommandLine(shell="true")),
+    ),
+    (
+        AgentSpec("coder", "codex", secrets=("KEY",)),
+        AgentSpec("reader", "aider", secrets=("OTHER",)),
+        AgentSpec("script", "command", CommandLine(shell="true")),
+    ),
+)
+
+
+def judged(gate: str) -> EvaluateGate:
+    return EvaluateGate(ATTEMPT, f"code/{gate}", 1, "c", "t", "i", "it")
+
+
+@pytest.mark.parametrize(
+    ("effect", "need"),
+    [
+        (StartAttempt(ATTEMPT, "coder", "c", "t"), Need(("codex",), ("KEY", "TOKEN"), ("gpu",))),
+        (StartAttempt(ATTEMPT, "", "c", "t", source="s", by="ada"), Need()),
+        (StartAttempt(AttemptId("tidy", 1, 1), "", "c", "t"), Need()),
+        (judged("scope"), None),
+        (judged("test"), Need((), ("DB",), ("gpu",), "7@there")),
+        (judged("review"), Need(("aider",), ("OTHER",), ("gpu",), "7@there")),
+    ],
+)
+def test_what_an_effect_needs(effect: Operation, need: Need | None) -> None:
+    assert need_of(PIPELINE, effect, "7@there") == need
+
+
+@pytest.mark.parametrize(
+    ("need", "fit"),
+    [
+        (Need(), True),
+        (Need(("codex",)), True),
+        (Need(("aider",)), False),
+        (Need(("aider", "codex")), False),
+        (Need(secrets=("KEY",)), True),
+        (Need(secrets=("KEY", "OTHER")), False),
+        (Need(labels=("gpu",)), True),
+        (Need(labels=("gpu", "tpu")), False),
+    ],
+)
+def test_an_offer_fits_where_it_has_all_that_is_needed(need: Need, fit: bool) -> None:
+    assert fits(offer_of(["codex"], ["KEY"], ["gpu", "big"]), need) is fit
+
+
+def test_without_a_list_every_secret_is_offered() -> None:
+    assert fits(offer_of([]), Need(secrets=("KEY",)))
+
+
+def test_what_is_rare_is_left_to_those_who_need_it_unless_the_others_have_much_to_do() -> None:
+    plain, rare = offer_of(["codex"]), offer_of(["codex"], labels=["gpu"])
+    assert chosen([Seen(rare, ("1@a",)), Seen(plain, ("2@b",))], Need()) == plain
+    assert chosen([Seen(rare, ("1@a",)), Seen(plain, ("2@b",), backlog=3)], Need()) == rare
+    assert chosen([Seen(rare, ("1@a",)), Seen(plain, ("2@b",))], Need(labels=("gpu",))) == rare
+
+
+def test_offers_of_the_same_rank_can_be_told_apart() -> None:
+    one, other = offer_of([], ["A"]), offer_of([], ["B"])
+    assert chosen([Seen(one, ("1@a",)), Seen(other, ("2@b",))], Need()) in (one, other)
+
+
+def test_nobody_is_chosen_who_does_not_live_or_made_the_candidate() -> None:
+    offer = offer_of([])
+    assert chosen([Seen(offer, ())], Need()) is None
+    assert chosen([Seen(offer, ("1@a",))], Need(not_by="1@a")) is None
+    assert chosen([Seen(offer, ("1@a", "2@b"))], Need(not_by="1@a")) == offer
+
+
+def test_the_same_offer_has_the_same_queue_in_any_order() -> None:
+    assert offer_of(["a", "b"], ["C", "D"]).queue("q") == offer_of(["b", "a"], ["D", "C"]).queue("q")
+    assert offer_of(["a"]).queue("q") != offer_of(["b"]).queue("q")
+
+
+def test_what_is_missing_is_said_with_the_command_that_mends_it() -> None:
+    assert unmet(Need()) == "waits for a worker: interlock worker"
+    assert unmet(Need(("codex",), ("KEY",), ("big", "gpu"))) == (
+        "waits for a worker with agent codex, label big, label gpu, secret KEY:"
+        " interlock worker --agents codex --labels big,gpu --secrets KEY"
+    )
+    assert unmet(Need(not_by="7@there")) == "waits for a worker other than 7@there: interlock worker"
