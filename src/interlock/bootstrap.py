@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from interlock.application import Application, Once, given_sandbox, keys_of
 from interlock.execution.histories import Histories
-from interlock.journal import FileBlobs, LocalRuns, SetAsideRuns, SharedBlobs, SqliteJournal
+from interlock.journal import Bucket, FileBlobs, LocalRuns, SetAsideRuns, SharedBlobs, SqliteJournal
 from interlock.ports import Brief, Cancel, Gates, UsageError, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
@@ -71,7 +71,7 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
     clock = SystemClock()
     journal, blobs, aside = (
         SqliteJournal(paths.journal),
-        _blobs(paths.blobs, settings, general, reads=True),
+        _blobs(paths.blobs, settings, general, environ, reads=True),
         SetAsideRuns(paths.aside),
     )
     notice, gone = identity.notice, _vanished(identity)
@@ -178,17 +178,23 @@ def _notices(common: _Common, service: Service) -> Notices:
     )
 
 
-def _blobs(folder: Path, settings: Settings, paths: Paths, *, reads: bool = False) -> FileBlobs | SharedBlobs:
+def _blobs(
+    folder: Path, settings: Settings, paths: Paths, environ: Mapping[str, str], *, reads: bool = False
+) -> FileBlobs | SharedBlobs:
     """Those of this machine; what is not here is read from the folder that is shared, where there is one."""
-    shared = _shared_blobs(settings, paths)
-    return SharedBlobs(FileBlobs(folder), FileBlobs(shared), reads=reads) if shared else FileBlobs(folder)
+    shared = _shared_blobs(settings, paths, environ)
+    return SharedBlobs(FileBlobs(folder), shared, reads=reads) if shared else FileBlobs(folder)
 
 
-def _shared_blobs(settings: Settings, paths: Paths) -> Path | None:
-    """The folder that all machines share. Without a setting, a server on this machine has one beside its own state."""
-    if settings.temporal.blobs:
-        return Path(settings.temporal.blobs)
-    local = paths.state / "dev" / "blobs"
+def _shared_blobs(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> FileBlobs | Bucket | None:
+    """Those that all machines share. Without a setting, a server on this machine has a folder beside its own state."""
+    given = settings.temporal
+    if given.blobs.startswith("s3:"):
+        usual = environ.get("AWS_ENDPOINT_URL_S3", "") or environ.get("AWS_ENDPOINT_URL", "")
+        return Bucket(given.blobs, given.blobs_endpoint or usual, given.blobs_region)
+    if given.blobs:
+        return FileBlobs(Path(given.blobs), shared=True)
+    local = FileBlobs(paths.state / "dev" / "blobs")
     return local if settings.temporal.address.startswith(("127.", "localhost:", "[::1]:")) else None
 
 
@@ -227,26 +233,39 @@ def _world(common: _Common, workspaces: GitWorkspaces, gate_context: GateContext
 def _remote(common: _Common, drive: Drive) -> Driving:
     from interlock.engines.temporal.remote import RemoteEngine
 
-    server = server_of(common.settings, common.general)
-    shared = _blobs(common.paths.blobs, common.settings, common.general)
+    server = server_of(common.settings, common.general, common.environ)
+    shared = _blobs(common.paths.blobs, common.settings, common.general, common.environ)
     drive = replace(drive, world=replace(drive.world, blobs=shared))
     return RemoteEngine(server, common.paths.root.name, common.settings.max_parallel, drive)
 
 
-def server_of(settings: Settings, paths: Paths) -> Server:
+def server_of(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> Server:
     """The server for runs on many machines. Raises UsageError where the settings lack what is needed."""
     try:
+        from interlock.engines.temporal.access import access_of
         from interlock.engines.temporal.server import Server
     except ModuleNotFoundError as error:
         raise UsageError("runs on Temporal need its client: pip install 'interlock[temporal]'") from error
 
     given = settings.temporal
-    if _shared_blobs(settings, paths) is None:
+    if _shared_blobs(settings, paths, environ) is None:
         raise UsageError(
-            f"runs on {given.address} need a folder of blobs that all machines share: set temporal.blobs in the"
-            " settings to its absolute path"
+            f"runs on {given.address} need blobs that all machines share: set temporal.blobs in the settings to the"
+            " absolute path of a folder, or to s3://BUCKET/PREFIX"
         )
-    return Server(given.address, given.namespace, given.queue)
+    return Server(given.address, given.namespace, given.queue, access_of(given, environ))
+
+
+def check_server(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Try the server and the blobs. Returns warnings, each with what to do. Raises UsageError, InfrastructureError. The
+    client has threads: enter namespaces before."""
+    server = server_of(settings, paths, environ)
+    shared = _shared_blobs(settings, paths, environ)
+    assert shared is not None  # else there is no server
+    shared.check()
+    from interlock.engines.temporal.checks import looked
+
+    return tuple(looked(server).warnings())
 
 
 def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -> tuple[Server, Performer]:
@@ -254,11 +273,11 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     InfrastructureError."""
     general = paths_of(environ)
     settings = settings or load_settings(general.config)
-    server = server_of(settings, general)
+    server = server_of(settings, general, environ)
     from interlock.engines.temporal.worker import Performer
 
     paths = RepositoryPaths(general.state / "worker", general.cache / "worker" / "places")
-    blobs = _blobs(paths.blobs, settings, general)
+    blobs = _blobs(paths.blobs, settings, general, environ)
     common = _Common(paths.store, environ, general, paths, settings, SqliteJournal(paths.journal), blobs, SystemClock())
     workspaces = _workspaces(paths, paths.store, environ)
     gate_context = _gate_context(common, workspaces)

@@ -11,15 +11,26 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from interlock.journal.blobs import FileBlobs
+    from interlock.journal.bucket import Bucket
     from interlock.journal.chain import SetAsideRuns
     from interlock.journal.memory import MemoryBlobs, MemoryJournal
     from interlock.journal.runs import LocalRuns
     from interlock.journal.shared import SharedBlobs
     from interlock.journal.sqlite import SqliteJournal
 
-__all__ = ["FileBlobs", "LocalRuns", "MemoryBlobs", "MemoryJournal", "SetAsideRuns", "SharedBlobs", "SqliteJournal"]
+__all__ = [
+    "Bucket",
+    "FileBlobs",
+    "LocalRuns",
+    "MemoryBlobs",
+    "MemoryJournal",
+    "SetAsideRuns",
+    "SharedBlobs",
+    "SqliteJournal",
+]
 
 _LAZY = {
+    "Bucket": "bucket",
     "FileBlobs": "blobs",
     "LocalRuns": "runs",
     "MemoryBlobs": "memory",

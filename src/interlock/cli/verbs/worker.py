@@ -30,9 +30,12 @@ if TYPE_CHECKING:
 @click.option("--controller", is_flag=True, help="Control runs, and start no agents.")
 def worker(slots: int, controller: bool) -> int:
     """Perform attempts and gates of runs on Temporal, until interrupted. It needs no repository."""
-    from interlock.bootstrap import build_worker
+    from interlock.bootstrap import build_worker, check_server
+    from interlock.settings import load_settings, paths_of
 
     server, performer = build_worker(os.environ)
+    paths = paths_of(os.environ)
+    note(f"warning: {warning}" for warning in check_server(load_settings(paths.config), paths, os.environ))
     from interlock.engines.temporal.worker import Serving
 
     serving = Serving(server.queue, slots, controls=controller, works=not controller)
@@ -73,7 +76,7 @@ def dev(slots: int) -> int:
     from interlock.settings import load_settings, paths_of
 
     paths = paths_of(os.environ)
-    server = server_of(load_settings(paths.config), paths)
+    server = server_of(load_settings(paths.config), paths, os.environ)
     folder = paths.state / "dev"
     folder.mkdir(parents=True, exist_ok=True)
     interlock = (sys.executable, "-P", "-m", "interlock", "worker")
