@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from interlock.application import Application, Once, given_sandbox, keys_of
 from interlock.execution.histories import Histories
-from interlock.journal import FileBlobs, LocalRuns, MirroredRuns, SetAsideRuns, SharedBlobs, SqliteJournal
-from interlock.ports import Brief, Cancel, Gates, NamedBlobs, UsageError, World
+from interlock.journal import Bucket, FileBlobs, LocalRuns, MirroredRuns, SetAsideRuns, SharedBlobs, SqliteJournal
+from interlock.ports import Brief, Cancel, Gates, UsageError, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
@@ -72,7 +72,7 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
     clock = SystemClock()
     journal, blobs, aside = (
         SqliteJournal(paths.journal),
-        _blobs(paths.blobs, settings, general, reads=True),
+        _blobs(paths.blobs, settings, general, environ, reads=True),
         SetAsideRuns(paths.aside),
     )
     notice, gone = identity.notice, _vanished(identity)
@@ -117,7 +117,7 @@ class _Common:
     paths: RepositoryPaths
     settings: Settings
     journal: SqliteJournal
-    blobs: NamedBlobs
+    blobs: FileBlobs | SharedBlobs
     clock: SystemClock
 
     @property
@@ -126,7 +126,7 @@ class _Common:
 
 
 def _workspaces(
-    paths: RepositoryPaths, top: Path | None, environ: Mapping[str, str], blobs: NamedBlobs
+    paths: RepositoryPaths, top: Path | None, environ: Mapping[str, str], blobs: FileBlobs | SharedBlobs
 ) -> GitWorkspaces:
     from interlock.workspaces import GitWorkspaces
 
@@ -182,26 +182,34 @@ def _notices(common: _Common, service: Service) -> Notices:
     )
 
 
-def _blobs(folder: Path, settings: Settings, paths: Paths, *, reads: bool = False) -> FileBlobs | SharedBlobs:
+def _blobs(
+    folder: Path, settings: Settings, paths: Paths, environ: Mapping[str, str], *, reads: bool = False
+) -> FileBlobs | SharedBlobs:
     """Those of this machine; what is not here is read from the folder that is shared, where there is one."""
-    shared = _shared_blobs(settings, paths)
-    return SharedBlobs(FileBlobs(folder), FileBlobs(shared), reads=reads) if shared else FileBlobs(folder)
+    shared = _shared_blobs(settings, paths, environ)
+    return SharedBlobs(FileBlobs(folder), shared, reads=reads) if shared else FileBlobs(folder)
 
 
-def shared_blobs_of(settings: Settings, environ: Mapping[str, str]) -> FileBlobs:
+def shared_blobs_of(settings: Settings, environ: Mapping[str, str]) -> FileBlobs | Bucket:
     """Those that all machines share, without a copy on this one. Raises UsageError where the settings name none."""
-    paths = paths_of(environ)
-    server_of(settings, paths)
-    folder = _shared_blobs(settings, paths)
-    assert folder is not None
-    return FileBlobs(folder)
+    shared = _shared_blobs(settings, paths_of(environ), environ)
+    if shared is None:
+        raise UsageError(
+            f"runs on {settings.temporal.address} need blobs that all machines share: set temporal.blobs in the"
+            " settings to the absolute path of a folder, or to s3://BUCKET/PREFIX"
+        )
+    return shared
 
 
-def _shared_blobs(settings: Settings, paths: Paths) -> Path | None:
-    """The folder that all machines share. Without a setting, a server on this machine has one beside its own state."""
-    if settings.temporal.blobs:
-        return Path(settings.temporal.blobs)
-    local = paths.state / "dev" / "blobs"
+def _shared_blobs(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> FileBlobs | Bucket | None:
+    """Those that all machines share. Without a setting, a server on this machine has a folder beside its own state."""
+    given = settings.temporal
+    if given.blobs.startswith("s3:"):
+        usual = environ.get("AWS_ENDPOINT_URL_S3", "") or environ.get("AWS_ENDPOINT_URL", "")
+        return Bucket(given.blobs, given.blobs_endpoint or usual, given.blobs_region)
+    if given.blobs:
+        return FileBlobs(Path(given.blobs), shared=True)
+    local = FileBlobs(paths.state / "dev" / "blobs")
     return local if settings.temporal.address.startswith(("127.", "localhost:", "[::1]:")) else None
 
 
@@ -253,14 +261,14 @@ def _runs(common: _Common, workspaces: Callable[[], GitWorkspaces]) -> MirroredR
 
 def _server_runs(common: _Common, workspaces: Callable[[], GitWorkspaces]) -> ServerRuns:
     """Raises UsageError where the settings lack what is needed."""
-    server = server_of(common.settings, common.general, common.paths.blobs)
+    server = server_of(common.settings, common.environ, common.paths.blobs)
     from interlock.engines.temporal.reading import ServerRuns
     from interlock.process import mounts
     from interlock.signing import SignedRecords
 
     if (given_sandbox(common.environ) or common.settings.sandbox or "full") == "full":
         mounts.enter()  # the client has threads, after which an ordinary user cannot
-    shared = server.blobs
+    shared = _blobs(common.paths.blobs, common.settings, common.general, common.environ)
     signer = keys_of(common.general).signer
     return ServerRuns(
         server, workspaces, shared, Once(lambda: SignedRecords(signer(), shared, workspaces().stored_records))
@@ -270,30 +278,36 @@ def _server_runs(common: _Common, workspaces: Callable[[], GitWorkspaces]) -> Se
 def _remote(common: _Common, drive: Drive) -> Driving:
     from interlock.engines.temporal.remote import RemoteEngine
 
-    server = server_of(common.settings, common.general, common.paths.blobs)
+    server = server_of(common.settings, common.environ, common.paths.blobs)
     drive = replace(drive, world=replace(drive.world, blobs=server.blobs))
     slots = common.general.state / "slots"
     return RemoteEngine(server, common.paths.root.name, common.settings.max_parallel, drive, slots)
 
 
-def server_of(settings: Settings, paths: Paths, folder: Path | None = None) -> Server:
+def server_of(settings: Settings, environ: Mapping[str, str], folder: Path | None = None) -> Server:
     """The server for runs on many machines; shared blobs are read through `folder`. Raises UsageError where the
     settings lack what is needed."""
     try:
+        from interlock.engines.temporal.access import access_of
         from interlock.engines.temporal.payloads import read_keys
         from interlock.engines.temporal.server import Server
     except ModuleNotFoundError as error:
         raise UsageError("runs on Temporal need its client: pip install 'interlock[temporal]'") from error
 
-    given = settings.temporal
-    shared = _shared_blobs(settings, paths)
-    if shared is None:
-        raise UsageError(
-            f"runs on {given.address} need a folder of blobs that all machines share: set temporal.blobs in the"
-            " settings to its absolute path"
-        )
+    given, shared = settings.temporal, shared_blobs_of(settings, environ)
+    blobs = SharedBlobs(FileBlobs(folder), shared) if folder else shared
     keys = read_keys(Path(given.codec_key)) if given.codec_key else ()
-    return Server(given.address, given.namespace, given.queue, _blobs(folder or shared, settings, paths), keys)
+    return Server(given.address, given.namespace, given.queue, blobs, keys, access_of(given, environ))
+
+
+def check_server(settings: Settings, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Try the server and the blobs. Returns warnings, each with what to do. Raises UsageError, InfrastructureError. The
+    client has threads: enter namespaces before."""
+    server = server_of(settings, environ)
+    shared_blobs_of(settings, environ).check()
+    from interlock.engines.temporal.checks import looked
+
+    return tuple(looked(server).warnings())
 
 
 def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -> tuple[Server, Performer]:
@@ -302,13 +316,14 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     general = paths_of(environ)
     settings = settings or load_settings(general.config)
     paths = RepositoryPaths(general.state / "worker", general.cache / "worker" / "places")
-    server = server_of(settings, general, paths.blobs)
+    server = server_of(settings, environ, paths.blobs)
     from interlock.engines.temporal.worker import Performer
     from interlock.sandbox import missing
 
     journal, clock = SqliteJournal(paths.journal), SystemClock()
-    common = _Common(paths.store, environ, general, paths, settings, journal, server.blobs, clock)
-    workspaces = _workspaces(paths, None, environ, server.blobs)
+    blobs = _blobs(paths.blobs, settings, general, environ)
+    common = _Common(paths.store, environ, general, paths, settings, journal, blobs, clock)
+    workspaces = _workspaces(paths, None, environ, blobs)
     gate_context = _gate_context(common, workspaces)
     world = _world(common, workspaces, gate_context, _referee(gate_context))
     holder = this_process()

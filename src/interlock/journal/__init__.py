@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from interlock.journal.blobs import FileBlobs
+    from interlock.journal.bucket import Bucket
     from interlock.journal.chain import SetAsideRuns
     from interlock.journal.memory import MemoryBlobs, MemoryJournal
     from interlock.journal.mirror import MirroredRuns
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from interlock.journal.sqlite import SqliteJournal
 
 __all__ = [
+    "Bucket",
     "FileBlobs",
     "LocalRuns",
     "MemoryBlobs",
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Bucket": "bucket",
     "FileBlobs": "blobs",
     "LocalRuns": "runs",
     "MemoryBlobs": "memory",

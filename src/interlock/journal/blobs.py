@@ -23,6 +23,7 @@ from interlock.ports import InfrastructureError, UsageError
 from interlock.ports.disk import PRIVATE, disk_error, make_folder, put_file, sync_files
 
 _CHUNK_BYTES = 1 << 20
+_TRIAL = b"interlock was here"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 
@@ -30,20 +31,31 @@ _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)
 class FileBlobs:
     """Implements `ports.NamedBlobs` under `root`, which is made at first use. Raises InfrastructureError."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, shared: bool = False) -> None:
+        """With `shared`, `root` is a folder of other machines too: it must exist, as one that is not mounted does not."""
         self._root = root
+        self._shared = shared
+
+    def check(self) -> None:
+        """Write something and read it back. Raises InfrastructureError that says what to do."""
+        with self._explained(self._root), self._fresh() as (file, name):
+            file.write(_TRIAL)
+            file.flush()
+            os.fsync(file.fileno())
+            if name.read_bytes() != _TRIAL:
+                raise InfrastructureError(f"{self._root} does not hold what is written to it: check its disk")
 
     def put(self, content: bytes) -> str:
         digest = sha256(content).hexdigest()
         target = self.path(digest)
-        with _explained(target):
+        with self._explained(target):
             if not _is_kept(target, len(content)):
                 self._put_new(content, target)
         return digest
 
     def put_file(self, path: Path) -> tuple[str, int]:
         """Raises UsageError if `path` is not a regular file, such as a link or a device."""
-        with _explained(self._root), _opened(path) as source, self._fresh() as (file, name):
+        with self._explained(self._root), _opened(path) as source, self._fresh() as (file, name):
             digest, size = _copy(source, file)
             target = self.path(digest)
             if not _is_kept(target, size):
@@ -80,7 +92,7 @@ class FileBlobs:
     def keep(self, name: str, content: bytes) -> None:
         """A small entry with a name of its own, in place of the former one: see `ports.NamedBlobs`."""
         target = self._named(name)
-        with _explained(target):
+        with self._explained(target):
             make_folder(target.parent, PRIVATE)
             put_file(target, content, mode=0o644)
 
@@ -98,15 +110,41 @@ class FileBlobs:
             raise ValueError(f"{name!r} is no name of an entry")
         return self._root / "named" / name
 
+    @contextmanager
+    def _explained(self, target: Path) -> Iterator[None]:
+        other = "correct temporal.blobs" if self._shared else "name another folder in INTERLOCK_STATE_HOME"
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                what = "the disk is full: free some space, then resume the run"
+            elif error.errno == errno.ENOENT and self._shared:
+                what = f"there is no folder {self._root}: mount or make it, or {other} in the settings"
+            else:
+                what = f"{error.strerror or error}: make it writable, or {other}"
+            permanent = error.errno in (errno.EROFS, errno.EACCES)
+            raise InfrastructureError(
+                f"evidence could not be written to {target}: {what}", permanent=permanent
+            ) from error
+
     def _put_new(self, content: bytes, target: Path) -> None:
         with self._fresh() as (file, name):
             file.write(content)
             _settle(file, name, target)
 
     @contextmanager
+    def file(self, digest: str) -> Iterator[Path]:
+        """The content as a file, while in use. Its digest is not checked. Raises InfrastructureError if there is no such
+        content."""
+        if self.size(digest) is None:
+            raise missing(digest, self._root)
+        yield self.path(digest)
+
+    @contextmanager
     def _fresh(self) -> Iterator[tuple[BinaryIO, Path]]:
         """A new temporary file, removed at the end unless it was renamed."""
-        make_folder(self._root, PRIVATE)
+        if not self._shared:
+            make_folder(self._root, PRIVATE)
         descriptor, text = tempfile.mkstemp(prefix="put-", dir=self._root)
         name = Path(text)
         try:
@@ -158,16 +196,3 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise UsageError(f"{path} cannot be kept as evidence: it is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
         yield file
-
-
-@contextmanager
-def _explained(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            what = "the disk is full: free some space, then resume the run"
-        else:
-            what = f"{error.strerror or error}: make it writable, or name another folder in INTERLOCK_STATE_HOME"
-        permanent = error.errno in (errno.EROFS, errno.EACCES)
-        raise InfrastructureError(f"evidence could not be written to {target}: {what}", permanent=permanent) from error

@@ -1,10 +1,11 @@
-"""Blobs that several machines share: a folder that all of them can write, read through a local one."""
+"""Blobs that several machines share: a folder that all of them can write, or a bucket, read through a local folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from interlock.journal.blobs import FileBlobs
+from interlock.journal.bucket import Bucket
 from interlock.ports import InfrastructureError
 
 
@@ -13,7 +14,7 @@ class SharedBlobs:
     when that returns, or only in the local one if it only `reads`; what is read is kept in the local one, and its
     digest is checked both times."""
 
-    def __init__(self, local: FileBlobs, shared: FileBlobs, *, reads: bool = False) -> None:
+    def __init__(self, local: FileBlobs, shared: FileBlobs | Bucket, *, reads: bool = False) -> None:
         self._local, self._shared, self._reads = local, shared, reads
 
     def put(self, content: bytes) -> str:
@@ -24,7 +25,7 @@ class SharedBlobs:
     def put_file(self, path: Path) -> tuple[str, int]:
         digest, size = self._local.put_file(path)
         if not self._reads:
-            self._shared.put_file(path)
+            self._shared.put_file(self._local.path(digest))  # what came in: `path` may be an agent's
         return digest, size
 
     def get(self, digest: str) -> bytes:
@@ -44,7 +45,8 @@ class SharedBlobs:
         `digest` is no digest."""
         path = self._local.path(digest)
         if not path.exists() and self._shared.size(digest) is not None:
-            found, _ = self._local.put_file(self._shared.path(digest))
+            with self._shared.file(digest) as file:
+                found, _ = self._local.put_file(file)
             if found != digest:
                 raise InfrastructureError(f"blob {digest} does not match its digest: restore it", permanent=True)
         return path

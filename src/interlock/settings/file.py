@@ -20,6 +20,7 @@ from interlock.ports import UsageError, machine_trouble
 from interlock.text.names import is_name
 
 SANDBOX_LEVELS = ("full", "fs", "none")
+ENGINES = ("local", "temporal")
 NOTIFY_EVENTS = ("waiting", "accepted", "failed")
 _COUNT_MAX = 256
 
@@ -48,16 +49,32 @@ class NotifySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """PEM files: what the server's certificate is signed by (those of the system if it is empty), and the certificate
+    and key that this machine shows. `server_name` is the name in the server's certificate, if it is not the address."""
+
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    server_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TemporalSettings:
-    """The Temporal server, what its namespace and task queues are called, and the folder of blobs that all machines
-    share. Without that folder there are no runs on many machines. `codec_key` is the file of the key that encrypts what
-    the server is given."""
+    """The Temporal server, what its namespace and task queues are called, and the folder or bucket of blobs that all
+    machines share: without it there are no runs on many machines. `api_key` names an environment variable; `codec_key`
+    is the file of the key that encrypts what the server is given."""
 
     address: str = "127.0.0.1:7233"
     namespace: str = "default"
     queue: str = "interlock"
     blobs: str = ""
     codec_key: str = ""
+
+    blobs_endpoint: str = ""
+    blobs_region: str = ""
+    tls: TlsSettings | None = None
+    api_key: str = ""
 
     @property
     def is_here(self) -> bool:
@@ -79,6 +96,7 @@ class Settings:
     notify: NotifySettings = field(default_factory=NotifySettings)
     held_out: Mapping[str, str] = field(default_factory=dict)  # names in pipelines, and the folders of their files
     temporal: TemporalSettings = field(default_factory=TemporalSettings)
+    engine: str = "local"  # where new runs are driven
 
 
 _EXPECTED = MappingProxyType(
@@ -92,6 +110,7 @@ _EXPECTED = MappingProxyType(
         "notify": "a mapping",
         "held_out": "a mapping",
         "temporal": "a mapping",
+        "engine": f"one of {', '.join(ENGINES)}",
     }
 )
 
@@ -153,6 +172,8 @@ def _mistakes(name: object, value: object) -> Iterator[str]:
 def _fits(name: str, value: object) -> bool:
     if name == "sandbox":
         return value in SANDBOX_LEVELS
+    if name == "engine":
+        return value in ENGINES
     if name == "daily_cost_usd":
         return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
     most = float("inf") if name == "daily_tokens" else _COUNT_MAX
@@ -163,6 +184,8 @@ def _fits(name: str, value: object) -> bool:
 
 
 _PLACE = re.compile(r"[A-Za-z0-9.\[\]:_-]+:\d{1,5}")
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?")
+_HOST = re.compile(r"[A-Za-z0-9.-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _ATTEMPTS_MAX = 20
@@ -218,8 +241,17 @@ def is_attempts(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _ATTEMPTS_MAX
 
 
+def is_path(value: object) -> bool:
+    return isinstance(value, str) and "\0" not in value and PurePath(value).is_absolute()
+
+
+def is_bucket(value: object) -> bool:
+    return isinstance(value, str) and _BUCKET.fullmatch(value) is not None
+
+
 ADDRESS = "an address that begins with https:// (or http:// on this machine)"
 VARIABLE = "the name of an environment variable"
+PATH = "an absolute path"
 SECONDS = "a number of seconds, at most 86400"
 Known = Mapping[str, tuple[Callable[[object], bool], str]]
 
@@ -247,8 +279,20 @@ _TEMPORAL: Known = MappingProxyType(
         "address": (lambda value: isinstance(value, str) and bool(_PLACE.fullmatch(value)), "HOST:PORT"),
         "namespace": (lambda value: isinstance(value, str) and bool(value), "the name of a namespace"),
         "queue": (lambda value: isinstance(value, str) and is_name(value), "lower case letters, digits and -"),
-        "blobs": (lambda value: isinstance(value, str) and PurePath(value).is_absolute(), "an absolute path"),
-        "codec_key": (lambda value: isinstance(value, str) and PurePath(value).is_absolute(), "an absolute path"),
+        "blobs": (lambda value: is_path(value) or is_bucket(value), "an absolute path, or s3://BUCKET/PREFIX"),
+        "codec_key": (is_path, PATH),
+        "blobs_endpoint": (is_address, ADDRESS),
+        "blobs_region": (lambda value: isinstance(value, str) and is_name(value), "the name of a region"),
+        "tls": (lambda value: value is True or isinstance(value, dict), "true, or a mapping of ca, cert, key"),
+        "api_key": (is_variable, VARIABLE),
+    }
+)
+_TLS: Known = MappingProxyType(
+    {
+        "ca": (is_path, PATH),
+        "cert": (is_path, PATH),
+        "key": (is_path, PATH),
+        "server_name": (lambda value: isinstance(value, str) and bool(_HOST.fullmatch(value)), "a host name"),
     }
 )
 _NEVER_SHOWN = frozenset({"notify.webhook", "notify.secret"})  # a wrong value may be a secret
@@ -298,6 +342,22 @@ def _notify(value: Mapping[str, Any]) -> NotifySettings:
     return NotifySettings(**{**value, **lists})
 
 
+def _wrong_temporal(value: object) -> Iterator[str]:
+    yield from wrong_keys(value, _TEMPORAL, "temporal")
+    tls = value.get("tls") if isinstance(value, dict) else None
+    if not isinstance(tls, dict):
+        return
+    yield from wrong_keys(tls, _TLS, "temporal.tls")
+    if ("cert" in tls) != ("key" in tls):
+        lacking = "key" if "cert" in tls else "cert"
+        yield f"temporal.tls: {lacking} is missing: a certificate is shown with its key"
+
+
+def _temporal(value: Mapping[str, Any]) -> TemporalSettings:
+    tls = {} if (given := value.get("tls")) is True else given
+    return TemporalSettings(**{**value, "tls": None if tls is None else TlsSettings(**tls)})
+
+
 def _wrong_held_out(value: object) -> Iterator[str]:
     if not isinstance(value, dict):
         yield f"held_out: {as_written(value)} is not valid: expected a mapping of names to absolute paths"
@@ -314,8 +374,6 @@ SECTIONS: Mapping[str, Section] = MappingProxyType(
         "ci": Section(lambda value: wrong_keys(value, _CI, "ci"), lambda value: CiSettings(**value)),
         "notify": Section(_wrong_notify, _notify),
         "held_out": Section(_wrong_held_out, dict),
-        "temporal": Section(
-            lambda value: wrong_keys(value, _TEMPORAL, "temporal"), lambda value: TemporalSettings(**value)
-        ),
+        "temporal": Section(_wrong_temporal, _temporal),
     }
 )

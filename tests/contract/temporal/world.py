@@ -108,6 +108,7 @@ class Cluster:
     def settle(self, world: World) -> None:
         folder = Path(world.environment()["XDG_CONFIG_HOME"]) / "interlock"
         folder.mkdir(parents=True, exist_ok=True)
+        (self.root / "blobs").mkdir(parents=True, exist_ok=True)
         settings = {"address": f"127.0.0.1:{self.server.port}", "queue": self.queue, "blobs": str(self.root / "blobs")}
         settings |= self.settings
         (folder / "settings.yaml").write_text(json.dumps({"temporal": settings}))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from interlock.ports import UsageError
-from interlock.settings import Settings, TemporalSettings, load_settings
+from interlock.settings import Settings, TemporalSettings, TlsSettings, load_settings
 
 
 def test_without_a_file_there_are_defaults(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         f"{file}: sandbox: 'some' is not valid: expected one of full, fs, none",
         f"{file}: max_parallel: true is not valid: expected an integer from 1 to 256",
         f"{file}: whatever: no such setting: there are sandbox, slots, max_parallel, daily_tokens, daily_cost_usd, ci,"
-        " notify, held_out, temporal",
+        " notify, held_out, temporal, engine",
         f"{file}: daily_tokens: 0 is not valid: expected a positive integer",
         f"{file}: daily_cost_usd: 'x' is not valid: expected a positive number",
         f"{file}: ci.endpoint: 'http://example.org' is not valid: expected an address that begins with https://"
@@ -102,6 +102,38 @@ def test_the_server_of_many_machines_has_a_place_and_a_folder(tmp_path: Path) ->
         load_settings(tmp_path)
     assert str(error.value).splitlines() == [
         f"{file}: temporal.address: 'https://x' is not valid: expected HOST:PORT",
-        f"{file}: temporal.blobs: 'here' is not valid: expected an absolute path",
+        f"{file}: temporal.blobs: 'here' is not valid: expected an absolute path, or s3://BUCKET/PREFIX",
         f"{file}: temporal.queue: 'A' is not valid: expected lower case letters, digits and -",
     ]
+
+
+def test_a_server_may_ask_for_certificates_and_a_key_and_blobs_be_a_bucket(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(
+        "engine: temporal\ntemporal: {tls: {ca: /etc/ca.pem, cert: /etc/c.pem, key: /etc/k.pem}, api_key: KEY,"
+        " blobs: s3://team-blobs/interlock, blobs_region: eu-west-1, blobs_endpoint: https://s3.example.org}\n"
+    )
+    settings = load_settings(tmp_path)
+    assert settings.engine == "temporal"
+    assert settings.temporal.tls == TlsSettings("/etc/ca.pem", "/etc/c.pem", "/etc/k.pem")
+    file.write_text("temporal: {tls: true}\n")
+    assert load_settings(tmp_path).temporal.tls == TlsSettings()
+    file.write_text(
+        "engine: remote\ntemporal: {tls: {ca: ca.pem, cert: /c, sni: x}, api_key: a-b, blobs: 's3://A', blobs_endpoint:"
+        " http://10.0.0.1:9000}\n"
+    )
+    with pytest.raises(UsageError) as error:
+        load_settings(tmp_path)
+    assert str(error.value).splitlines() == [
+        f"{file}: engine: 'remote' is not valid: expected one of local, temporal",
+        f"{file}: temporal.api_key: 'a-b' is not valid: expected the name of an environment variable",
+        f"{file}: temporal.blobs: 's3://A' is not valid: expected an absolute path, or s3://BUCKET/PREFIX",
+        f"{file}: temporal.blobs_endpoint: 'http://10.0.0.1:9000' is not valid: expected an address that begins with"
+        " https:// (or http:// on this machine)",
+        f"{file}: temporal.tls.ca: 'ca.pem' is not valid: expected an absolute path",
+        f"{file}: temporal.tls.sni: no such setting: there are ca, cert, key, server_name",
+        f"{file}: temporal.tls: key is missing: a certificate is shown with its key",
+    ]
+    file.write_text("temporal: {tls: false}\n")
+    with pytest.raises(UsageError, match=r"temporal.tls: false is not valid: expected true, or a mapping"):
+        load_settings(tmp_path)

@@ -50,33 +50,33 @@ _sandbox = click.option(
 @click.option("--base", metavar="REF", help="Start from this commit; `worktree` includes uncommitted changes.")
 @click.option("--until", metavar="STAGE", default="", help="Leave out all stages after this one.")
 @click.option("-d", "--detach", "detach", is_flag=True, help="Run in the background.")
-@click.option("--engine", type=click.Choice(["local", "temporal"]), default="local", help="Where the run is driven.")
+@click.option(
+    "--engine", type=click.Choice(["local", "temporal"]), help="Where the run is driven. Default: that of the settings."
+)
 @click.option("--dry-run", is_flag=True, help="Show what the run would do, without starting it.")
 @_sandbox
 @click.option("--plain", is_flag=True, help="Print one line for each event, without a live view.")
 @click.option("--json", "json", is_flag=True, help="Print events as NDJSON on stdout.")
 def run(
     words: tuple[str, ...], task: str | None, task_file: str | None, inputs: tuple[str, ...], name: str,
-    base: str | None, until: str, detach: bool, engine: str, dry_run: bool, sandbox: str | None, plain: bool,
+    base: str | None, until: str, detach: bool, engine: str | None, dry_run: bool, sandbox: str | None, plain: bool,
     json: bool,
 ) -> int:  # fmt: skip
     """Start a run and follow it to its end. TASK is text or @FILE, or is read from standard input."""
-    from interlock.bootstrap import server_of
+    from interlock.bootstrap import check_server
     from interlock.cli.drive import drive, drive_detached
     from interlock.cli.screens import DisplayOptions
-    from interlock.settings import paths_of
 
     given, display = _inputs(inputs), DisplayOptions(plain, json)
     if dry_run:
         return _dry(name, until)
     text = _task(_positional(words, task, name), task_file)
     with application(sandbox=sandbox) as app:
-        if engine == "temporal":
+        request = _request(app, (text, given), name, until, base)
+        if (engine or app.settings.engine) == "temporal":
             _check_daily_cap(app.settings)
-            server_of(app.settings, paths_of(app.environ))
-        request = replace(_request(app, (text, given), name, until, base), engine="" if engine == "local" else engine)
-        if request.engine:
-            request = replace(request, contents=_collected(app, request))
+            note(f"warning: {warning}" for warning in check_server(app.settings, app.environ))
+            request = replace(request, engine="temporal", contents=_collected(app, request))
         started = app.service.start_run(request)
         note(f"run {started}")
         return drive_detached(app, started, display) if detach else drive(app, started, display)

@@ -39,11 +39,14 @@ _LABEL = r"[a-z][a-z0-9_-]{0,47}"
 @click.option("--secrets", metavar="A,B", help="Only these secrets, which are set here; default: any.")
 def worker(slots: int, controller: bool, **offered: str | None) -> int:
     """Perform attempts and gates of runs on Temporal, until interrupted. It needs no repository."""
-    from interlock.bootstrap import build_worker
+    from interlock.bootstrap import build_worker, check_server
+    from interlock.settings import load_settings, paths_of
 
     if controller and any(words is not None for words in offered.values()):
         raise UsageError("a controller starts no agents: give --agents, --labels and --secrets to workers")
     server, performer = build_worker(os.environ)
+    paths = paths_of(os.environ)
+    note(f"warning: {warning}" for warning in check_server(load_settings(paths.config), os.environ))
     from interlock.engines.temporal.worker import Serving
 
     offer = None if controller else _offer(os.environ, **offered)
@@ -130,7 +133,7 @@ def dev(slots: int) -> int:
     from interlock.settings import load_settings, paths_of
 
     paths = paths_of(os.environ)
-    server = server_of(load_settings(paths.config), paths)
+    server = server_of(load_settings(paths.config), os.environ)
     folder = paths.state / "dev"
     folder.mkdir(parents=True, exist_ok=True)
     interlock = (sys.executable, "-P", "-m", "interlock", "worker")

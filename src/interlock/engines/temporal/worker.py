@@ -159,13 +159,15 @@ async def serve(client: Client, performer: Performer, servings: tuple[Serving, .
 
 def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*THROUGH)
+    placing = [Placer(client, serving.queue).place] if serving.controls else []
     return Worker(
         client,
         task_queue=serving.own_queue,
         workflows=[RunWorkflow, HoldWorkflow, FleetWorkflow] if serving.controls else [],
         activities=[
             performer.perform,
-            *([performer.keep, Placer(client, serving.queue).place] if serving.controls else []),
+            performer.keep,
+            *([Placer(client, serving.queue).place] if serving.controls else []),
         ],
         activity_executor=ThreadPoolExecutor(serving.slots),
         max_concurrent_activities=serving.slots,

@@ -1,0 +1,141 @@
+"""What a machine sees of its server before it relies on it: version, clock, and who is at work there.
+
+Rule: nothing is started, and nothing stays on the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    GetSystemInfoRequest,
+    PollWorkflowTaskQueueRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from interlock import __version__
+from interlock.engines.temporal.access import refusal
+from interlock.engines.temporal.server import Server, identity
+from interlock.ports import InfrastructureError
+
+_OLDEST = (1, 25)  # of the servers that take updates without being told to
+_CLOCK_MAX_S = 30.0
+_LOOKS = 40  # for our own poller to appear
+_PAUSE_S = 0.05
+_VERSION = re.compile(r"interlock-(\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLook:
+    """`ahead_s` is how far the server's clock is ahead of ours; None if it did not tell. `controllers` and `workers`
+    are the identities of those that poll."""
+
+    version: str
+    ahead_s: float | None
+    controllers: tuple[str, ...]
+    workers: tuple[str, ...]
+
+    def warnings(self) -> Iterator[str]:
+        """What will go wrong, and what to do."""
+        if is_old(self.version):
+            yield (
+                f"the server is Temporal {self.version}: runs need {'.'.join(map(str, _OLDEST))} or newer: upgrade it"
+            )
+        if self.ahead_s is not None and abs(self.ahead_s) > _CLOCK_MAX_S:
+            side = "ahead of" if self.ahead_s > 0 else "behind"
+            yield (
+                f"the clock of the server is {_span(abs(self.ahead_s))} {side} that of this machine: set both by NTP:"
+                " waits, limits and certificates go by them"
+            )
+        for other in self.others():
+            yield f"{other}, and this is {__version__}: upgrade all machines of the queue to one version"
+
+    def others(self) -> Iterator[str]:
+        """The controllers and workers of another version than ours."""
+        for name in dict.fromkeys((*self.controllers, *self.workers)):
+            found = _VERSION.search(name)
+            if found and found[1] != __version__:
+                yield f"{name.partition(' ')[0]} has interlock {found[1]}"
+
+
+def is_old(version: str) -> bool:
+    """Whether a server of this version lacks what runs need. One that says no number is taken as new."""
+    numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
+    return len(numbers) == 2 and numbers < _OLDEST
+
+
+def looked(server: Server) -> ServerLook:
+    """`look`, by a client of its own. Raises InfrastructureError that says what to do."""
+
+    async def connected() -> ServerLook:
+        return await look(server, await server.connect())
+
+    return asyncio.run(connected())
+
+
+async def look(server: Server, client: Client) -> ServerLook:
+    """Raises InfrastructureError."""
+    try:
+        return await _look(server, client)
+    except RPCError as error:
+        raise InfrastructureError(refusal(server.address, server.access, error)) from error
+
+
+async def _look(server: Server, client: Client) -> ServerLook:
+    info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
+    controllers = await _pollers(client, server.queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)
+    workers = await _pollers(client, server.queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+    return ServerLook(
+        info.server_version,
+        await _ahead(client, server.queue),
+        tuple(dict.fromkeys(poller.identity for poller in controllers)),
+        tuple(dict.fromkeys(poller.identity for poller in workers)),
+    )
+
+
+async def _pollers(client: Client, queue: str, kind: TaskQueueType.ValueType) -> list[PollerInfo]:
+    asked = DescribeTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind)
+    return list((await client.workflow_service.describe_task_queue(asked)).pollers)
+
+
+async def _ahead(client: Client, queue: str) -> float | None:
+    """The server writes down when somebody polled. So we poll a queue that nobody uses, and ask for that time."""
+    name, kind = f"{queue}.clock", TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+    began = time.time()
+    asked = PollWorkflowTaskQueueRequest(
+        namespace=client.namespace, task_queue=TaskQueue(name=name), identity=identity()
+    )
+    polling = asyncio.create_task(
+        client.workflow_service.poll_workflow_task_queue(asked, timeout=timedelta(seconds=10))
+    )
+    try:
+        for _ in range(_LOOKS):
+            seen = [each.last_access_time for each in await _pollers(client, name, kind) if each.identity == identity()]
+            if seen:
+                there = max(moment.ToNanoseconds() for moment in seen) / 1e9
+                return _beyond(there, began, time.time())
+            await asyncio.sleep(_PAUSE_S)
+        return None
+    finally:
+        polling.cancel()
+        with suppress(asyncio.CancelledError, RPCError):
+            await polling
+
+
+def _beyond(there: float, began: float, now: float) -> float:
+    """How far a moment that lies between two of ours is outside of them."""
+    return there - now if there > now else min(0.0, there - began)
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds:.0f} s"

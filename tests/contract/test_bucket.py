@@ -1,0 +1,151 @@
+"""Blobs in a bucket, and blobs that machines share: through a local folder, with digests checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from tests.contract.bucket_world import KEYS, S3, bucket_served
+
+from interlock.journal import Bucket, FileBlobs, SharedBlobs
+from interlock.ports import InfrastructureError
+
+pytest.importorskip("obstore")
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> S3:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    return S3()
+
+
+@pytest.fixture
+def endpoint(s3: S3) -> Iterator[str]:
+    with bucket_served(s3) as found:
+        yield found
+
+
+def test_content_comes_back_by_its_digest(s3: S3, endpoint: str, tmp_path: Path) -> None:
+    bucket = Bucket("s3://blobs/team/a", endpoint)
+    bucket.check()
+    for content in (b"", b"log\n", bytes(range(256)) * 1000, bytes(20_000_000)):
+        digest = bucket.put(content)
+        assert digest == sha256(content).hexdigest() == bucket.put(content)
+        assert (bucket.get(digest), bucket.size(digest)) == (content, len(content))
+        (tmp_path / "file").write_bytes(content)
+        assert bucket.put_file(tmp_path / "file") == (digest, len(content))
+        with bucket.file(digest) as path:
+            assert path.read_bytes() == content
+        assert s3.objects[f"team/a/{digest[:2]}/{digest[2:]}"] == content
+
+
+def test_large_content_that_is_there_is_not_sent_again(s3: S3, endpoint: str, tmp_path: Path) -> None:
+    bucket = Bucket("s3://blobs", endpoint)
+    (tmp_path / "file").write_bytes(bytes(100_000))
+    bucket.put_file(tmp_path / "file")
+    s3.asked.clear()
+    bucket.put(bytes(100_000))
+    bucket.put_file(tmp_path / "file")
+    assert {method for method, _ in s3.asked} == {"HEAD"}
+
+
+def test_an_entry_has_a_name_and_is_replaced(endpoint: str) -> None:
+    bucket = Bucket("s3://blobs/team", endpoint)
+    assert bucket.kept("histories/one") is None
+    bucket.keep("histories/one", b"1")
+    bucket.keep("histories/one", b"2")
+    assert bucket.kept("histories/one") == b"2"
+
+
+def test_what_is_not_there_or_changed_is_said(s3: S3, endpoint: str) -> None:
+    bucket = Bucket("s3://blobs", endpoint)
+    for digest in ("0" * 64, "", "../../x"):
+        assert bucket.size(digest) is None
+        with pytest.raises(InfrastructureError, match="is missing in s3://blobs"):
+            bucket.get(digest)
+        with pytest.raises(InfrastructureError, match="is missing in s3://blobs"), bucket.file(digest):
+            pass
+    digest = bucket.put(b"log")
+    s3.changed = lambda content: content + b"!"
+    with pytest.raises(InfrastructureError, match="does not match its digest"):
+        bucket.get(digest)
+
+
+def test_a_server_that_fails_is_asked_again(s3: S3, endpoint: str) -> None:
+    bucket = Bucket("s3://blobs", endpoint)
+    s3.refusals = [(500, "InternalError"), (503, "SlowDown")]
+    assert bucket.get(bucket.put(b"log")) == b"log"
+    s3.refusals = [(500, "InternalError")] * 20
+    with pytest.raises(InfrastructureError, match="InternalError") as raised:
+        bucket.put(b"more")
+    assert not raised.value.permanent
+    assert 10 <= len(s3.refusals) < 20, "the number of tries has no limit"
+
+
+def test_each_wrong_setting_says_what_to_do(
+    s3: S3, endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    right = Bucket("s3://blobs", endpoint)
+    right.check()
+    for wrong, words in {
+        Bucket(
+            "s3://blobz", endpoint
+        ): "cannot write to s3://blobz at .*: there is no such bucket: make it, or correct",
+        Bucket("s3://blobs", endpoint, "eu-west-3"): "in another region: correct temporal.blobs_region",
+        Bucket("s3://blobs", "http://127.0.0.1:1"): "nothing answers there: correct temporal.blobs_endpoint",
+    }.items():
+        with pytest.raises(InfrastructureError, match=words):
+            wrong.check()
+    s3.readers = frozenset({"reader"})
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
+    with pytest.raises(InfrastructureError, match="this key may not: allow it s3:GetObject and s3:PutObject"):
+        Bucket("s3://blobs", endpoint).check()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "stranger")
+    with pytest.raises(InfrastructureError, match="does not know this key: correct AWS_ACCESS_KEY_ID"):
+        Bucket("s3://blobs", endpoint).check()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS["AWS_ACCESS_KEY_ID"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    with pytest.raises(InfrastructureError, match="correct AWS_SECRET_ACCESS_KEY"):
+        Bucket("s3://blobs", endpoint).check()
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def shared(request: pytest.FixtureRequest, endpoint: str, tmp_path: Path) -> FileBlobs | Bucket:
+    if request.param == "bucket":
+        return Bucket("s3://blobs/team", endpoint)
+    (tmp_path / "shared").mkdir()
+    return FileBlobs(tmp_path / "shared", shared=True)
+
+
+def test_what_one_machine_puts_another_reads(shared: FileBlobs | Bucket, tmp_path: Path) -> None:
+    shared.check()
+    one = SharedBlobs(FileBlobs(tmp_path / "one"), shared)
+    two = SharedBlobs(FileBlobs(tmp_path / "two"), shared)
+    (tmp_path / "file").write_bytes(b"from a file")
+    digest, size = one.put_file(tmp_path / "file")
+    assert (two.size(digest), two.path(digest).read_bytes()) == (size, b"from a file")
+    assert two.get(one.put(b"text")) == b"text"
+    assert FileBlobs(tmp_path / "two").get(sha256(b"text").hexdigest()) == b"text"
+
+
+def test_who_only_reads_writes_nothing_for_others(shared: FileBlobs | Bucket, tmp_path: Path) -> None:
+    digest = SharedBlobs(FileBlobs(tmp_path / "one"), shared, reads=True).put(b"own")
+    assert shared.size(digest) is None
+
+
+def test_a_folder_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:
+    gone = FileBlobs(tmp_path / "gone", shared=True)
+    for act in (gone.check, lambda: gone.put(b"x")):
+        with pytest.raises(
+            InfrastructureError, match="there is no folder .*gone: mount or make it, or correct temporal"
+        ):
+            act()
+    assert not (tmp_path / "gone").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(InfrastructureError, match="correct temporal.blobs"):
+        FileBlobs(tmp_path / "file", shared=True).check()
