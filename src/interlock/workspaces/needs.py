@@ -151,7 +151,7 @@ class Sent:
     def _lay(self, items: Sequence[Item], folder: Path, what: str) -> None:
         try:
             disk.make_folder(folder.parent, disk.PRIVATE)
-            made = Path(tempfile.mkdtemp(prefix="laid-", dir=storage.own(self._store, "tmp")))
+            made = Path(tempfile.mkdtemp(prefix="laid-", dir=folder.parent))
         except OSError as error:
             raise disk_error(folder, error) from error
         try:
