@@ -71,6 +71,7 @@ def test_submodules_come_with_the_base_and_with_a_persons_commit(
     world.workspaces.check_contents(base)
     send(world, far, base.commit)
     assert checked_out(far, base.commit)["lib/in/i.c"] == b"1\n"
+    commit_all(world.repository, "between, which never comes")
     write(inner, {"i.c": "2\n"})
     for folder in (inner, inner.parent, world.repository):
         commit_all(folder, "two")
@@ -82,6 +83,7 @@ def test_submodules_come_with_the_base_and_with_a_persons_commit(
     assert made.tree == mine.tree
     store = tmp_path / "far/store.git"
     assert git(store, "fsck", "--full", "--no-dangling") == ""
+    far.close()
     git(store, "gc", "-q", "--prune=now")
     assert checked_out(far, made.commit)["lib/in/i.c"] == b"2\n"
 
