@@ -11,20 +11,25 @@ from interlock.gates.held_out import HeldOut, HeldOutMissing, files
 from interlock.ports import Blobs, UsageError
 
 if TYPE_CHECKING:
+    from interlock.service.runs import RunRequest
     from interlock.workspaces import GitWorkspaces
 
 _TOLD_BYTES = 50_000_000  # from here on it takes a while
 
 
 def collect(
-    workspaces: GitWorkspaces, held_out: HeldOut, blobs: Blobs, pipeline: Pipeline, tell: Callable[[int], None]
+    workspaces: GitWorkspaces, held_out: HeldOut, blobs: Blobs, request: RunRequest, tell: Callable[[int], None]
 ) -> str:
-    """Put the files to carry and the held-out files of a pipeline among the shared `blobs`. Returns the digest of their
-    manifest, empty if there are none. `tell` is called with the bytes if they are many. Held-out files of a name that
-    no setting here knows stay out: the workers may know them. Raises UsageError, InfrastructureError."""
+    """Put among the shared `blobs` what the commits of a run do not hold: contents of Git LFS, files to carry, held-out
+    files. Returns the digest of the manifest of the last two, empty if there are none. `tell` is called with the bytes
+    if they are many. Held-out files of a name that no setting here knows stay out: the workers may know them. Raises
+    UsageError, InfrastructureError."""
+    pipeline, base = request.pipeline, request.base_commit
     needs = workspaces.needs(pipeline.carry, {name: _files(held_out, name) for name in _names(held_out, pipeline)})
-    if needs.size >= _TOLD_BYTES:
-        tell(needs.size)
+    size = needs.size + workspaces.lfs_bytes(base, blobs)
+    if size >= _TOLD_BYTES:
+        tell(size)
+    workspaces.share(base, blobs)
     return needs.put(blobs)
 
 

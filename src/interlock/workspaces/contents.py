@@ -78,6 +78,12 @@ class Contents:
         below = [self.submodules(self._objects.commit(oid).tree, depth + 1) for oid in found if depth < _NESTED_MAX]
         return tuple(dict.fromkeys([*found, *chain.from_iterable(below)]))
 
+    def lfs_bytes(self, tree: str, blobs: Blobs) -> int:
+        """The bytes of LFS contents that are not among `blobs`, as far as they are in files."""
+        missing = {sha256: path for path, sha256 in self.pointers(tree).items() if blobs.size(sha256) is None}
+        files = (self._lfs_file(path, sha256) for sha256, path in missing.items())
+        return sum(file.stat().st_size for file in files if file is not None)
+
     def share(self, tree: str, blobs: Blobs) -> None:
         """Put the LFS contents among `blobs`. Raises UsageError if any is missing."""
         for path, sha256 in self.pointers(tree).items():

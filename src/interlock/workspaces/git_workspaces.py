@@ -128,6 +128,10 @@ class GitWorkspaces:
         self._contents.check(base.tree)
         check_carried(carry, self._origin)
 
+    def lfs_bytes(self, commit: str, blobs: Blobs) -> int:
+        """The bytes of LFS contents that `share` will copy."""
+        return self._contents.lfs_bytes(self._commit(commit).tree, blobs)
+
     def needs(self, carry: Sequence[str], held_out: HeldOutFiles) -> Needs:
         """What a run needs on other machines besides commits. Raises UsageError for what cannot be sent."""
         return Needs(self._origin, carry, held_out)

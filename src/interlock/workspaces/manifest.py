@@ -15,6 +15,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -30,6 +31,7 @@ ITEMS_MAX = 100_000
 BYTES_MAX = 20_000_000_000
 _DEPTH_MAX = 200
 _CHUNK = 1 << 20
+_AT_ONCE = 8  # files that are put or fetched: most of the time goes into waiting for the disk
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 Kind = Literal["file", "folder", "link"]
 
@@ -128,7 +130,8 @@ def require_bounded(found: Sequence[Found]) -> int:
 
 def put(found: Sequence[Found], blobs: Blobs) -> tuple[Item, ...]:
     """Put the contents among `blobs`; those that are there are only read. Raises UsageError, InfrastructureError."""
-    return tuple(each.item if each.item.kind != "file" else _put(each, blobs) for each in found)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return tuple(pool.map(lambda each: _put(each, blobs) if each.item.kind == "file" else each.item, found))
 
 
 def put_content(source: Path, blobs: Blobs, digest: str, size: int) -> tuple[str, int]:
@@ -227,6 +230,7 @@ def items_at(items: Sequence[Item], path: str) -> tuple[Item, ...]:
 def lay(items: Sequence[Item], blobs: LocalBlobs, root: Path, what: str) -> None:
     """Write the items below the folder `root`. Raises InfrastructureError: a content is missing or damaged, a folder is
     in the way as a link, or the disk fails."""
+    _fetch(items, blobs, what)
     for item in items:
         try:
             _lay(item, blobs, layout.path_within(root, item.path), what)
@@ -237,6 +241,21 @@ def lay(items: Sequence[Item], blobs: LocalBlobs, root: Path, what: str) -> None
     for item in reversed(items):
         if item.kind == "folder":
             (root / item.path).chmod(item.mode & 0o777)
+
+
+def _fetch(items: Sequence[Item], blobs: LocalBlobs, what: str) -> None:
+    """Have all contents on this machine. Raises InfrastructureError that names the one that is missing."""
+    files = [item for item in items if item.kind == "file"]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(lambda item: _local(blobs, item.digest, f"{what}: {shown(item.path)}"), files):
+            pass
+
+
+def _local(blobs: LocalBlobs, digest: str, named: str) -> Path:
+    try:
+        return blobs.path(digest)
+    except InfrastructureError as error:
+        raise InfrastructureError(f"{named}: {error}", permanent=error.permanent) from error
 
 
 def _lay(item: Item, blobs: LocalBlobs, target: Path, what: str) -> None:
@@ -257,7 +276,7 @@ def contents(blobs: LocalBlobs, digest: str, named: str) -> Iterator[bytes]:
     end."""
     seen = hashlib.sha256()
     try:
-        with blobs.path(digest).open("rb") as file:
+        with _local(blobs, digest, named).open("rb") as file:
             while chunk := file.read(_CHUNK):
                 seen.update(chunk)
                 yield chunk

@@ -151,7 +151,7 @@ class Sent:
     def _lay(self, items: Sequence[Item], folder: Path, what: str) -> None:
         try:
             disk.make_folder(folder.parent, disk.PRIVATE)
-            made = Path(tempfile.mkdtemp(prefix="laid-", dir=storage.own(self._store, "tmp")))
+            made = Path(tempfile.mkdtemp(prefix="laid-", dir=folder.parent))
         except OSError as error:
             raise disk_error(folder, error) from error
         try:
@@ -168,7 +168,14 @@ class Sent:
         with self._lock:
             known = self._manifests.get(contents)
         if known is None:
-            known = manifest.decode(self._blobs.get(contents))
+            known = manifest.decode(self._listed(contents))
             with self._lock:
                 self._manifests = {contents: known}  # runs follow one another
         return known
+
+    def _listed(self, contents: str) -> bytes:
+        try:
+            return self._blobs.get(contents)
+        except InfrastructureError as error:
+            why = f"the list of what the run needs besides commits: {error}"
+            raise InfrastructureError(why, permanent=error.permanent) from error

@@ -266,13 +266,12 @@ def _collected(app: Application, request: RunRequest) -> str:
     from interlock.service.formats import size
 
     blobs = shared_blobs_of(app.settings, app.environ)
-    app.workspaces.share(request.base_commit, blobs)
     held_out = HeldOut(app.settings.held_out, app.environ, app.repository)
 
     def tell(amount: int) -> None:
-        note(f"collecting {size(amount)} that the run needs on other machines: `carry` and held-out files")
+        note(f"collecting {size(amount)} that the run needs on other machines, beside its commits")
 
-    return collect(app.workspaces, held_out, blobs, request.pipeline, tell)
+    return collect(app.workspaces, held_out, blobs, request, tell)
 
 
 def _dry(name: str, until: str) -> int:
