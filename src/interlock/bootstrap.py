@@ -297,6 +297,16 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     return server, Performer(world, environ)
 
 
+def build_deliverer(app: Application) -> tuple[Server, Performer]:
+    """What makes the branches of runs on the server in the repository of `app`. Raises UsageError."""
+    general = paths_of(app.environ)
+    server = server_of(app.settings, general)
+    from interlock.engines.temporal.worker import Performer
+
+    world = replace(app.owner.world, blobs=_blobs(app.paths.blobs, app.settings, general))
+    return server, Performer(world, app.environ, app.owner.effects)
+
+
 def _pull_requests(
     common: _Common, service: Service, workspaces: Callable[[], GitWorkspaces], owner: Callable[[], Owner]
 ) -> PullRequests:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +74,19 @@ def test_a_run_that_nobody_follows_is_read_and_answered(tmp_path: Path, alone: C
     assert "interlock/" in far.git("branch", "--list", "interlock/*")
 
 
+def test_who_signed_is_trusted_once_a_person_says_so(tmp_path: Path, alone: Cluster) -> None:
+    far, run = left(alone, tmp_path, PLAIN)
+    (tmp_path / "go").touch()
+    far.ask("watch", run, "--plain").ended(0, "accepted")
+    far.ask("verify", run).ended(1, "such as a controller", "interlock key --trust KEYFILE")
+    controller = World(tmp_path / "many" / "controller", tmp_path / "many" / "controller")
+    key = tmp_path / "controller.pub"
+    key.write_text(controller.ask("key").ended(0).out)
+    far.ask("verify", run, "--key", str(key)).ended(0, "is verified")
+    far.ask("key", "--trust", str(key)).ended(0)
+    far.ask("verify", run).ended(0, "is verified")
+
+
 def test_an_accepted_run_says_that_it_waits_for_its_repository(tmp_path: Path, alone: Cluster) -> None:
     far, run = left(alone, tmp_path, PLAIN)
     (tmp_path / "go").touch()
@@ -81,6 +95,27 @@ def test_an_accepted_run_says_that_it_waits_for_its_repository(tmp_path: Path, a
     assert "no process" not in far.ask("status", run).text
     far.ask("watch", run, "--plain").ended(0, "accepted")
     assert "interlock/" in far.git("branch", "--list", "interlock/*")
+
+
+def test_a_worker_in_the_checkout_delivers_and_notifies(tmp_path: Path, alone: Cluster) -> None:
+    far, run = left(alone, tmp_path, PLAIN)
+    settings = next(far.root.rglob("settings.yaml"))
+    told = {"notify": {"command": ["bash", "-c", f"cat >> {tmp_path}/told"]}, **json.loads(settings.read_text())}
+    settings.write_text(json.dumps(told))
+    process = far.start("worker", "--deliver")
+    assert process.stderr is not None
+    try:
+        assert process.stderr.readline().startswith("worker ")
+        far.ask("worker", "--deliver").ended(5, "being used by")
+        assert phase(far, run) == "running"
+        (tmp_path / "go").touch()
+        waits(far, run, "accepted")
+        assert "interlock/" in far.git("branch", "--list", "interlock/*")
+        until(lambda: (tmp_path / "told").exists() and run in (tmp_path / "told").read_text(), "nobody was told")
+    finally:
+        process.terminate()
+        _, said = process.communicate()
+    assert (process.returncode, "the worker has stopped" in said) == (0, True), said
 
 
 def test_a_server_that_is_gone_leaves_the_copy_and_keeps_answers(tmp_path: Path) -> None:

@@ -28,8 +28,14 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--slots", default=4, show_default=True, type=click.IntRange(1, 256), help="Attempts and gates at once.")
 @click.option("--controller", is_flag=True, help="Control runs, and start no agents.")
-def worker(slots: int, controller: bool) -> int:
-    """Perform attempts and gates of runs on Temporal, until interrupted. It needs no repository."""
+@click.option("--deliver", "delivers", is_flag=True, help="In a checkout: make the branches of its runs.")
+def worker(slots: int, controller: bool, delivers: bool) -> int:
+    """Perform attempts and gates of runs on Temporal, until interrupted. It needs no repository, but for `--deliver`,
+    which does nothing else."""
+    if delivers:
+        from interlock.cli.delivering import deliver
+
+        return deliver()
     from interlock.bootstrap import build_worker
 
     server, performer = build_worker(os.environ)
