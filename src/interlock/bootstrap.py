@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from interlock.application import Application, Once, given_sandbox, keys_of
 from interlock.execution.histories import Histories
 from interlock.journal import FileBlobs, LocalRuns, MirroredRuns, SetAsideRuns, SharedBlobs, SqliteJournal
+from interlock.journal.mirror import ADOPTED
 from interlock.ports import Brief, Cancel, Gates, UsageError, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
@@ -261,7 +262,8 @@ def _remote(common: _Common, drive: Drive) -> Driving:
     server = server_of(common.settings, common.general)
     shared = _blobs(common.paths.blobs, common.settings, common.general)
     drive = replace(drive, world=replace(drive.world, blobs=shared))
-    return RemoteEngine(server, common.paths.root.name, common.settings.max_parallel, drive)
+    is_home = common.journal.noted(ADOPTED, drive.ledger.run) is None
+    return RemoteEngine(server, common.paths.root.name, common.settings.max_parallel, drive, is_home=is_home)
 
 
 def server_of(settings: Settings, paths: Paths) -> Server:

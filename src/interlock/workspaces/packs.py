@@ -13,7 +13,12 @@ from interlock.workspaces import storage
 from interlock.workspaces.base import keep_commit
 from interlock.workspaces.git import Git
 
-RECEIVED = "refs/received"
+_RECEIVED = "refs/received"
+
+
+def received_ref(commit: str) -> str:
+    """What keeps a commit of another machine until its run is over."""
+    return f"{_RECEIVED}/{commit}"
 
 
 def pack(git: Git, commit: str, base: str = "") -> bytes:
@@ -34,7 +39,7 @@ def receive(git: Git, store: Path, commit: str, content: bytes, *, is_base: bool
             raise InfrastructureError(f"the pack that was received holds no commit {commit}", permanent=True)
         if is_base:
             _cut(store, commit)
-        keep_commit(store, storage.base_ref(commit) if is_base else f"{RECEIVED}/{commit}", commit)
+        keep_commit(store, storage.base_ref(commit) if is_base else received_ref(commit), commit)
 
 
 def _cut(store: Path, commit: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,10 @@ from tests.contract.mcp.world import ask, talk
 from tests.contract.temporal.test_kills import at_work, started
 from tests.contract.temporal.world import Cluster, Server, cluster_in, run_in, server_in, until
 from tests.contract.web.world import served
+
+from interlock.bootstrap import build
+from interlock.cli.verbs.gc import DAY_S
+from interlock.cli.verbs.gc import _live as refs_to_keep
 
 ASKS = """\
 version: 1
@@ -93,6 +99,8 @@ def test_an_accepted_run_says_that_it_waits_for_its_repository(tmp_path: Path, a
     waits(far, run, "interrupted")
     far.ask("status", run).ended(0, "waits for its repository", f"interlock resume {run}")
     assert "no process" not in far.ask("status", run).text
+    other = alone.submitter(tmp_path / "other", {"b.txt": "another project\n"})
+    other.ask("resume", run, "--plain").ended(5, "waits for its repository")
     far.ask("watch", run, "--plain").ended(0, "accepted")
     assert "interlock/" in far.git("branch", "--list", "interlock/*")
 
@@ -143,6 +151,9 @@ def test_another_clone_reads_a_run_by_its_id(tmp_path: Path, alone: Cluster) -> 
     other.ask("status", run).ended(0, "Is it good?")
     other.ask("diff", run, "base", "code/1.1").ended(0, "+x")
     other.ask("list").ended(0, run)
+    with closing(build(other.repository, other.environment())) as app:
+        app.workspaces.collect(tuple(refs_to_keep(app)), DAY_S, time.time() + 30 * DAY_S)
+    other.ask("diff", run, "base", "code/1.1").ended(0, "+x")
     other.ask("status", run[:-1] + "0").ended(2, "no run")
     other.ask("cancel", run)
     assert other.show(run)["phase"] == phase(far, run) == "cancelled"

@@ -19,6 +19,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
 
+from interlock.core.effects import DeliverBranch
 from interlock.core.events import Recorded
 from interlock.core.inbox import feedback_of, taken
 from interlock.core.plan import plan
@@ -60,6 +61,7 @@ class RemoteEngine:
     repository: str
     places: int
     run: Drive
+    is_home: bool = True  # whether the run's branch is made in this repository
     _sent: set[str] = field(default_factory=set)  # answers
 
     def drive(self) -> None:
@@ -70,7 +72,7 @@ class RemoteEngine:
     async def _drive(self) -> None:
         client = await self.server.connect()
         handle = await self._started(client)
-        delivering = asyncio.create_task(self._deliver(client))
+        delivering = asyncio.create_task(self._deliver(client) if self.is_home else asyncio.sleep(0))
         try:
             pause = _FIRST_LOOK_S
             while not self.run.stop.is_set():
@@ -146,7 +148,10 @@ class RemoteEngine:
             return True
         if self.run.answers():
             return False
-        turn = reconcile(plan(self.run.ledger.pipeline, self.run.ledger.state), (), self.places)
+        wanted = plan(self.run.ledger.pipeline, self.run.ledger.state)
+        if wanted and not self.is_home and all(isinstance(one, DeliverBranch) for one in wanted):
+            return True
+        turn = reconcile(wanted, (), self.places)
         return turn.rests and turn.alarm is None
 
     async def _reached(self, ask: Callable[[], Awaitable[Told]]) -> Told:
