@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from interlock.application import Application, Once, given_sandbox, keys_of
 from interlock.execution.histories import Histories
 from interlock.journal import Bucket, FileBlobs, LocalRuns, MirroredRuns, SetAsideRuns, SharedBlobs, SqliteJournal
+from interlock.journal.mirror import ADOPTED
 from interlock.ports import Brief, Cancel, Gates, UsageError, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
@@ -280,8 +281,9 @@ def _remote(common: _Common, drive: Drive) -> Driving:
 
     server = server_of(common.settings, common.environ, common.paths.blobs)
     drive = replace(drive, world=replace(drive.world, blobs=server.blobs))
-    slots = common.general.state / "slots"
-    return RemoteEngine(server, common.paths.root.name, common.settings.max_parallel, drive, slots)
+    slots, is_home = common.general.state / "slots", common.journal.noted(ADOPTED, drive.ledger.run) is None
+    parts = (server, common.paths.root.name, common.settings.max_parallel, drive, slots)
+    return RemoteEngine(*parts, is_home=is_home)
 
 
 def server_of(settings: Settings, environ: Mapping[str, str], folder: Path | None = None) -> Server:
@@ -329,6 +331,15 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     holder = this_process()
     world = replace(world, worker=f"{holder.pid}@{holder.host}", lacks=partial(missing, environ=environ))
     return server, Performer(world, environ, server.blobs)
+
+
+def build_deliverer(app: Application) -> tuple[Server, Performer]:
+    """What makes the branches of runs on the server in the repository of `app`. Raises UsageError."""
+    server = server_of(app.settings, app.environ, app.paths.blobs)
+    from interlock.engines.temporal.worker import Performer
+
+    world = replace(app.owner.world, blobs=server.blobs)
+    return server, Performer(world, app.environ, server.blobs, alone=app.owner.effects)
 
 
 def _pull_requests(

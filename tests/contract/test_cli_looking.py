@@ -16,6 +16,7 @@ from interlock.bootstrap import build
 from interlock.cli.lines import Story
 from interlock.core.events import Action, Recorded, Refused
 from interlock.core.pipeline import Pipeline
+from interlock.journal import LocalRuns
 from interlock.service import AnswerRequest
 
 PIPELINE = """\
@@ -196,7 +197,7 @@ def test_a_run_that_was_answered_waits_for_an_owner_and_no_more_for_a_person(tmp
         app.service.answer(app.service.describe_run(view.id), AnswerRequest(Action.APPROVE, "me"))
         assert app.service.latest_run().phase == "interrupted"
         assert app.service.describe_run(view.id).phase == "interrupted"
-        owned = replace(app.service, engine=replace(app.service.engine, owner=lambda run: "process 1"))
+        owned = replace(app.service, engine=LocalRuns(app.journal, app.journal, lambda run: "process 1"))
         assert owned.locate_run(view.id).phase == "running"
     world.ask("resume").ended(0, "accepted")
 

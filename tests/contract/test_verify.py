@@ -382,6 +382,24 @@ def test_what_a_former_key_signed_is_trusted_until_it_is_revoked(tmp_path: Path)
     world.ask("verify", "@").ended(1, "signed by a key that was revoked")
 
 
+def test_the_key_of_another_user_is_trusted_once_a_person_says_so(tmp_path: Path) -> None:
+    world = new_world(tmp_path / "w", {"interlock.yaml": SHORT})
+    other = new_world(tmp_path / "other", {"interlock.yaml": SHORT})
+    world.ask("run", "-t", "it", "--plain").ended(0)
+    theirs = tmp_path / "theirs.pub"
+    theirs.write_text(world.ask("key").ended(0).out)
+    keys_of(world).rename(tmp_path / "gone")
+    world.ask("verify").ended(1, "interlock key --trust KEYFILE")
+    world.ask("key", "--trust", str(theirs)).ended(0, "trusted key")
+    world.ask("verify").ended(0, "is verified")
+    other.ask("key", "--trust", str(keys_of(other) / "signing.key")).ended(2, "cannot be read")
+    other.ask("key", "--trust", str(tmp_path / "gone" / "signing.key")).ended(2, "it is a private key")
+    other.ask("key", "--trust", "-", "--rotate", stdin="").ended(2, "excludes")
+    (key,) = (each["id"] for each in world.ask("key", "--json").json()["keys"] if each["public"] == theirs.read_text())
+    world.ask("key", "--revoke", key[:12]).ended(0)
+    world.ask("key", "--trust", str(theirs)).ended(2, "was revoked here")
+
+
 @pytest.mark.parametrize(
     ("harm", "why"),
     [

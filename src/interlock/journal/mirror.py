@@ -18,7 +18,8 @@ from interlock.ports import Engine, Fenced, InfrastructureError, InterlockError,
 
 LOOK_S = 1.0  # between two looks at a run on the server
 DOWN_S = 10.0  # a server that did not answer is not asked again for so long
-_ENGINE = "engine"  # the kind of the note
+ADOPTED = "adopted"  # the kind of a note: the run belongs to another repository
+_ENGINE = "engine"  # the same: which server drives the run
 _SILENT = "silent"
 
 
@@ -136,6 +137,7 @@ class MirroredRuns:
             return False
         first, *rest = found.records
         assert isinstance(first.event, RunStarted)
+        self.notes.note(ADOPTED, run, "1")
         self.start(first.at, first.event, found.pipeline)
         self._engines[run] = first.event.engine
         self._append(run, first.seq, rest)

@@ -62,7 +62,7 @@ class PublicKeys:
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """A key as people see it. `state`: current, former or revoked."""
+    """A key as people see it. `state`: current, former (or of another user, and trusted here) or revoked."""
 
     id: str
     state: str
@@ -132,6 +132,19 @@ class KeyFolder:
         except OSError as error:
             raise disk_error(error.filename or self._key, error) from error
         return id_of(key.public_key())
+
+    def trust(self, content: bytes) -> str:
+        """Trust a public key of another user or machine. Returns its id. Raises Unreadable, UsageError if it was
+        revoked."""
+        key_id, key = read_public_key(content)
+        if key_id in self.public().revoked:
+            raise UsageError(f"key {short(key_id)} was revoked here: remove {self._revoked / f'{key_id}.pub'} first")
+        try:
+            make_folder(self._root, PRIVATE)
+            self._publish(key)
+        except OSError as error:
+            raise disk_error(error.filename or self._public, error) from error
+        return key_id
 
     def revoke(self, name: str) -> str:
         """Trust a key no more, by its id or a unique beginning of it. Returns the id. Raises UsageError."""

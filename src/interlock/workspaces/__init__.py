@@ -9,4 +9,12 @@ from interlock.workspaces.git import check_version, identities_in
 from interlock.workspaces.git_workspaces import GitWorkspaces
 from interlock.workspaces.storage import base_ref
 
-__all__ = ["Base", "Collected", "DiskUsage", "GitWorkspaces", "base_ref", "check_version", "identities_in"]
+__all__ = [
+    "Base",
+    "Collected",
+    "DiskUsage",
+    "GitWorkspaces",
+    "base_ref",
+    "check_version",
+    "identities_in",
+]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,10 @@ from tests.contract.mcp.world import ask, talk
 from tests.contract.temporal.test_kills import at_work, started
 from tests.contract.temporal.world import Cluster, Server, cluster_in, run_in, server_in, until
 from tests.contract.web.world import served
+
+from interlock.bootstrap import build
+from interlock.cli.verbs.gc import DAY_S
+from interlock.cli.verbs.gc import _live as refs_to_keep
 
 ASKS = """\
 version: 1
@@ -73,14 +80,50 @@ def test_a_run_that_nobody_follows_is_read_and_answered(tmp_path: Path, alone: C
     assert "interlock/" in far.git("branch", "--list", "interlock/*")
 
 
+def test_who_signed_is_trusted_once_a_person_says_so(tmp_path: Path, alone: Cluster) -> None:
+    far, run = left(alone, tmp_path, PLAIN)
+    (tmp_path / "go").touch()
+    far.ask("watch", run, "--plain").ended(0, "accepted")
+    far.ask("verify", run).ended(1, "such as a controller", "interlock key --trust KEYFILE")
+    controller = World(tmp_path / "many" / "controller", tmp_path / "many" / "controller")
+    key = tmp_path / "controller.pub"
+    key.write_text(controller.ask("key").ended(0).out)
+    far.ask("verify", run, "--key", str(key)).ended(0, "is verified")
+    far.ask("key", "--trust", str(key)).ended(0)
+    far.ask("verify", run).ended(0, "is verified")
+
+
 def test_an_accepted_run_says_that_it_waits_for_its_repository(tmp_path: Path, alone: Cluster) -> None:
     far, run = left(alone, tmp_path, PLAIN)
     (tmp_path / "go").touch()
     waits(far, run, "interrupted")
     far.ask("status", run).ended(0, "waits for its repository", f"interlock resume {run}")
     assert "no process" not in far.ask("status", run).text
+    other = alone.submitter(tmp_path / "other", {"b.txt": "another project\n"})
+    other.ask("resume", run, "--plain").ended(5, "waits for its repository")
     far.ask("watch", run, "--plain").ended(0, "accepted")
     assert "interlock/" in far.git("branch", "--list", "interlock/*")
+
+
+def test_a_worker_in_the_checkout_delivers_and_notifies(tmp_path: Path, alone: Cluster) -> None:
+    far, run = left(alone, tmp_path, PLAIN)
+    settings = next(far.root.rglob("settings.yaml"))
+    told = {"notify": {"command": ["bash", "-c", f"cat >> {tmp_path}/told"]}, **json.loads(settings.read_text())}
+    settings.write_text(json.dumps(told))
+    process = far.start("worker", "--deliver")
+    assert process.stderr is not None
+    try:
+        assert process.stderr.readline().startswith("worker ")
+        far.ask("worker", "--deliver").ended(5, "being used by")
+        assert phase(far, run) == "running"
+        (tmp_path / "go").touch()
+        waits(far, run, "accepted")
+        assert "interlock/" in far.git("branch", "--list", "interlock/*")
+        until(lambda: (tmp_path / "told").exists() and run in (tmp_path / "told").read_text(), "nobody was told")
+    finally:
+        process.terminate()
+        _, said = process.communicate()
+    assert (process.returncode, "the worker has stopped" in said) == (0, True), said
 
 
 def test_a_server_that_is_gone_leaves_the_copy_and_keeps_answers(tmp_path: Path) -> None:
@@ -108,6 +151,9 @@ def test_another_clone_reads_a_run_by_its_id(tmp_path: Path, alone: Cluster) -> 
     other.ask("status", run).ended(0, "Is it good?")
     other.ask("diff", run, "base", "code/1.1").ended(0, "+x")
     other.ask("list").ended(0, run)
+    with closing(build(other.repository, other.environment())) as app:
+        app.workspaces.collect(tuple(refs_to_keep(app)), DAY_S, time.time() + 30 * DAY_S)
+    other.ask("diff", run, "base", "code/1.1").ended(0, "+x")
     other.ask("status", run[:-1] + "0").ended(2, "no run")
     other.ask("cancel", run)
     assert other.show(run)["phase"] == phase(far, run) == "cancelled"

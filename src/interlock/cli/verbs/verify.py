@@ -63,8 +63,9 @@ def verify(run: str, keys: tuple[str, ...], bundle: str, rerun: bool, json: bool
 @click.command()
 @click.option("--rotate", is_flag=True, help="Make a new key. What the former one signed stays trusted.")
 @click.option("--revoke", metavar="ID", default="", help="Trust a key no more; a new one is made if it is the current.")
+@click.option("--trust", metavar="FILE", default="", help="Trust this public key of another user or machine.")
 @click.option("--json", "json", is_flag=True, help="Print all keys as JSON.")
-def key(rotate: bool, revoke: str, json: bool) -> int:
+def key(rotate: bool, revoke: str, trust: str, json: bool) -> int:
     """Print the public key that records of handoffs are signed with, for `verify --key`. It is made at first use."""
     import os
 
@@ -75,6 +76,11 @@ def key(rotate: bool, revoke: str, json: bool) -> int:
     folder = KeyFolder(paths_of(os.environ).keys)
     if rotate and revoke:
         raise UsageError("--rotate and --revoke exclude each other: --revoke of the current key makes a new one too")
+    if trust:
+        if rotate or revoke:
+            raise UsageError("--trust excludes --rotate and --revoke: give one of them")
+        note(f"trusted key {_trust(folder, trust)}: what it signed is verified here from now on")
+        return 0
     if revoke:
         _revoke(folder, revoke)
     elif rotate:
@@ -107,6 +113,7 @@ def _named(app: Application, name: str) -> str:
     """The id of a run that may be damaged: that is what verify says."""
     from interlock.service.runs import run_named
 
+    app.service.adopt(name)
     return run_named(app.service.run_ids(), name)
 
 
@@ -135,6 +142,15 @@ def _read(name: str, most: int) -> bytes:
     if len(content) > most:
         raise UsageError(f"{name}: it is longer than {most} bytes")
     return content
+
+
+def _trust(folder: KeyFolder, name: str) -> str:
+    from interlock.signing import Unreadable
+
+    try:
+        return folder.trust(_read(name, _KEY_BYTES_MAX))
+    except Unreadable as error:
+        raise UsageError(f"--trust {name}: {error}") from error
 
 
 def _revoke(folder: KeyFolder, name: str) -> None:
@@ -173,8 +189,9 @@ def _about_unknown(command: str) -> str:
     from interlock.settings import paths_of
 
     return (
-        f"  of another user or machine: `interlock key` there prints its public key, `{command} --key KEYFILE` trusts"
-        f" it; your own, but lost: restore {paths_of(os.environ).keys} from a backup"
+        f"  of another user or machine, such as a controller: `interlock key` there prints its public key, `{command}"
+        f" --key KEYFILE` trusts it this once, `interlock key --trust KEYFILE` for good; your own, but lost: restore"
+        f" {paths_of(os.environ).keys} from a backup"
     )
 
 

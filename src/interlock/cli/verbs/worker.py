@@ -37,10 +37,17 @@ _LABEL = r"[a-z][a-z0-9_-]{0,47}"
 @click.option("--agents", metavar="A,B", help="Only these kinds of agents; default: all whose program is installed.")
 @click.option("--labels", metavar="A,B", help="Labels that stages can ask for.")
 @click.option("--secrets", metavar="A,B", help="Only these secrets, which are set here; default: any.")
-def worker(slots: int, controller: bool, **offered: str | None) -> int:
-    """Perform attempts and gates of runs on Temporal, until interrupted. It needs no repository."""
+@click.option("--deliver", "delivers", is_flag=True, help="In a checkout: make the branches of its runs.")
+def worker(slots: int, controller: bool, delivers: bool, **offered: str | None) -> int:
+    """Perform attempts and gates of runs on Temporal, until interrupted. It needs no repository, but for `--deliver`,
+    which does nothing else."""
     from interlock.bootstrap import build_worker, check_server
     from interlock.settings import load_settings, paths_of
+
+    if delivers:
+        from interlock.cli.delivering import deliver
+
+        return deliver()
 
     if controller and any(words is not None for words in offered.values()):
         raise UsageError("a controller starts no agents: give --agents, --labels and --secrets to workers")

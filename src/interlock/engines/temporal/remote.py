@@ -20,6 +20,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
 
+from interlock.core.effects import DeliverBranch
 from interlock.core.events import Recorded
 from interlock.core.plan import plan
 from interlock.core.wire import decode_record, encode_event
@@ -64,6 +65,7 @@ class RemoteEngine:
     places: int
     run: Drive
     slots: Path  # where it is shown what waits for a worker
+    is_home: bool = True  # whether the run's branch is made in this repository
     _sent: set[str] = field(default_factory=set)  # answers
 
     def drive(self) -> None:
@@ -74,7 +76,9 @@ class RemoteEngine:
     async def _drive(self) -> None:
         client = await self.server.connect()
         handle = await self._started(client)
-        beside = [asyncio.create_task(self._deliver(client)), asyncio.create_task(self._show_waiting(handle))]
+        beside = [asyncio.create_task(self._show_waiting(handle))]
+        if self.is_home:
+            beside.append(asyncio.create_task(self._deliver(client)))
         try:
             pause = _FIRST_LOOK_S
             while not self.run.stop.is_set():
@@ -187,7 +191,10 @@ class RemoteEngine:
             return True
         if self.run.answers():
             return False
-        turn = reconcile(plan(self.run.ledger.pipeline, self.run.ledger.state), (), self.places)
+        wanted = plan(self.run.ledger.pipeline, self.run.ledger.state)
+        if wanted and not self.is_home and all(isinstance(one, DeliverBranch) for one in wanted):
+            return True
+        turn = reconcile(wanted, (), self.places)
         return turn.rests and turn.alarm is None
 
     async def _reached(self, ask: Callable[[], Awaitable[Told]]) -> Told:
