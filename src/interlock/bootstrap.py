@@ -265,7 +265,8 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     workspaces = _workspaces(paths, paths.store, environ)
     gate_context = _gate_context(common, workspaces)
     world = _world(common, workspaces, gate_context, _referee(gate_context))
-    return server, Performer(world, environ)
+    holder = this_process()
+    return server, Performer(world, environ, f"{holder.pid}@{holder.host}")
 
 
 def _pull_requests(

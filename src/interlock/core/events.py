@@ -176,6 +176,7 @@ class AttemptErrored:
     evidence: tuple[Evidence, ...] = ()
     notes: tuple[str, ...] = ()  # what a person should know of it, such as what could not be removed
     worked: bool = False  # a quota ended it in the middle of its work: one of the attempts of `limits`
+    worker: str = ""  # the machine that it was on, where that is another one than the owner's
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,8 @@ class CandidateProduced:
     unfit: tuple[Finding, ...] = ()  # what no commit can hold, for which it was not taken: it is the input then
     notes: tuple[str, ...] = ()
     pack: str = ""  # digest of a pack with the commit, where other machines need it
+    worker: str = ""  # the machine that it was made on, where that is another one than the owner's
+    sandbox: str = ""  # the level that was in force there
 
     @property
     def refusal(self) -> VerdictGiven | None:
@@ -227,6 +230,8 @@ class VerdictGiven:
     notes: tuple[str, ...] = ()
     quota: bool = False  # errored, and it waits for the quota of a reviewer: not counted as a try
     tests: str = ""  # what its test report counts, as `1,991 tests, 2 failed, 4 skipped`
+    worker: str = ""  # the machine that judged, where that is another one than the owner's
+    tools: str = ""  # digest of the programs, packages and system that it judged with
 
     @property
     def decided(self) -> bool:

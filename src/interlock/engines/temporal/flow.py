@@ -15,6 +15,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import (
     ActivityError,
+    ApplicationError,
     TemporalError,
     TimeoutType,
     is_cancelled_exception,
@@ -45,11 +46,13 @@ from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
     PERFORM,
+    TAKEN_BY_ITS_MAKER,
     WORKFLOW,
     EffectInput,
     EventRow,
     PackRow,
     RunInput,
+    made_by,
     made_commit,
     packed,
     unpacked,
@@ -85,6 +88,7 @@ class RunWorkflow:
         self._state = RunState()
         for record in self._records:
             self._state = apply(self._state, record)
+        self._makers = dict(maker for record in self._records if (maker := made_by(record.event)))
         self._packs = {made[0]: made[1] for record in self._records if (made := made_commit(record.event))}
         self._in_flight: dict[str, tuple[Operation, asyncio.Task[None]]] = {}
         self._waiting: list[AnswerTaken] = []
@@ -176,6 +180,8 @@ class RunWorkflow:
         self._records.append(record)
         if made := made_commit(event):
             self._packs[made[0]] = made[1]
+        if maker := made_by(event):
+            self._makers[maker[0]] = maker[1]
         self._moved += 1
         return record
 
@@ -212,10 +218,14 @@ class RunWorkflow:
             self._moved += 1
 
     async def _perform(self, effect: Operation, claimed: Recorded | None, need: Need | None, place: str) -> None:
-        given = self._effect_input(effect, claimed)
-        rows = await (self._small(effect, given) if need is None else self._remote(effect, given, need, place))
-        for kind, body in rows:
+        for kind, body in await self._activity(effect, claimed, need, place):
             self._record(decode_event(kind, body))
+
+    async def _activity(
+        self, effect: Operation, claimed: Recorded | None, need: Need | None, place: str
+    ) -> list[EventRow]:
+        given = self._effect_input(effect, claimed, need)
+        return await (self._small(effect, given) if need is None else self._remote(effect, given, need, place))
 
     def _failed(self, effect: Operation, error: BaseException) -> None:
         """Its worker is gone, or failed in a way that it has no words for."""
@@ -283,19 +293,19 @@ class RunWorkflow:
             )
         return result
 
-    def _effect_input(self, effect: Operation, claimed: Recorded | None) -> EffectInput:
+    def _effect_input(self, effect: Operation, claimed: Recorded | None, need: Need | None) -> EffectInput:
         text = encode_effect(effect)
         return EffectInput(
             documents=self._given.documents,
             effect=text,
             claim=encode_record(claimed) if claimed else "",
             packs=self._needed(text),
-            not_by=self._maker(effect),
+            not_by=need.not_by if need else "",
         )
 
     def _maker(self, effect: Operation) -> str:
-        """The worker that made the candidate which the effect judges, if another one is to judge it."""
-        return ""
+        """The worker that made the candidate which the effect judges."""
+        return self._makers.get(effect.subject, "") if isinstance(effect, EvaluateGate) else ""
 
     def _needed(self, text: str) -> list[PackRow]:
         """The pack of the base, and of each commit that the effect names."""
@@ -312,4 +322,6 @@ def _place_input(effect: Operation, need: Need, at: float) -> PlaceInput:
 
 def _was_taken_by_nobody(error: ActivityError) -> bool:
     cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return cause.type == TAKEN_BY_ITS_MAKER
     return isinstance(cause, TimedOut) and cause.type is TimeoutType.SCHEDULE_TO_START

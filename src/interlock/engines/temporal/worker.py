@@ -26,7 +26,7 @@ from interlock.core.events import CandidateProduced, DeliveryBegun, Event, Input
 from interlock.core.wire import decode_effect, decode_record
 from interlock.engines.temporal.fleet import FleetWorkflow, Placer, attend
 from interlock.engines.temporal.flow import RunWorkflow
-from interlock.engines.temporal.messages import PERFORM, EffectInput, EventRow, event_row
+from interlock.engines.temporal.messages import PERFORM, TAKEN_BY_ITS_MAKER, EffectInput, EventRow, event_row
 from interlock.engines.temporal.needs import Offer
 from interlock.execution.context import Context, ContextReference, context_of
 from interlock.execution.perform import perform
@@ -35,6 +35,8 @@ from interlock.process import prepare
 
 _BEAT_S = 1.0
 _THROTTLE = timedelta(seconds=2)
+_PASSED_ON = timedelta(seconds=1)
+_PASSED_ON_MAX = 30  # then it is looked for another place
 _GRACE = timedelta(seconds=5)
 THROUGH = ("interlock",)  # imported once, not anew for each run
 
@@ -45,11 +47,18 @@ class Performer:
 
     world: World
     environ: Mapping[str, str]
+    name: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @activity.defn(name=PERFORM, no_thread_cancel_exception=True)
     def perform(self, given: EffectInput) -> list[EventRow]:
         """The events of one effect. What fails is an event too; an exception is a defect, or a lost blob."""
+        if given.not_by and given.not_by == self.name:
+            tries = activity.info().attempt
+            raise ApplicationError(
+                "this worker made the candidate: another one judges it", type=TAKEN_BY_ITS_MAKER,
+                next_retry_delay=_PASSED_ON, non_retryable=tries >= _PASSED_ON_MAX,
+            )  # fmt: skip
         try:
             with _beating() as cancel:
                 return [event_row(event) for event in self._events(given, cancel)]
@@ -86,6 +95,8 @@ class Performer:
             known.add(effect.input_commit)
         elif isinstance(effect, PrepareInput):
             known.update(effect.sources)
+        if isinstance(event, CandidateProduced):
+            event = replace(event, worker=event.worker or self.name)
         if isinstance(event, CandidateProduced | InputPrepared) and event.commit not in known:
             content = self.world.workspaces.pack(event.commit, context.started.base_commit)
             return replace(event, pack=self.world.blobs.put(content))
@@ -136,7 +147,7 @@ async def serve(client: Client, performer: Performer, servings: tuple[Serving, .
     workers = [_worker(client, performer, serving) for serving in servings]
     running = [asyncio.create_task(worker.run()) for worker in workers]
     offers = ((serving.queue, serving.offer) for serving in servings if serving.offer is not None)
-    attending = [asyncio.create_task(attend(client, queue, offer)) for queue, offer in offers]
+    attending = [asyncio.create_task(attend(client, queue, offer, performer.name)) for queue, offer in offers]
     ready()
     try:
         await asyncio.gather(*running, *attending)
