@@ -44,6 +44,8 @@ def begin(engine: Engine, run: str, at: float, request: RunRequest) -> None:
 def first_event(run: str, request: RunRequest, pipeline_text: str) -> RunStarted:
     """What a request asks for, as the first event of a run. Raises UsageError."""
     pipeline = request.pipeline
+    if not request.engine:
+        _require_one_machine(pipeline)
     event = RunStarted(
         run=run,
         pipeline=pipeline.name,
@@ -63,6 +65,15 @@ def first_event(run: str, request: RunRequest, pipeline_text: str) -> RunStarted
     if not request.until:
         _require_branch(pipeline, event)
     return event
+
+
+def _require_one_machine(pipeline: Pipeline) -> None:
+    """The process that drives a run here makes and judges all of it."""
+    if apart := next((stage for stage in pipeline.stages if stage.judged_elsewhere), None):
+        raise UsageError(
+            f"the stage {apart.id} has `referee: elsewhere`, and here one machine does all: start the run with"
+            " `--engine temporal`, or remove that key"
+        )
 
 
 def _require_branch(pipeline: Pipeline, started: RunStarted) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.cli_world import World
+from tests.contract.cli_world import World, new_world
 from tests.contract.temporal.world import Cluster, Server, cluster_in, run_on
 
 HERE = 'echo "$MACHINE" > a.txt'
@@ -20,6 +20,16 @@ stages:
     labels: [gpu]
     agent: writer
     gates: [{{id: there, env: [MACHINE], run: 'test "$MACHINE" = "$(cat a.txt)"'}}]
+"""
+APART = f"""\
+version: 1
+agents:
+  writer: {{use: command, env: [MACHINE], run: [bash, -c, '{HERE}']}}
+stages:
+  code:
+    referee: elsewhere
+    agent: writer
+    gates: [{{id: apart, env: [MACHINE], run: 'test -s a.txt && test "$MACHINE" != "$(cat a.txt)"'}}]
 """
 SECRET = f"""\
 version: 1
@@ -72,11 +82,26 @@ def test_where_no_worker_fits_it_is_said_until_one_comes(tmp_path: Path, many: C
 
 
 def test_a_secret_goes_to_a_worker_that_has_it(tmp_path: Path, many: Cluster) -> None:
-    many.machines.pop().kill()
+    many.machines[1].kill()
     many.start("none", "--secrets", "", MACHINE="none")
     many.start("token", "--secrets", "TOKEN", MACHINE="token", TOKEN="t")
     far = many.submitter(tmp_path / "far", {"interlock.yaml": SECRET})
     assert made_by(far, run_on(far)) == "token"
+
+
+def test_another_worker_judges_once_there_is_one(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": APART})
+    process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+    assert "gate apart waits for a worker other than " in said_until(process, "waits for")
+    many.start("other", MACHINE="special")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert made_by(far, out.split()[1]) == "plain"
+
+
+def test_one_machine_cannot_judge_elsewhere(tmp_path: Path) -> None:
+    world = new_world(tmp_path, {"interlock.yaml": APART})
+    world.ask("run", "-t", "x").ended(2, "the stage code has `referee: elsewhere`", "--engine temporal")
 
 
 @pytest.mark.parametrize(

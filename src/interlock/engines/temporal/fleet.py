@@ -74,10 +74,10 @@ def fleet_id(queue: str) -> str:
     return f"{queue}-workers"
 
 
-async def attend(client: Client, queue: str, offer: Offer) -> None:
-    """Make the offer known, and let everybody see that this worker lives, until cancelled."""
+async def attend(client: Client, queue: str, offer: Offer, worker: str) -> None:
+    """Make the offer known, and let everybody see that the worker of this name lives, until cancelled."""
     await _offer(client, queue, offer)
-    await asyncio.gather(_stay_known(client, queue, offer), _stay_seen(client, offer.queue(queue)))
+    await asyncio.gather(_stay_known(client, queue, offer), _stay_seen(client, offer.queue(queue), worker))
 
 
 async def _stay_known(client: Client, queue: str, offer: Offer) -> None:
@@ -88,11 +88,9 @@ async def _stay_known(client: Client, queue: str, offer: Offer) -> None:
                 await _offer(client, queue, offer)
 
 
-async def _stay_seen(client: Client, queue: str) -> None:
+async def _stay_seen(client: Client, queue: str, worker: str) -> None:
     """Ask for tasks of workflows, of which this queue has none. Its effects are asked for only while a slot is free."""
-    asked = PollWorkflowTaskQueueRequest(
-        namespace=client.namespace, task_queue=TaskQueue(name=queue), identity=client.identity
-    )
+    asked = PollWorkflowTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), identity=worker)
     while True:
         try:
             await client.workflow_service.poll_workflow_task_queue(asked, timeout=_POLL)

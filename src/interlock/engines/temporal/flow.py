@@ -15,6 +15,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import (
     ActivityError,
+    ApplicationError,
     TemporalError,
     TimeoutType,
     is_cancelled_exception,
@@ -47,12 +48,14 @@ from interlock.engines.temporal.messages import (
     HISTORY,
     KEEP,
     PERFORM,
+    TAKEN_BY_ITS_MAKER,
     WORKFLOW,
     EffectInput,
     EventRow,
     HistoryInput,
     PackRow,
     RunInput,
+    made_by,
     made_commit,
     packed,
     unpacked,
@@ -89,6 +92,7 @@ class RunWorkflow:
         for record in self._records:
             self._state = apply(self._state, record)
         self._answered = {answer for record in self._records if (answer := _answer_of(record.event))}
+        self._makers = dict(maker for record in self._records if (maker := made_by(record.event)))
         self._packs = {made[0]: made[1] for record in self._records if (made := made_commit(record.event))}
         self._in_flight: dict[str, tuple[Operation, asyncio.Task[None]]] = {}
         self._waiting: list[AnswerTaken] = []
@@ -186,6 +190,8 @@ class RunWorkflow:
         self._records.append(record)
         if made := made_commit(event):
             self._packs[made[0]] = made[1]
+        if maker := made_by(event):
+            self._makers[maker[0]] = maker[1]
         self._moved += 1
         return record
 
@@ -224,13 +230,17 @@ class RunWorkflow:
             self._moved += 1
 
     async def _perform(self, effect: Operation, claimed: Recorded | None, need: Need | None, place: str) -> None:
-        given = self._effect_input(effect, claimed)
-
         def work() -> Awaitable[list[EventRow]]:
-            return self._small(effect, given) if need is None else self._remote(effect, given, need, place)
+            return self._activity(effect, claimed, need, place)
 
         for kind, body in await alone(self._pipeline, effect, work):
             self._record(decode_event(kind, body))
+
+    async def _activity(
+        self, effect: Operation, claimed: Recorded | None, need: Need | None, place: str
+    ) -> list[EventRow]:
+        given = self._effect_input(effect, claimed, need)
+        return await (self._small(effect, given) if need is None else self._remote(effect, given, need, place))
 
     def _failed(self, effect: Operation, error: BaseException) -> None:
         """Its worker is gone, or failed in a way that it has no words for."""
@@ -298,19 +308,19 @@ class RunWorkflow:
             )
         return result
 
-    def _effect_input(self, effect: Operation, claimed: Recorded | None) -> EffectInput:
+    def _effect_input(self, effect: Operation, claimed: Recorded | None, need: Need | None) -> EffectInput:
         text = encode_effect(effect)
         return EffectInput(
             documents=self._given.documents,
             effect=text,
             claim=encode_record(claimed) if claimed else "",
             packs=self._needed(text),
-            not_by=self._maker(effect),
+            not_by=need.not_by if need else "",
         )
 
     def _maker(self, effect: Operation) -> str:
-        """The worker that made the candidate which the effect judges, if another one is to judge it."""
-        return ""
+        """The worker that made the candidate which the effect judges."""
+        return self._makers.get(effect.subject, "") if isinstance(effect, EvaluateGate) else ""
 
     def _needed(self, text: str) -> list[PackRow]:
         """The pack of the base, and of each commit that the effect names."""
@@ -334,4 +344,6 @@ def _place_input(effect: Operation, need: Need, at: float) -> PlaceInput:
 
 def _was_taken_by_nobody(error: ActivityError) -> bool:
     cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return cause.type == TAKEN_BY_ITS_MAKER
     return isinstance(cause, TimedOut) and cause.type is TimeoutType.SCHEDULE_TO_START

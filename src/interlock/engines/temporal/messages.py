@@ -12,11 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from interlock.core.events import AnswerTaken, CandidateProduced, Event, InputPrepared, Recorded
+from interlock.core.ids import AttemptId
 from interlock.core.wire import decode_record, encode_event, encode_record, kind_of
 
 EventRow = tuple[str, str]  # kind, body
 PackRow = tuple[str, str]  # a commit, and the digest of a pack with all that the run's base has not
 
+TAKEN_BY_ITS_MAKER = "taken-by-its-maker"  # the type of the failure of an effect that is for other workers
 WORKFLOW, PERFORM, KEEP, ANSWER, HISTORY = "interlock-run", "perform", "keep", "answer", "history"
 
 
@@ -89,4 +91,11 @@ def made_commit(event: Event) -> PackRow | None:
     """The commit that an event made known, and the digest of its pack; None if it is no such event."""
     if isinstance(event, CandidateProduced | InputPrepared | AnswerTaken) and event.pack:
         return event.commit, event.pack
+    return None
+
+
+def made_by(event: Event) -> tuple[AttemptId, str] | None:
+    """Whose candidate the event tells of, and which worker made it; None if it is no such event."""
+    if isinstance(event, CandidateProduced) and event.worker:
+        return event.attempt, event.worker
     return None

@@ -29,7 +29,15 @@ from interlock.engines.temporal.exclusive import HoldWorkflow
 from interlock.engines.temporal.fleet import FleetWorkflow, Placer, attend
 from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.histories import keep_history
-from interlock.engines.temporal.messages import KEEP, PERFORM, EffectInput, EventRow, HistoryInput, event_row
+from interlock.engines.temporal.messages import (
+    KEEP,
+    PERFORM,
+    TAKEN_BY_ITS_MAKER,
+    EffectInput,
+    EventRow,
+    HistoryInput,
+    event_row,
+)
 from interlock.engines.temporal.needs import Offer
 from interlock.execution.context import Context, ContextReference, context_of
 from interlock.execution.perform import perform
@@ -38,6 +46,8 @@ from interlock.process import prepare
 
 _BEAT_S = 1.0
 _THROTTLE = timedelta(seconds=2)
+_PASSED_ON = timedelta(seconds=1)
+_PASSED_ON_MAX = 30  # then it is looked for another place
 _GRACE = timedelta(seconds=5)
 THROUGH = ("interlock",)  # imported once, not anew for each run
 
@@ -55,6 +65,12 @@ class Performer:
     @activity.defn(name=PERFORM, no_thread_cancel_exception=True)
     def perform(self, given: EffectInput) -> list[EventRow]:
         """The events of one effect. What fails is an event too; an exception is a defect, or a lost blob."""
+        if given.not_by and given.not_by == self.world.worker:
+            tries = activity.info().attempt
+            raise ApplicationError(
+                "this worker made the candidate: another one judges it", type=TAKEN_BY_ITS_MAKER,
+                next_retry_delay=_PASSED_ON, non_retryable=tries >= _PASSED_ON_MAX,
+            )  # fmt: skip
         try:
             with _beating() as cancel:
                 return [event_row(event) for event in self._events(given, cancel)]
@@ -147,7 +163,7 @@ async def serve(client: Client, performer: Performer, servings: tuple[Serving, .
     workers = [_worker(client, performer, serving) for serving in servings]
     running = [asyncio.create_task(worker.run()) for worker in workers]
     offers = ((serving.queue, serving.offer) for serving in servings if serving.offer is not None)
-    attending = [asyncio.create_task(attend(client, queue, offer)) for queue, offer in offers]
+    attending = [asyncio.create_task(attend(client, queue, offer, performer.world.worker)) for queue, offer in offers]
     ready()
     try:
         await asyncio.gather(*running, *attending)
@@ -164,11 +180,7 @@ def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
         client,
         task_queue=serving.own_queue,
         workflows=[RunWorkflow, HoldWorkflow, FleetWorkflow] if serving.controls else [],
-        activities=[
-            performer.perform,
-            performer.keep,
-            *([Placer(client, serving.queue).place] if serving.controls else []),
-        ],
+        activities=[performer.perform, performer.keep, *placing],
         activity_executor=ThreadPoolExecutor(serving.slots),
         max_concurrent_activities=serving.slots,
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
