@@ -24,6 +24,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput, StartAttempt, WaitUntil
 from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
 from interlock.core.wire import decode_effect, decode_record
+from interlock.engines.temporal.builds import become_current, deployment
 from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.histories import keep_history
 from interlock.engines.temporal.messages import KEEP, PERFORM, EffectInput, EventRow, HistoryInput, event_row
@@ -135,8 +136,11 @@ async def serve(client: Client, performer: Performer, servings: tuple[Serving, .
     prepare()
     workers = [_worker(client, performer, serving) for serving in servings]
     running = [asyncio.create_task(worker.run()) for worker in workers]
-    ready()
     try:
+        for serving in servings:
+            if serving.controls:
+                await become_current(client, serving.queue)
+        ready()
         await asyncio.gather(*running)
     finally:
         await asyncio.gather(*(worker.shutdown() for worker in workers), return_exceptions=True)
@@ -153,6 +157,7 @@ def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
         max_concurrent_activities=serving.slots,
         no_remote_activities=not serving.works,
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        deployment_config=deployment(serving.queue) if serving.controls else None,
         graceful_shutdown_timeout=_GRACE,
         max_heartbeat_throttle_interval=_THROTTLE,
         default_heartbeat_throttle_interval=_THROTTLE,
