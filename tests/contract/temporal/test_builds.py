@@ -6,6 +6,10 @@ import asyncio
 import shutil
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("temporalio", reason="the Temporal client is not installed")
+
 from temporalio.client import Client
 from tests.contract.temporal.test_both_engines import ASKS, HEAD
 from tests.contract.temporal.world import Cluster, Server, cluster_in, run_on

@@ -146,8 +146,12 @@ async def serve(client: Client, performer: Performer, servings: tuple[Serving, .
         await asyncio.gather(*(worker.shutdown() for worker in workers), return_exceptions=True)
 
 
+def runner() -> SandboxedWorkflowRunner:
+    """What workflows run in: it refuses what a replay would decide otherwise."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*THROUGH))
+
+
 def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*THROUGH)
     return Worker(
         client,
         task_queue=serving.queue,
@@ -156,7 +160,7 @@ def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
         activity_executor=ThreadPoolExecutor(serving.slots),
         max_concurrent_activities=serving.slots,
         no_remote_activities=not serving.works,
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=runner(),
         deployment_config=deployment(serving.queue) if serving.controls else None,
         graceful_shutdown_timeout=_GRACE,
         max_heartbeat_throttle_interval=_THROTTLE,
