@@ -10,6 +10,7 @@ from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
 
 CHANGED_FILES = "changed_files"  # the rule of a note on a gate whose command changed files of its own checkout
 ASKED_AGAIN = "asked_again"  # the rule of a note on a reviewer whose answer was refused: for people only
+MORE = "more"  # the rule of a finding that counts those which are not in the verdict
 LIMIT = "limit"  # the rule of a finding on what a limit of the sandbox ended
 ESCALATE = "escalate"  # the reason class of a finding that only a person can answer
 # What a finding says to who wrote the pipeline: nothing that an agent can do.
@@ -100,7 +101,7 @@ def files(verdicts: Iterable[VerdictGiven]) -> tuple[str, ...]:
         "" if finding.secret else finding.file
         for verdict in failed(verdicts)
         for finding in verdict.findings
-        if finding.severity is Severity.ERROR and finding.rule != "more"  # that one only counts others
+        if finding.severity is Severity.ERROR and finding.rule != MORE
     }
     return tuple(sorted(said))
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import accumulate, takewhile
 
 from interlock.core.events import Evidence, Finding, Severity, VerdictGiven
+from interlock.core.feedback import MORE
 from interlock.core.wire import dump_json
 from interlock.ports import Blobs
 from interlock.text.cleaning import cut
@@ -31,7 +32,7 @@ def fitted(blobs: Blobs, found: Sequence[Finding]) -> tuple[tuple[Finding, ...],
     left = found[len(kept) :]
     about = f"and {len(left)} more findings" if left else "the end of its message"
     more = Finding(
-        "more",
+        MORE,
         f"{about}: `interlock logs STAGE/N GATE --findings` prints all",
         max(
             (one.severity for one in left), key=lambda severity: -list(Severity).index(severity), default=Severity.NOTE

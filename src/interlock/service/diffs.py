@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from interlock.core.events import Finding
+from interlock.core.events import Finding, VerdictGiven
+from interlock.core.feedback import MORE
 from interlock.core.pipeline import ARTIFACTS
 from interlock.gates.forbidden import RULE
 from interlock.gates.reports import FILE_MAX, FINDINGS_MAX
@@ -125,8 +126,11 @@ def _masked_name(path: str, attempts: Sequence[AttemptView]) -> str:
     for name in sorted(named, key=lambda name: _STARS in name):  # exact names first
         if _matches(name, shown) or _matches(plain(name, FILE_MAX), shown):  # a former version removed less from names
             return name
-    is_cut = any(len(item.verdict.findings) >= FINDINGS_MAX for one in attempts for item in one.verdicts)
-    return _STARS if is_cut else ""
+    return _STARS if any(_is_cut(item.verdict) for one in attempts for item in one.verdicts) else ""
+
+
+def _is_cut(verdict: VerdictGiven) -> bool:
+    return len(verdict.findings) >= FINDINGS_MAX or any(finding.rule == MORE for finding in verdict.findings)
 
 
 def _findings(attempt: AttemptView) -> list[Finding]:

@@ -12,14 +12,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("temporalio", reason="the Temporal client is not installed")
+
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 from tests.contract.cli_world import World
 from tests.contract.temporal.test_both_engines import HEAD
-from tests.contract.temporal.world import Cluster, cluster_in, history, run_on, server_in, until
+from tests.contract.temporal.world import Cluster, cluster_in, history, run_on, server_histories, server_in, until
 
 from interlock.core.events import AnswerTaken, CandidateRejected, Recorded, VerdictGiven
 from interlock.journal import FileBlobs
@@ -71,18 +73,6 @@ def early(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield found
 
 
-def asked(many: Cluster, run: str) -> list[list[HistoryEvent]]:
-    """What the server keeps of a run: the events of each of its beginnings."""
-
-    async def ask() -> list[list[HistoryEvent]]:
-        client = await Client.connect(f"127.0.0.1:{many.server.port}")
-        found = [one async for one in client.list_workflows(f'WorkflowId = "interlock-{run}"')]
-        handles = [client.get_workflow_handle(one.id, run_id=one.run_id) for one in found]
-        return [list((await handle.fetch_history()).events) for handle in handles]
-
-    return asyncio.run(ask())
-
-
 def forget(many: Cluster, run: str) -> None:
     """What the server does when retention is over."""
 
@@ -118,14 +108,13 @@ def test_a_long_run_begins_anew_and_outlives_the_servers_memory(tmp_path: Path, 
     """With loops and an open question; encrypted; forgotten by the server, and read from what was kept."""
     far = early.submitter(tmp_path / "far", {"interlock.yaml": HEAD + LOOPS})
     run = run_on(far, code=3)
-    begun = asked(early, run)
-    assert len(begun) > 1
+    assert len(server_histories(early.server, run)) > 1
     shutil.copytree(tmp_path / "far/state", tmp_path / "before")
     far.ask("reject", run, "-m", WORD, "--plain").ended(3)
     far.ask("approve", run, "--plain").ended(0, "accepted")
     told = events_of(far, run)
     assert [event.comment for event in told if isinstance(event, AnswerTaken)] == [WORD, ""]
-    kept = [event for part in asked(early, run) for event in part]
+    kept = [event for part in server_histories(early.server, run) for event in part.events]
     said = b"".join(event.SerializeToString() for event in kept)
     assert b"test -s" not in said
     assert WORD.encode() not in said
@@ -157,7 +146,7 @@ def test_nothing_that_is_legal_is_too_large(tmp_path: Path, early: Cluster) -> N
     rejected = next(event for event in told if isinstance(event, CandidateRejected))
     feedback = FileBlobs(early.root / "blobs").get(rejected.feedback)
     assert len(json.loads(feedback)["findings"]) == 500
-    assert max(event.ByteSize() for part in asked(early, run) for event in part) < 18_000
+    assert max(event.ByteSize() for part in server_histories(early.server, run) for event in part.events) < 18_000
     shown = far.ask("logs", run, "code/1.1", "g0", "--findings").ended(0)
     assert len(json.loads(shown.text)) == 100
 

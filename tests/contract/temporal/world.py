@@ -3,6 +3,7 @@ controllers and workers, each with a home and a state of its own."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.contract.cli_world import World, new_world
@@ -21,6 +23,9 @@ from tests.contract.cli_world import World, new_world
 from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, TimeReached
 from interlock.core.wire import kind_of
 from interlock.journal import SqliteJournal
+
+if TYPE_CHECKING:
+    from temporalio.client import WorkflowHistory
 
 SOON_S = 120.0  # only a hang meets it
 
@@ -149,6 +154,20 @@ def history(world: World, run: str) -> list[Recorded]:
         return journal.records(run)
     finally:
         journal.close()
+
+
+def server_histories(server: Server, run: str) -> list[WorkflowHistory]:
+    """What the server keeps of a run: a history for each time it began, in that order."""
+
+    from temporalio.client import Client
+
+    async def ask() -> list[WorkflowHistory]:
+        client = await Client.connect(f"127.0.0.1:{server.port}")
+        found = [one async for one in client.list_workflows(f'WorkflowId = "interlock-{run}"')]
+        found.sort(key=lambda one: one.start_time)
+        return [await client.get_workflow_handle(one.id, run_id=one.run_id).fetch_history() for one in found]
+
+    return asyncio.run(ask())
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from interlock.core.events import Finding, VerdictGiven, VerdictStatus
+from interlock.core.feedback import MORE
 from interlock.core.ids import AttemptId
 from interlock.gates.reports import FINDINGS_MAX
 from interlock.ports import Change
@@ -36,6 +37,7 @@ def test_where_findings_were_too_many_to_be_kept_nothing_is_shown() -> None:
     assert _masked_name("a1.py", [_rejected(FINDINGS_MAX - 1)]) == "a1.py"
     assert _masked_name("other.py", [_rejected(FINDINGS_MAX)]) == "***"
     assert _masked_name("a1.py", [_rejected(FINDINGS_MAX)]) == "a1.py"
+    assert _masked_name("other.py", [_rejected(3, rule=MORE)]) == "***"
 
 
 def test_a_name_that_a_former_version_kept_with_hidden_characters_is_the_same() -> None:
@@ -53,9 +55,9 @@ def test_documents_come_after_the_code() -> None:
     assert visible_diff(workspaces, view, "a", "b", patch=False) == VisibleDiff((made[1], made[0]))
 
 
-def _rejected(findings: int, name: str = "") -> AttemptView:
+def _rejected(findings: int, name: str = "", rule: str = "secret") -> AttemptView:
     subject = AttemptId("code", 1, 1)
-    found = tuple(Finding("secret", "", file=name or f"a{number}.py") for number in range(findings))
+    found = tuple(Finding(rule, "", file=name or f"a{number}.py") for number in range(findings))
     given = VerdictGiven(subject, "code/scope", 1, VerdictStatus.FAILED, found)
     verdicts = (VerdictView(0.0, given),)
     return AttemptView(subject, AttemptPhase.REJECTED, "own", "", "", "", 0.0, commit="c", verdicts=verdicts)

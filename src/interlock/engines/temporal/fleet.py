@@ -18,7 +18,7 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, PollWorkflowTaskQueueRequest
 from temporalio.client import Client, RPCError, WorkflowHandle
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.common import VersioningBehavior, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCStatusCode
 
@@ -46,7 +46,7 @@ class PlaceInput:
     at: float
 
 
-@workflow.defn(name=FLEET)
+@workflow.defn(name=FLEET, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class FleetWorkflow:
     """Remembers what workers have ever offered, the newest last, a bounded number of offers."""
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from temporalio.client import Client, RPCError, WorkflowHandle
+from temporalio.client import Client, RPCError, WorkflowHandle, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
@@ -26,6 +26,7 @@ from interlock.core.plan import plan
 from interlock.core.wire import decode_record, encode_event
 from interlock.engines.owner import Drive
 from interlock.engines.reconcile import reconcile
+from interlock.engines.temporal.builds import silence
 from interlock.engines.temporal.fleet import Waiting, waiting
 from interlock.engines.temporal.histories import kept_history
 from interlock.engines.temporal.messages import (
@@ -49,10 +50,7 @@ _LOOK_S = 0.5  # between two looks at a history in which nothing happens
 _FIRST_LOOK_S = 0.05
 _WAITING_LOOK_S = 2.0
 _UNREACHED_MAX_S = 60.0
-
-
-class _TooLate(InfrastructureError):
-    """The workflow has ended, or the server has forgotten it."""
+_SILENT_MAX_S = 30.0  # of the controllers of a run
 
 
 @dataclass(slots=True)
@@ -83,7 +81,7 @@ class RemoteEngine:
             pause = _FIRST_LOOK_S
             while not self.run.stop.is_set():
                 await self._answer(handle)
-                news = await self._reached(partial(self._copy, handle))
+                news = await self._copy(handle)
                 if self._rests():
                     return
                 pause = _FIRST_LOOK_S if news else min(_LOOK_S, pause * 2)
@@ -146,14 +144,15 @@ class RemoteEngine:
             if answer.id not in self._sent:
                 world, base = self.run.world, self.run.ledger.started.base_commit
                 row = await asyncio.to_thread(answer_row, world.workspaces, world.blobs, answer, base)
-                with suppress(_TooLate):
-                    await self._reached(partial(handle.execute_update, ANSWER, row, id=answer.id))
+                with suppress(RPCError):  # the run has ended, or is nowhere: the history tells
+                    await self._reached(handle, partial(handle.execute_update, ANSWER, row, id=answer.id))
                 self._sent.add(answer.id)
 
     async def _copy(self, handle: WorkflowHandle[Any, Any]) -> bool:
         """Append what is new. Whether there was anything."""
         try:
-            rows = await handle.query(HISTORY, self.run.ledger.state.seq, result_type=list)
+            seq = self.run.ledger.state.seq
+            rows = await self._reached(handle, partial(handle.query, HISTORY, seq, result_type=list))
             records = [decode_record(row) for row in rows]
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
@@ -197,19 +196,18 @@ class RemoteEngine:
         turn = reconcile(wanted, (), self.places)
         return turn.rests and turn.alarm is None
 
-    async def _reached(self, ask: Callable[[], Awaitable[Told]]) -> Told:
-        """Ask the server, again while it is out of reach, for a minute at most."""
+    async def _reached(self, handle: WorkflowHandle[Any, Any], ask: Callable[[], Awaitable[Told]]) -> Told:
+        """Ask the workflow, again while the server is out of reach, for a minute at most. Raises RPCError if the server
+        does not know the run."""
         since = time.monotonic()
         while True:
             try:
-                return await ask()
+                return await asyncio.wait_for(ask(), _SILENT_MAX_S)
+            except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+                raise InfrastructureError(await silence(handle, self.run.ledger.run)) from error
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
-                    raise _TooLate(
-                        f"the Temporal server at {self.server.address} has no run {self.run.ledger.run} any more:"
-                        f" `interlock show {self.run.ledger.run}` shows what was known of it here",
-                        permanent=True,
-                    ) from error
+                    raise
                 if time.monotonic() - since > _UNREACHED_MAX_S or self.run.stop.is_set():
                     raise InfrastructureError(
                         f"the Temporal server at {self.server.address} does not answer ({error}): the run continues"

@@ -25,6 +25,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput, StartAttempt, WaitUntil
 from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
 from interlock.core.wire import decode_effect, decode_record
+from interlock.engines.temporal.builds import become_current, deployment
 from interlock.engines.temporal.exclusive import HoldWorkflow
 from interlock.engines.temporal.fleet import FleetWorkflow, Placer, attend
 from interlock.engines.temporal.flow import RunWorkflow
@@ -164,8 +165,11 @@ async def serve(client: Client, performer: Performer, servings: tuple[Serving, .
     running = [asyncio.create_task(worker.run()) for worker in workers]
     offers = ((serving.queue, serving.offer) for serving in servings if serving.offer is not None)
     attending = [asyncio.create_task(attend(client, queue, offer, performer.world.worker)) for queue, offer in offers]
-    ready()
     try:
+        for serving in servings:
+            if serving.controls:
+                await become_current(client, serving.queue)
+        ready()
         await asyncio.gather(*running, *attending)
     finally:
         for task in attending:
@@ -173,8 +177,12 @@ async def serve(client: Client, performer: Performer, servings: tuple[Serving, .
         await asyncio.gather(*(worker.shutdown() for worker in workers), return_exceptions=True)
 
 
+def runner() -> SandboxedWorkflowRunner:
+    """What workflows run in: it refuses what a replay would decide otherwise."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*THROUGH))
+
+
 def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*THROUGH)
     placing = [Placer(client, serving.queue).place] if serving.controls else []
     return Worker(
         client,
@@ -183,7 +191,8 @@ def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
         activities=[performer.perform, performer.keep, *placing],
         activity_executor=ThreadPoolExecutor(serving.slots),
         max_concurrent_activities=serving.slots,
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=runner(),
+        deployment_config=deployment(serving.queue) if serving.controls else None,
         graceful_shutdown_timeout=_GRACE,
         max_heartbeat_throttle_interval=_THROTTLE,
         default_heartbeat_throttle_interval=_THROTTLE,

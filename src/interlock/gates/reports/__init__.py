@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from interlock.core.events import Finding, Severity
+from interlock.core.feedback import MORE
 from interlock.text.cleaning import plain
 
 REPORT_BYTES_MAX = 50_000_000
@@ -90,7 +91,7 @@ def bounded(findings: Iterable[Finding], *, secret: bool = False) -> tuple[Findi
     kept = [_safe(finding, secret) for finding in ranked[:FINDINGS_MAX]]
     if len(ranked) > FINDINGS_MAX:
         more = len(ranked) - FINDINGS_MAX + 1
-        kept[-1] = Finding("more", f"and {more} more findings like these", kept[-1].severity, secret=secret)
+        kept[-1] = Finding(MORE, f"and {more} more findings like these", kept[-1].severity, secret=secret)
     return tuple(kept)
 
 

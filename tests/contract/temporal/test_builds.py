@@ -1,0 +1,55 @@
+"""A run ends on the build of Interlock that it began with, whatever is started meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("temporalio", reason="the Temporal client is not installed")
+
+from temporalio.client import Client
+from tests.contract.temporal.test_both_engines import ASKS, HEAD
+from tests.contract.temporal.world import Cluster, Server, cluster_in, run_on
+
+import interlock
+from interlock.engines.temporal.builds import build
+
+
+def other_build(folder: Path) -> Path:
+    """A copy of Interlock whose planner is another one. Returns what to set PYTHONPATH to."""
+    shutil.copytree(Path(interlock.__file__).parent, folder / "interlock", ignore=shutil.ignore_patterns("__pycache__"))
+    with (folder / "interlock/core/plan.py").open("a") as file:
+        file.write("\n# another planner\n")
+    return folder
+
+
+def began_with(many: Cluster, run: str) -> str:
+    async def ask() -> str:
+        client = await Client.connect(f"127.0.0.1:{many.server.port}")
+        told = await client.get_workflow_handle(f"interlock-{run}").describe()
+        return told.raw_description.workflow_execution_info.versioning_info.deployment_version.build_id
+
+    return asyncio.run(ask())
+
+
+def test_a_run_ends_on_the_build_it_began_with(tmp_path: Path, server: Server) -> None:
+    with cluster_in(tmp_path / "many", server) as many:
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": HEAD + ASKS})
+        old, older = run_on(far, code=3), run_on(far, code=3)
+        many.start("newer", "--controller", PYTHONPATH=str(other_build(tmp_path / "other")))
+        new = run_on(far, code=3)
+        assert began_with(many, old) == began_with(many, older) == build()
+        assert began_with(many, new) not in ("", build())
+        far.ask("approve", old, "--plain").ended(0, "accepted")
+        many.machines[0].kill()
+        many.machines[0].communicate()
+        far.ask("approve", new, "--plain").ended(0, "accepted")
+        said = far.ask("approve", older, "--plain")
+        assert said.code == 5, said.text
+        assert f"began with Interlock {build()}" in said.text
+        many.start("again", "--controller")
+        far.ask("resume", older, "--plain").ended(0, "accepted")
+        assert began_with(many, older) == build()

@@ -1,0 +1,121 @@
+"""Kept histories are replayed: the workflow of today decides as it did when they were made.
+
+A change that fails here is another build, on which open runs do not end. If that is meant, write the histories again:
+`INTERLOCK_WRITE_EXPECTED=1 pytest tests/contract/temporal/test_replay.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("temporalio", reason="the Temporal client is not installed")
+
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+from temporalio.workflow import NondeterminismError
+from tests.contract.temporal.test_both_engines import ASKS, HEAD, PIPELINES
+from tests.contract.temporal.world import Cluster, cluster_in, run_in, run_on, server_histories, server_in
+
+from interlock.core.effects import Effect
+from interlock.core.pipeline import Pipeline
+from interlock.core.state import RunState
+from interlock.engines.temporal import flow
+from interlock.engines.temporal.payloads import converter
+from interlock.engines.temporal.worker import runner
+from interlock.journal import FileBlobs, MemoryBlobs
+
+KEPT = Path(__file__).parent / "histories"
+WRITES = bool(os.environ.get("INTERLOCK_WRITE_EXPECTED"))
+NAMES = [*PIPELINES, "decided by a person", "cancelled"]
+
+
+def keep(name: str, histories: list[WorkflowHistory], blobs: FileBlobs) -> None:
+    """With the large payloads that they refer to."""
+    rows = [json.loads(history.to_json()) for history in histories]
+    large = [base64.b64encode(blobs.get(digest)).decode() for digest in sorted(set(references(rows)))]
+    text = json.dumps({"histories": rows, "blobs": large}, separators=(",", ":"))
+    KEPT.mkdir(exist_ok=True)
+    path_of(name).write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def references(value: object) -> Iterator[str]:
+    """The digests that payloads name."""
+    if isinstance(value, dict) and "externalPayloads" in value:
+        yield json.loads(base64.b64decode(value["data"]))["claimData"]["digest"]
+        return
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from references(inner)
+
+
+def path_of(name: str) -> Path:
+    return KEPT / f"{name.replace(' ', '-')}.json.gz"
+
+
+def kept(name: str) -> tuple[list[WorkflowHistory], MemoryBlobs]:
+    told, blobs = json.loads(gzip.decompress(path_of(name).read_bytes())), MemoryBlobs()
+    for content in told["blobs"]:
+        blobs.put(base64.b64decode(content))
+    return [WorkflowHistory.from_json(name, one) for one in told["histories"]], blobs
+
+
+def replay(name: str) -> None:
+    """All beginnings of the run. Raises what the replay fails with."""
+    histories, blobs = kept(name)
+    replayer = Replayer(workflows=[flow.RunWorkflow], workflow_runner=runner(), data_converter=converter(blobs, ()))
+    for history in histories:
+        asyncio.run(replayer.replay_workflow(history))
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster | None]:
+    """Only to write; on a server that suggests early to begin anew."""
+    if not WRITES:
+        yield None
+        return
+    folder = tmp_path_factory.mktemp("replay")
+    with (
+        server_in(folder, "limit.historyCount.suggestContinueAsNew=40") as server,
+        cluster_in(folder / "many", server) as found,
+    ):
+        yield found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_kept_history_is_decided_as_it_was(name: str, many: Cluster | None, tmp_path: Path) -> None:
+    if many is not None:
+        found = server_histories(many.server, performed(name, many, tmp_path))
+        keep(name, found, FileBlobs(many.root / "blobs"))
+    replay(name)
+
+
+def performed(name: str, many: Cluster, folder: Path) -> str:
+    """A run of that scenario, to its end. Returns its id."""
+    far = many.submitter(folder / "far", {"interlock.yaml": HEAD + PIPELINES.get(name, ASKS)})
+    if name in PIPELINES:
+        return run_in(far.ask("run", "--engine", "temporal", "--plain", "-t", "x").err)
+    run = run_on(far, code=3)
+    if name == "cancelled":
+        far.ask("cancel", run, "--plain")
+    else:
+        far.ask("reject", run, "-m", "once more", "--plain").ended(3)
+        far.ask("approve", run, "--plain").ended(0)
+    return run
+
+
+def test_a_planner_that_decides_otherwise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = flow.plan
+
+    def other(pipeline: Pipeline, state: RunState) -> tuple[Effect, ...]:
+        return tuple(plan(pipeline, state))[:1]
+
+    monkeypatch.setattr(flow, "plan", other)
+    with pytest.raises(NondeterminismError):
+        replay("joined")
