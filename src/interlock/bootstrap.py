@@ -39,6 +39,7 @@ from interlock.settings import Owner as Holder
 
 if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functions around it
     from interlock.engines.owner import Drive, Driving, Observer, Owner
+    from interlock.engines.temporal.checks import ServerLook
     from interlock.engines.temporal.server import Server
     from interlock.engines.temporal.worker import Performer
     from interlock.gates.locks import Slot, Slots
@@ -48,6 +49,11 @@ if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functio
     from interlock.workspaces import GitWorkspaces
 
 EFFECTS_WAIT_S = 30.0  # for a delivery or push of another process; if it takes longer, that is an error
+
+_NO_BLOBS = (
+    "runs on {} need blobs that all machines share: set temporal.blobs in the settings to the absolute path of a"
+    " folder, or to s3://BUCKET/PREFIX"
+)
 
 
 class SystemClock:
@@ -249,23 +255,33 @@ def server_of(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> S
 
     given = settings.temporal
     if _shared_blobs(settings, paths, environ) is None:
-        raise UsageError(
-            f"runs on {given.address} need blobs that all machines share: set temporal.blobs in the settings to the"
-            " absolute path of a folder, or to s3://BUCKET/PREFIX"
-        )
+        raise UsageError(_NO_BLOBS.format(given.address))
     return Server(given.address, given.namespace, given.queue, access_of(given, environ))
 
 
 def check_server(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Try the server and the blobs. Returns warnings, each with what to do. Raises UsageError, InfrastructureError. The
-    client has threads: enter namespaces before."""
+    """Try blobs and server before anything is started. Returns warnings, each with what to do. Raises UsageError,
+    InfrastructureError. The client has threads: enter namespaces before."""
+    look = look_at_server(settings, paths, environ)
+    check_blobs(settings, paths, environ)
+    return tuple(look.warnings())
+
+
+def look_at_server(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> ServerLook:
+    """Raises UsageError, InfrastructureError."""
     server = server_of(settings, paths, environ)
-    shared = _shared_blobs(settings, paths, environ)
-    assert shared is not None  # else there is no server
-    shared.check()
     from interlock.engines.temporal.checks import looked
 
-    return tuple(looked(server).warnings())
+    return looked(server)
+
+
+def check_blobs(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> str:
+    """Write to the shared blobs and read it back. Returns where they are. Raises UsageError, InfrastructureError."""
+    shared = _shared_blobs(settings, paths, environ)
+    if shared is None:
+        raise UsageError(_NO_BLOBS.format(settings.temporal.address))
+    shared.check()
+    return str(shared)
 
 
 def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -> tuple[Server, Performer]:

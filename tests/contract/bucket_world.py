@@ -60,7 +60,9 @@ class S3:
             case "POST" if "uploads" in request.query_params:
                 upload = f"u{len(self._parts)}"
                 self._parts[upload] = {}
-                return _xml(f"<InitiateMultipartUploadResult><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>")
+                return _xml(
+                    f"<InitiateMultipartUploadResult><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>"
+                )
             case "POST":
                 parts = self._parts.pop(request.query_params["uploadId"])
                 self.objects[key] = b"".join(parts[number] for number in sorted(parts))

@@ -93,7 +93,9 @@ def test_each_wrong_setting_says_what_to_do(
     right = Bucket("s3://blobs", endpoint)
     right.check()
     for wrong, words in {
-        Bucket("s3://blobz", endpoint): "cannot write to s3://blobz at .*: there is no such bucket: make it, or correct",
+        Bucket(
+            "s3://blobz", endpoint
+        ): "cannot write to s3://blobz at .*: there is no such bucket: make it, or correct",
         Bucket("s3://blobs", endpoint, "eu-west-3"): "in another region: correct temporal.blobs_region",
         Bucket("s3://blobs", "http://127.0.0.1:1"): "nothing answers there: correct temporal.blobs_endpoint",
     }.items():
@@ -139,9 +141,11 @@ def test_who_only_reads_writes_nothing_for_others(shared: FileBlobs | Bucket, tm
 def test_a_folder_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:
     gone = FileBlobs(tmp_path / "gone", shared=True)
     for act in (gone.check, lambda: gone.put(b"x")):
-        with pytest.raises(InfrastructureError, match="there is no folder .*gone: mount or make it, or correct temporal"):
+        with pytest.raises(
+            InfrastructureError, match=r"there is no folder .*gone: mount or make it, or correct temporal"
+        ):
             act()
     assert not (tmp_path / "gone").exists()
     (tmp_path / "file").touch()
-    with pytest.raises(InfrastructureError, match="correct temporal.blobs"):
+    with pytest.raises(InfrastructureError, match=r"correct temporal\.blobs"):
         FileBlobs(tmp_path / "file", shared=True).check()

@@ -31,9 +31,12 @@ class FileBlobs:
     """Implements `ports.Blobs` under `root`, which is made at first use. Raises InfrastructureError."""
 
     def __init__(self, root: Path, *, shared: bool = False) -> None:
-        """With `shared`, `root` is a folder of other machines too: it must exist, as one that is not mounted does not."""
+        """With `shared`, `root` is a folder of other machines too, and is not made: it may not be mounted."""
         self._root = root
         self._shared = shared
+
+    def __str__(self) -> str:
+        return str(self._root)
 
     def check(self) -> None:
         """Write something and read it back. Raises InfrastructureError that says what to do."""
@@ -101,7 +104,9 @@ class FileBlobs:
             else:
                 what = f"{error.strerror or error}: make it writable, or {other}"
             permanent = error.errno in (errno.EROFS, errno.EACCES)
-            raise InfrastructureError(f"evidence could not be written to {target}: {what}", permanent=permanent) from error
+            raise InfrastructureError(
+                f"evidence could not be written to {target}: {what}", permanent=permanent
+            ) from error
 
     def _put_new(self, content: bytes, target: Path) -> None:
         with self._fresh() as (file, name):
@@ -110,8 +115,8 @@ class FileBlobs:
 
     @contextmanager
     def file(self, digest: str) -> Iterator[Path]:
-        """The content as a file, while in use. Its digest is not checked. Raises InfrastructureError if there is no such
-        content."""
+        """The content as a file, while in use. Its digest is not checked. Raises InfrastructureError if there is
+        none."""
         if self.size(digest) is None:
             raise missing(digest, self._root)
         yield self.path(digest)

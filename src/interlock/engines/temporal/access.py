@@ -7,7 +7,7 @@ certificate only closes the connection.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Access:
 
     tls: TLSConfig | None = None
     api_key: str = ""
-    given: TlsSettings = TlsSettings()
+    given: TlsSettings = field(default_factory=TlsSettings)
 
 
 def access_of(given: TemporalSettings, environ: Mapping[str, str]) -> Access:
@@ -51,9 +51,7 @@ def _config(tls: TlsSettings) -> TLSConfig:
     key = _read("key", tls.key, _private_key) if tls.key else None
     if shown is not None and key is not None and _public_key(shown) != _private_key(key):
         raise UsageError(f"{tls.key} is not the key of the certificate {tls.cert}: correct {_SETTING}.cert and .key")
-    return TLSConfig(
-        server_root_ca_cert=ca, client_cert=shown, client_private_key=key, domain=tls.server_name or None
-    )
+    return TLSConfig(server_root_ca_cert=ca, client_cert=shown, client_private_key=key, domain=tls.server_name or None)
 
 
 def _read(name: str, file: str, check: Callable[[bytes], object]) -> bytes:

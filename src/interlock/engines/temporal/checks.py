@@ -104,9 +104,7 @@ async def _look(server: Server, client: Client) -> ServerLook:
 
 
 async def _pollers(client: Client, queue: str, kind: TaskQueueType.ValueType) -> list[PollerInfo]:
-    asked = DescribeTaskQueueRequest(
-        namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
-    )
+    asked = DescribeTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind)
     return list((await client.workflow_service.describe_task_queue(asked)).pollers)
 
 
