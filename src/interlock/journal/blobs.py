@@ -99,7 +99,7 @@ class FileBlobs:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 what = "the disk is full: free some space, then resume the run"
-            elif error.errno == errno.ENOENT and self._shared:
+            elif self._shared and not self._root.is_dir():
                 what = f"there is no folder {self._root}: mount or make it, or {other} in the settings"
             else:
                 what = f"{error.strerror or error}: make it writable, or {other}"
