@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from interlock.application import Application, Once, given_sandbox, keys_of
 from interlock.execution.histories import Histories
 from interlock.journal import Bucket, FileBlobs, LocalRuns, SetAsideRuns, SharedBlobs, SqliteJournal
-from interlock.ports import Brief, Cancel, Gates, UsageError, World
+from interlock.ports import Brief, Cancel, Gates, InfrastructureError, UsageError, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
 from interlock.settings import (
     Identity,
     NotifySettings,
+    Owned,
     Paths,
     RepositoryPaths,
     RunLock,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functio
 
 EFFECTS_WAIT_S = 30.0  # for a delivery or push of another process; if it takes longer, that is an error
 
+_WORKERS_MAX = 256  # of one user, on one machine
 _NO_BLOBS = (
     "runs on {} need blobs that all machines share: set temporal.blobs in the settings to the absolute path of a"
     " folder, or to s3://BUCKET/PREFIX"
@@ -292,13 +294,36 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     server = server_of(settings, general, environ)
     from interlock.engines.temporal.worker import Performer
 
-    paths = RepositoryPaths(general.state / "worker", general.cache / "worker" / "places")
+    paths = _worker_paths(general)
     blobs = _blobs(paths.blobs, settings, general, environ)
     common = _Common(paths.store, environ, general, paths, settings, SqliteJournal(paths.journal), blobs, SystemClock())
     workspaces = _workspaces(paths, paths.store, environ)
     gate_context = _gate_context(common, workspaces)
     world = _world(common, workspaces, gate_context, _referee(gate_context))
     return server, Performer(world, environ)
+
+
+def _worker_paths(general: Paths) -> RepositoryPaths:
+    """Those of this process until it ends. What workers have left behind that were killed is removed."""
+    from interlock.workspaces import sweep
+
+    ours: RepositoryPaths | None = None
+    for number in range(1, _WORKERS_MAX + 1):
+        paths = general.of_worker(number)
+        path = paths.run_lock(f"worker-{number}")
+        if ours is not None and not path.exists():
+            break
+        lock = RunLock(path, this_process(), busy="used", wait_s=0.0)
+        with suppress(Owned):
+            lock.__enter__()  # the kernel frees ours when this process ends
+            sweep((paths.places, paths.gates))
+            if ours is None:
+                ours = paths
+            else:
+                lock.__exit__()
+    if ours is None:
+        raise InfrastructureError(f"{_WORKERS_MAX} workers of this user are at work: start them on other machines")
+    return ours
 
 
 def _pull_requests(
