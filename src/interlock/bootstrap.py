@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,14 @@ from interlock.application import Application, Once, given_sandbox, keys_of
 from interlock.execution.histories import Histories
 from interlock.journal import Bucket, FileBlobs, LocalRuns, MirroredRuns, SetAsideRuns, SharedBlobs, SqliteJournal
 from interlock.journal.mirror import ADOPTED
-from interlock.ports import Brief, Cancel, Gates, UsageError, World
+from interlock.ports import Brief, Cancel, Gates, InfrastructureError, UsageError, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
 from interlock.settings import (
     Identity,
     NotifySettings,
+    Owned,
     Paths,
     RepositoryPaths,
     RunLock,
@@ -40,6 +41,7 @@ from interlock.settings import Owner as Holder
 
 if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functions around it
     from interlock.engines.owner import Drive, Driving, Observer, Owner
+    from interlock.engines.temporal.checks import ServerLook
     from interlock.engines.temporal.reading import ServerRuns
     from interlock.engines.temporal.server import Server
     from interlock.engines.temporal.worker import Performer
@@ -50,6 +52,8 @@ if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functio
     from interlock.workspaces import GitWorkspaces
 
 EFFECTS_WAIT_S = 30.0  # for a delivery or push of another process; if it takes longer, that is an error
+
+_WORKERS_MAX = 256  # of one user, on one machine
 
 
 class SystemClock:
@@ -303,13 +307,26 @@ def server_of(settings: Settings, environ: Mapping[str, str], folder: Path | Non
 
 
 def check_server(settings: Settings, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Try the server and the blobs. Returns warnings, each with what to do. Raises UsageError, InfrastructureError. The
-    client has threads: enter namespaces before."""
+    """Try blobs and server before anything is started. Returns warnings, each with what to do. Raises UsageError,
+    InfrastructureError. The client has threads: enter namespaces before."""
+    look = look_at_server(settings, environ)
+    check_blobs(settings, environ)
+    return tuple(look.warnings())
+
+
+def look_at_server(settings: Settings, environ: Mapping[str, str]) -> ServerLook:
+    """Raises UsageError, InfrastructureError."""
     server = server_of(settings, environ)
-    shared_blobs_of(settings, environ).check()
     from interlock.engines.temporal.checks import looked
 
-    return tuple(looked(server).warnings())
+    return looked(server)
+
+
+def check_blobs(settings: Settings, environ: Mapping[str, str]) -> str:
+    """Write to the shared blobs and read it back. Returns where they are. Raises UsageError, InfrastructureError."""
+    shared = shared_blobs_of(settings, environ)
+    shared.check()
+    return str(shared)
 
 
 def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -> tuple[Server, Performer]:
@@ -317,7 +334,7 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     InfrastructureError."""
     general = paths_of(environ)
     settings = settings or load_settings(general.config)
-    paths = RepositoryPaths(general.state / "worker", general.cache / "worker" / "places")
+    paths = _worker_paths(general)
     server = server_of(settings, environ, paths.blobs)
     from interlock.engines.temporal.worker import Performer
     from interlock.sandbox import missing
@@ -340,6 +357,29 @@ def build_deliverer(app: Application) -> tuple[Server, Performer]:
 
     world = replace(app.owner.world, blobs=server.blobs)
     return server, Performer(world, app.environ, server.blobs, alone=app.owner.effects)
+
+
+def _worker_paths(general: Paths) -> RepositoryPaths:
+    """Those of this process until it ends. What workers have left behind that were killed is removed."""
+    from interlock.workspaces import sweep
+
+    ours: RepositoryPaths | None = None
+    for number in range(1, _WORKERS_MAX + 1):
+        paths = general.of_worker(number)
+        path = paths.run_lock(f"worker-{number}")
+        if ours is not None and not path.exists():
+            break
+        lock = RunLock(path, this_process(), busy="used", wait_s=0.0)
+        with suppress(Owned):
+            lock.__enter__()  # the kernel frees ours when this process ends
+            sweep((paths.places, paths.gates))
+            if ours is None:
+                ours = paths
+            else:
+                lock.__exit__()
+    if ours is None:
+        raise InfrastructureError(f"{_WORKERS_MAX} workers of this user are at work: start them on other machines")
+    return ours
 
 
 def _pull_requests(

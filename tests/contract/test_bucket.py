@@ -142,10 +142,10 @@ def test_a_folder_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:
     gone = FileBlobs(tmp_path / "gone", shared=True)
     for act in (gone.check, lambda: gone.put(b"x")):
         with pytest.raises(
-            InfrastructureError, match="there is no folder .*gone: mount or make it, or correct temporal"
+            InfrastructureError, match=r"there is no folder .*gone: mount or make it, or correct temporal"
         ):
             act()
     assert not (tmp_path / "gone").exists()
     (tmp_path / "file").touch()
-    with pytest.raises(InfrastructureError, match="correct temporal.blobs"):
+    with pytest.raises(InfrastructureError, match=r"correct temporal\.blobs"):
         FileBlobs(tmp_path / "file", shared=True).check()

@@ -32,9 +32,12 @@ class FileBlobs:
     """Implements `ports.NamedBlobs` under `root`, which is made at first use. Raises InfrastructureError."""
 
     def __init__(self, root: Path, *, shared: bool = False) -> None:
-        """With `shared`, `root` is a folder of other machines too: it must exist, as one that is not mounted does not."""
+        """With `shared`, `root` is a folder of other machines too, and is not made: it may not be mounted."""
         self._root = root
         self._shared = shared
+
+    def __str__(self) -> str:
+        return str(self._root)
 
     def check(self) -> None:
         """Write something and read it back. Raises InfrastructureError that says what to do."""
@@ -118,7 +121,7 @@ class FileBlobs:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 what = "the disk is full: free some space, then resume the run"
-            elif error.errno == errno.ENOENT and self._shared:
+            elif self._shared and not self._root.is_dir():
                 what = f"there is no folder {self._root}: mount or make it, or {other} in the settings"
             else:
                 what = f"{error.strerror or error}: make it writable, or {other}"
@@ -134,8 +137,8 @@ class FileBlobs:
 
     @contextmanager
     def file(self, digest: str) -> Iterator[Path]:
-        """The content as a file, while in use. Its digest is not checked. Raises InfrastructureError if there is no such
-        content."""
+        """The content as a file, while in use. Its digest is not checked. Raises InfrastructureError if there is
+        none."""
         if self.size(digest) is None:
             raise missing(digest, self._root)
         yield self.path(digest)

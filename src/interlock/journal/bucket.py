@@ -42,6 +42,9 @@ class Bucket:
     endpoint: str = ""
     region: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.url} at {self.endpoint or 'the servers of AWS'}"
+
     def check(self) -> None:
         """Write something and read it back. Raises InfrastructureError or UsageError that says what to do."""
         if self.get(self.put(_TRIAL)) != _TRIAL:
@@ -71,7 +74,8 @@ class Bucket:
             raise missing(digest, self.url) from error
         if sha256(content).hexdigest() != digest:
             raise InfrastructureError(
-                f"{_name(digest)} of {self.url} does not match its digest: somebody changed it: restore it from a backup",
+                f"{_name(digest)} of {self.url} does not match its digest: somebody changed it: restore it from a"
+                " backup",
                 permanent=True,
             )
         return content
@@ -144,7 +148,7 @@ class Bucket:
 
     def _trouble(self, act: str, error: Exception) -> InfrastructureError:
         said = str(error).partition("Debug source")[0]
-        where = f"{act} {self.url} at {self.endpoint or 'the servers of AWS'}"
+        where = f"{act} {self}"
         for mark, advice in _ADVICE.items():
             if mark in said:
                 return InfrastructureError(f"cannot {where}: {advice}", permanent=True)

@@ -38,7 +38,16 @@ class Paths:
 
     def of_root(self, root: Path) -> RepositoryPaths:
         """The paths of the repository whose state folder is `root`."""
-        folder = self.cache / f"{root.name.rpartition('-')[0]}-{_digest(root)}"  # two states never share checkouts
+        return self._with_places(root, f"{root.name.rpartition('-')[0]}-{_digest(root)}")
+
+    def of_worker(self, number: int) -> RepositoryPaths:
+        """The paths of a worker, which has no repository. All of this user share a state, and each process has
+        checkouts of its own, by its `number`."""
+        root = self.state / "worker"
+        return self._with_places(root, f"worker-{_digest(root / str(number))}")
+
+    def _with_places(self, root: Path, name: str) -> RepositoryPaths:
+        folder = self.cache / name  # two states never share checkouts
         above = () if self.is_cache_shared else ((self.cache, _REPOSITORY_FOLDERS),)
         places = folder / "places"
         return RepositoryPaths(root, places, (*above, (folder, "places|gates"), (places, _PLACES)))

@@ -4,7 +4,7 @@ Rule: what an agent leaves is data. Interlock never runs git on it.
 """
 
 from interlock.workspaces.base import Base
-from interlock.workspaces.gc import Collected, DiskUsage
+from interlock.workspaces.gc import Collected, DiskUsage, sweep
 from interlock.workspaces.git import check_version, identities_in
 from interlock.workspaces.git_workspaces import GitWorkspaces
 from interlock.workspaces.storage import base_ref
@@ -17,4 +17,5 @@ __all__ = [
     "base_ref",
     "check_version",
     "identities_in",
+    "sweep",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,18 @@ class GcPolicy:
         if ref.startswith((f"{storage.CONTENTS}/", f"{storage.RECEIVED}/")):
             return bool(self.live_refs)
         return any(ref == live or (live.endswith("/") and ref.startswith(live)) for live in self.live_refs)
+
+
+def sweep(folders: Sequence[Path]) -> int:
+    """Remove all checkouts in these folders, and end what still runs in them: their owner is dead. Returns how many
+    there were. What cannot be removed stays."""
+    roots = [root for folder in folders for pattern in _ROOTS for root in folder.glob(pattern)]
+    for root in roots:
+        end_supervised(root)
+        layers.unmount(root)
+        with suppress(InfrastructureError):
+            remove(root)
+    return len(roots)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def test_every_setting_is_told_with_its_default():
         told |= {f"{section}.{name}": value for name, value in inside.items()} or {section: ""}
     for name, value in told.items():
         text = ", ".join(value) if isinstance(value, tuple) else value
-        default = rf" `?{re.escape(str(text))}`? " if text != "" else " "
+        default = rf" `?{re.escape(str(text))}`? " if text not in ("", None) else " "
         assert re.search(rf"^\| `{re.escape(name)}` \|{default}\|", page, re.MULTILINE), name
 
 

@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from interlock.cli.diagnosis import (
     read_pipelines,
 )
 from interlock.cli.exits import Exit
+from interlock.cli.many_machines import check_many_machines
 from interlock.cli.terminal import note, say
 from interlock.ports import InterlockError, UsageError
 
@@ -68,8 +69,11 @@ class _Checkup:
     multiple=True,
     help="Show a run that was set aside (or `all`) in the lists again.",
 )
+@click.option(
+    "--engine", type=click.Choice(["temporal"]), help="Also check the Temporal server, as where the settings name one."
+)
 @click.option("--json", "json", is_flag=True, help="Print JSON on stdout.")
-def doctor(live: str, aside: tuple[str, ...], back: tuple[str, ...], json: bool) -> int:
+def doctor(live: str, aside: tuple[str, ...], back: tuple[str, ...], engine: str | None, json: bool) -> int:
     """Check git, Python, agents, the state folder, the disk and the pipelines, and read every run.
 
     A damaged run that cannot be repaired can be set aside: it no longer appears in lists, but its files stay."""
@@ -80,6 +84,8 @@ def doctor(live: str, aside: tuple[str, ...], back: tuple[str, ...], json: bool)
     if live:
         return _live(live, Path.cwd(), os.environ, json=json)
     checkup = _check(Path.cwd(), os.environ)
+    far = check_many_machines(os.environ, asked=engine is not None)  # last: its client has threads
+    checkup = replace(checkup, results=(*checkup.results, *far))
     if json:
         say(document(interlock=__version__, **_parts(checkup)))
     else:

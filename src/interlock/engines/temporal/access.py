@@ -7,7 +7,7 @@ certificate only closes the connection.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Access:
 
     tls: TLSConfig | None = None
     api_key: str = ""
-    given: TlsSettings = TlsSettings()
+    given: TlsSettings = field(default_factory=TlsSettings)
 
 
 def access_of(given: TemporalSettings, environ: Mapping[str, str]) -> Access:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, RPCError
@@ -32,7 +32,7 @@ class Server:
     queue: str
     blobs: NamedBlobs
     keys: tuple[Key, ...] = ()
-    access: Access = Access()
+    access: Access = field(default_factory=Access)
 
     async def connect(self) -> Client:
         """Raises InfrastructureError that says what to do: also where the namespace does not exist."""
