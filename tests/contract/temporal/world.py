@@ -18,10 +18,11 @@ from pathlib import Path
 import pytest
 from tests.contract.cli_world import World, new_world
 
-from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, TimeReached
+from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, Refused, TimeReached
 from interlock.core.wire import kind_of
 from interlock.journal import SqliteJournal
 
+PROJECT = Path(__file__).resolve().parents[3]
 SOON_S = 120.0  # only a hang meets it
 
 
@@ -107,11 +108,21 @@ class Cluster:
         settings = {"address": f"127.0.0.1:{self.server.port}", "queue": self.queue, "blobs": str(self.root / "blobs")}
         (folder / "settings.yaml").write_text(json.dumps({"temporal": settings}))
 
-    def start(self, name: str, *words: str, **environ: str) -> subprocess.Popen[str]:
-        """A worker that is ready, on a machine without a repository."""
+    def machine(self, name: str, **environ: str) -> World:
+        """The same again for the same name."""
         world = World(self.root / name, self.root / name, dict(environ))
         world.root.mkdir(parents=True, exist_ok=True)
         self.settle(world)
+        return world
+
+    def places(self, name: str) -> list[Path]:
+        """What is left of checkouts on that machine."""
+        found = [*(self.root / name / "home/.cache").glob("interlock/worker/*/*")]
+        return [path for path in found if path.is_dir()]
+
+    def start(self, name: str, *words: str, **environ: str) -> subprocess.Popen[str]:
+        """A worker that is ready, on a machine without a repository."""
+        world = self.machine(name, **environ)
         process = world.start("worker", *words)
         self.machines.append(process)
         assert process.stderr is not None
@@ -125,6 +136,16 @@ class Cluster:
             machine.communicate()
 
 
+def dying(world: World, moment: str, part: str, *words: str) -> subprocess.Popen[str]:
+    """The program, which is killed `before` or `after` a part of `victim.PARTS`."""
+    paths = os.pathsep.join([str(PROJECT), str(PROJECT / "src")])
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.contract.temporal.victim", moment, part, *words],
+        cwd=world.repository, env=world.environment(PYTHONPATH=paths), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
 def run_on(world: World, *words: str, code: int = 0) -> str:
     """A run on Temporal, to its end or its rest. Returns its id."""
     said = world.ask("run", "--engine", "temporal", "--plain", "-t", "x", *words).ended(code)
@@ -136,22 +157,25 @@ def run_in(said: str) -> str:
     return next(line.split()[1] for line in said.splitlines() if line.startswith("run "))
 
 
+def journal_of(world: World) -> SqliteJournal:
+    """That of its repository, to be closed."""
+    return SqliteJournal(next((world.root / "state").rglob("journal.db")))
+
+
 def history(world: World, run: str) -> list[Recorded]:
-    found = next((world.root / "state").rglob("journal.db"))
-    journal = SqliteJournal(found)
-    try:
+    with journal_of(world) as journal:
         return journal.records(run)
-    finally:
-        journal.close()
 
 
 @contextmanager
-def cluster_in(root: Path, server: Server, **environ: str) -> Iterator[Cluster]:
-    """With a controller and a worker."""
+def cluster_in(root: Path, server: Server, without: str = "", **environ: str) -> Iterator[Cluster]:
+    """With a controller and a worker, or one of them `without` the other."""
     made = Cluster(root, server, f"q{free_port()}")
     try:
-        made.start("controller", "--controller", **environ)
-        made.start("worker", **environ)
+        if without != "controller":
+            made.start("controller", "--controller", **environ)
+        if without != "worker":
+            made.start("worker", **environ)
         yield made
     finally:
         made.close()
@@ -167,4 +191,6 @@ def _words(event: Event) -> tuple[str, ...]:
     names = ("attempt", "subject", "stage", "gate", "number", "status", "tree", "target", "reason", "by")
     if isinstance(event, AnswerTaken):
         return (kind_of(event), event.action, event.stage, event.gate, event.comment)
+    if isinstance(event, Refused):
+        return (kind_of(event), event.what, event.why)
     return (kind_of(event), *(f"{name} {getattr(event, name)}" for name in names if hasattr(event, name)))

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, TemporalError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, TemporalError, is_cancelled_exception
 
 from interlock.core.admission import admit
 from interlock.core.answers import must_wait
@@ -26,8 +26,9 @@ from interlock.core.events import (
     RunStarted,
     TimeReached,
 )
-from interlock.core.facts import claim, decided, refused
+from interlock.core.facts import claim, decided, failed, refused, tries_before
 from interlock.core.fold import apply
+from interlock.core.limits import tried_again_at
 from interlock.core.plan import plan
 from interlock.core.state import RunState
 from interlock.core.wire import decode_event, encode_effect, encode_record
@@ -35,6 +36,7 @@ from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
+    PASSING,
     PERFORM,
     WORKFLOW,
     EffectInput,
@@ -189,11 +191,16 @@ class RunWorkflow:
             self._moved += 1
 
     def _failed(self, effect: Operation, error: BaseException) -> None:
-        """Its worker is gone, or failed in a way that it has no words for."""
-        if not isinstance(effect, StartAttempt):
-            raise error
-        why = str(error.cause if isinstance(error, ActivityError) and error.cause else error)
-        self._record(AttemptLost(effect.attempt, f"its worker reports no more: {why}"))
+        """Its worker is gone, or could not begin, or has no words for what happened: a fact, which is counted."""
+        cause = error.cause if isinstance(error, ActivityError) and error.cause else error
+        if isinstance(effect, StartAttempt) and not isinstance(cause, ApplicationError):
+            self._record(AttemptLost(effect.attempt, f"its worker reports no more: {cause}"))
+            return
+        permanent = isinstance(cause, ApplicationError) and cause.type != PASSING
+        why = cause.message if isinstance(cause, ApplicationError) else str(cause)
+        now, backoff_s = workflow.now().timestamp(), self._given.documents.backoff_s
+        retry_at = tried_again_at(now, backoff_s, tries_before(effect))
+        self._record(failed(self._pipeline, effect, why, retry_at, permanent=permanent))
 
     async def _activity(self, effect: Operation, claimed: Recorded | None) -> list[EventRow]:
         text = encode_effect(effect)

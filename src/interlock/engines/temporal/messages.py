@@ -19,6 +19,8 @@ PackRow = tuple[str, str]  # a commit, and the digest of a pack with all that th
 
 WORKFLOW, PERFORM, ANSWER, HISTORY = "interlock-run", "perform", "answer", "history"
 
+PASSING = "infrastructure"  # type of an error for which it may be tried again
+
 
 @dataclass(frozen=True)
 class Documents:

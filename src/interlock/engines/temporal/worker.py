@@ -25,7 +25,7 @@ from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput
 from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
 from interlock.core.wire import decode_effect, decode_record
 from interlock.engines.temporal.flow import RunWorkflow
-from interlock.engines.temporal.messages import PERFORM, EffectInput, EventRow, event_row
+from interlock.engines.temporal.messages import PASSING, PERFORM, EffectInput, EventRow, event_row
 from interlock.execution.context import Context, ContextReference, context_of
 from interlock.execution.perform import perform
 from interlock.ports import Cancelled, InfrastructureError, World
@@ -47,14 +47,16 @@ class Performer:
 
     @activity.defn(name=PERFORM, no_thread_cancel_exception=True)
     def perform(self, given: EffectInput) -> list[EventRow]:
-        """The events of one effect. What fails is an event too; an exception is a defect, or a lost blob."""
+        """The events of one effect. What fails is an event too; an exception is a defect, or about documents and
+        packs."""
         try:
             with _beating() as cancel:
                 return [event_row(event) for event in self._events(given, cancel)]
         except Cancelled as error:
             raise CancelledError("it is no longer wanted") from error
         except InfrastructureError as error:
-            raise ApplicationError(str(error), type="infrastructure", non_retryable=error.permanent) from error
+            kind = "permanent" if error.permanent else PASSING
+            raise ApplicationError(str(error), type=kind, non_retryable=True) from error  # the workflow counts it
 
     def _events(self, given: EffectInput, cancel: threading.Event) -> Iterator[Event]:
         effect = decode_effect(given.effect)
