@@ -49,9 +49,20 @@ class Server:
     folder: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    listens: str = "127.0.0.1"
 
     def start(self) -> None:
-        words = ("server", "start-dev", "--headless", "--port", str(self.port), "--log-level", "error")
+        words = (
+            "server",
+            "start-dev",
+            "--headless",
+            "--ip",
+            self.listens,
+            "--port",
+            str(self.port),
+            "--log-level",
+            "error",
+        )
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [program(), *words, "--db-filename", str(self.folder / "temporal.db")],
@@ -71,8 +82,8 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def server_in(folder: Path) -> Iterator[Server]:
-    server = Server(folder, free_port())
+def server_in(folder: Path, listens: str = "127.0.0.1") -> Iterator[Server]:
+    server = Server(folder, free_port(), listens=listens)
     server.start()
     try:
         yield server
@@ -102,10 +113,10 @@ class Cluster:
         self.settle(world)
         return world
 
-    def settle(self, world: World) -> None:
+    def settle(self, world: World, host: str = "127.0.0.1") -> None:
         folder = Path(world.environment()["XDG_CONFIG_HOME"]) / "interlock"
         folder.mkdir(parents=True, exist_ok=True)
-        settings = {"address": f"127.0.0.1:{self.server.port}", "queue": self.queue, "blobs": str(self.root / "blobs")}
+        settings = {"address": f"{host}:{self.server.port}", "queue": self.queue, "blobs": str(self.root / "blobs")}
         (folder / "settings.yaml").write_text(json.dumps({"temporal": settings}))
 
     def machine(self, name: str, **environ: str) -> World:
@@ -116,14 +127,15 @@ class Cluster:
         return world
 
     def places(self, name: str) -> list[Path]:
-        """What is left of checkouts on that machine."""
-        found = [*(self.root / name / "home/.cache").glob("interlock/worker/*/*")]
-        return [path for path in found if path.is_dir()]
+        """What is left of checkouts of attempts on that machine."""
+        return [*(self.root / name / "home/.cache/interlock/worker/places").glob("*/*")]
 
     def start(self, name: str, *words: str, **environ: str) -> subprocess.Popen[str]:
         """A worker that is ready, on a machine without a repository."""
-        world = self.machine(name, **environ)
-        process = world.start("worker", *words)
+        return self.ready(self.machine(name, **environ).start("worker", *words))
+
+    def ready(self, process: subprocess.Popen[str]) -> subprocess.Popen[str]:
+        """The process of a worker, once it says that it is ready. It is killed with the cluster."""
         self.machines.append(process)
         assert process.stderr is not None
         line = process.stderr.readline()
@@ -138,10 +150,14 @@ class Cluster:
 
 def dying(world: World, moment: str, part: str, *words: str) -> subprocess.Popen[str]:
     """The program, which is killed `before` or `after` a part of `victim.PARTS`."""
-    paths = os.pathsep.join([str(PROJECT), str(PROJECT / "src")])
+    argv = [sys.executable, "-m", "tests.contract.temporal.victim", moment, part, *words]
+    return launched(world, argv, PYTHONPATH=os.pathsep.join([str(PROJECT), str(PROJECT / "src")]))
+
+
+def launched(world: World, argv: list[str], **environ: str) -> subprocess.Popen[str]:
+    """Any program, as that user."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.contract.temporal.victim", moment, part, *words],
-        cwd=world.repository, env=world.environment(PYTHONPATH=paths), stdin=subprocess.DEVNULL,
+        argv, cwd=world.repository, env=world.environment(**environ), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
