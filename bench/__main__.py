@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 
 NAMES = ("shell", "history", "startup", "campaign")
-LONG = ("attempt", "load", "pages", "demo", "house")  # only when it is named
+LONG = ("attempt", "many", "load", "pages", "demo", "house")  # only when it is named
 
 
 def main(names: list[str]) -> int:

@@ -7,10 +7,40 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from interlock.core.effects import AskApproval, Decision, FinishRun, Pause, SendBack, StartAttempt
-from interlock.core.events import ApprovalAsked, AttemptStarted, Event, Paused, Refused, RunFinished, SentBack
+from interlock.core.effects import (
+    AcceptHandoff,
+    AskApproval,
+    CheckWhen,
+    Decision,
+    DeliverBranch,
+    EvaluateGate,
+    FinishRun,
+    LoseAttempt,
+    Operation,
+    Pause,
+    PrepareInput,
+    RejectCandidate,
+    SendBack,
+    StartAttempt,
+)
+from interlock.core.events import (
+    ApprovalAsked,
+    AttemptErrored,
+    AttemptLost,
+    AttemptStarted,
+    EffectErrored,
+    Event,
+    Finding,
+    Paused,
+    Refused,
+    RunFinished,
+    SentBack,
+    VerdictGiven,
+    VerdictStatus,
+)
 from interlock.core.judging import find_gate
-from interlock.core.pipeline import Pipeline
+from interlock.core.limits import effect_key
+from interlock.core.pipeline import GateClass, Pipeline
 from interlock.core.state import stage_of
 
 
@@ -42,6 +72,41 @@ def decided(pipeline: Pipeline, effect: Decision) -> Event:
             return RunFinished(effect.status, effect.why)
         case _:
             assert_never(effect)
+
+
+def failed(pipeline: Pipeline, effect: Operation, why: str, retry_at: float, *, permanent: bool) -> Event:
+    """What is recorded of an operation that could not be performed at all, so that it is counted as one that met an
+    infrastructure error by itself. `permanent`: trying again cannot help."""
+    match effect:
+        case StartAttempt():
+            return AttemptErrored(effect.attempt, why, retry_at, permanent)
+        case EvaluateGate():
+            _, gate = find_gate(pipeline, effect.gate)
+            return VerdictGiven(
+                subject=effect.subject,
+                gate=effect.gate,
+                number=effect.number,
+                status=VerdictStatus.ERRORED,
+                findings=(Finding("infrastructure", why),),
+                tree=effect.tree,
+                retry_at=retry_at,
+                permanent=permanent,
+                hard=gate.gate_class is GateClass.HARD,
+            )
+        case LoseAttempt():
+            return AttemptLost(effect.attempt, f"{effect.why}; left behind: {why}")
+        case PrepareInput() | CheckWhen() | AcceptHandoff() | RejectCandidate() | DeliverBranch():
+            undone = isinstance(effect, DeliverBranch) and effect.begun is None
+            return EffectErrored(effect_key(effect), effect.number, why, retry_at, permanent, undone)
+        case _:
+            assert_never(effect)
+
+
+def tries_before(effect: Operation) -> int:
+    """How often infrastructure failed it before, in a row."""
+    if isinstance(effect, StartAttempt):
+        return effect.errors
+    return 0 if isinstance(effect, LoseAttempt) else effect.number - 1
 
 
 def refused(event: Event, why: str) -> Refused:

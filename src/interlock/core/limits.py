@@ -131,6 +131,11 @@ def bounded(state: RunState, effect: Numbered, stage: str, reason: PauseReason) 
         yield replace(effect, number=error.number + 1)
 
 
+def tried_again_at(now: float, backoff_s: float, tries: int) -> float:
+    """When to try again after `tries` failures: after 1, 4, 16... times the backoff, a minute at most."""
+    return now + min(60.0, backoff_s * float(4 ** min(tries, 6)))
+
+
 def quota_waits_max(pipeline: Pipeline) -> int:
     return QUOTA_WAITS_MAX + int(pipeline.quota_wait_s // QUOTA_WAIT_MAX_S)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from interlock.core.events import RunStarted
 from interlock.core.ids import AttemptId
-from interlock.core.limits import WAIT_MAX_S
+from interlock.core.limits import WAIT_MAX_S, tried_again_at
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import QUOTA_WAIT_MAX_S
 from interlock.core.wire import encode_event
@@ -55,7 +55,7 @@ class Context:
             return min(named, now + WAIT_MAX_S)
         if quota:
             return now + min(QUOTA_WAIT_MAX_S, self.backoff_s * float(4 ** min(tries + 2, 6)))
-        return now + min(60.0, self.backoff_s * float(4 ** min(tries, 6)))
+        return tried_again_at(now, self.backoff_s, tries)
 
 
 def require_level(world: World, context: Context) -> None:

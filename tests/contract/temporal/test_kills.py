@@ -9,9 +9,20 @@ from pathlib import Path
 
 import pytest
 from tests.contract.cli_world import World
-from tests.contract.temporal.world import Cluster, Server, cluster_in, history, run_in, until
+from tests.contract.temporal.world import Cluster, Server, cluster_in, dying, history, run_in, until
+from tests.nightly import rest_at_night
 
-from interlock.core.events import AttemptLost, AttemptStarted, Delivered, HandoffAccepted
+from interlock.core.events import (
+    AttemptLost,
+    AttemptStarted,
+    CandidateProduced,
+    CandidateRejected,
+    Delivered,
+    HandoffAccepted,
+    Refused,
+    RunFinished,
+    VerdictGiven,
+)
 
 SLOW = """\
 version: 1
@@ -23,6 +34,22 @@ agents:
 stages:
   code: {agent: slow, gates: [{id: g, run: "test -s a.txt"}]}
 """
+
+JUDGED = """\
+version: 1
+agents:
+  writer: {use: command, run: 'if grep -q tell-42 "$BRIEF"; then echo mended; else echo first; fi >> a.txt'}
+stages:
+  code: {agent: writer, gates: [{id: mended, run: 'grep -q mended a.txt || { echo "tell-$((6 * 7))"; exit 1; }'}]}
+  script: {run: "echo x > b.txt"}
+  both: {needs: [code, script], agent: writer, gates: [{id: g, run: "test -s b.txt"}]}
+"""
+ROLES = {  # who is killed, and where
+    "controller": ("accepting", "rejecting", "merging"),
+    "worker": ("judging", "packing", "receiving"),
+    "follower": ("delivering", "sending", "receiving"),
+}
+KILLS = [f"{role} {moment} {part}" for moment in ("after", "before") for role, parts in ROLES.items() for part in parts]
 
 
 def at_work(folder: Path) -> list[int]:
@@ -116,3 +143,56 @@ def test_a_cancelled_run_ends_its_agent(tmp_path: Path, slow: tuple[Cluster, Wor
     far.ask("cancel", "--plain")
     until(lambda: not is_alive(at_work(tmp_path)[0]), "the agent outlived its run")
     assert far.show()["phase"] == "cancelled"
+
+
+RUN = ("run", "--engine", "temporal", "--plain", "-t", "x")
+
+
+@pytest.fixture(scope="module")
+def unharmed(tmp_path_factory: pytest.TempPathFactory, server: Server) -> list[str]:
+    folder = tmp_path_factory.mktemp("unharmed")
+    with cluster_in(folder / "many", server) as many:
+        far = many.submitter(folder / "far", {"interlock.yaml": JUDGED})
+        return outcome(far, ended(far.start(*RUN)))
+
+
+@pytest.mark.parametrize("kill", rest_at_night(KILLS))
+def test_whoever_is_killed_anywhere_is_replaced_and_nothing_is_done_twice(
+    tmp_path: Path, server: Server, unharmed: list[str], kill: str
+) -> None:
+    role, moment, part = kill.split()
+    with cluster_in(tmp_path / "many", server, without=role) as many:
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": JUDGED})
+        if role == "follower":
+            victim = dying(far, moment, part, *RUN)
+            victim.communicate(timeout=300)
+            far.ask("resume", "--plain").ended(0, "accepted")
+            run = far.show()["id"]
+        else:
+            words = ("--controller",) if role == "controller" else ()
+            victim = dying(many.machine(role), moment, part, "worker", *words)
+            process = far.start(*RUN)
+            victim.communicate(timeout=300)
+            many.start(f"another {role}", *words)
+            run = ended(process)
+        assert victim.returncode == -signal.SIGKILL
+        assert outcome(far, run) == unharmed
+
+
+def outcome(far: World, run: str) -> list[str]:
+    """What a run came to, without the numbers of attempts, which a death may change. Nothing is told twice."""
+    events = [record.event for record in history(far, run)]
+    verdicts = [(str(event.subject), event.gate, event.number) for event in events if isinstance(event, VerdictGiven)]
+    assert len(verdicts) == len(set(verdicts))
+    made = [str(event.attempt) for event in events if isinstance(event, CandidateProduced)]
+    lost = [str(event.attempt) for event in events if isinstance(event, AttemptLost)]
+    assert len({*made, *lost}) == len(made) + len(lost)
+    assert not [event for event in events if isinstance(event, Refused)]
+    judged = [event for event in events if isinstance(event, HandoffAccepted | CandidateRejected)]
+    branches = far.git("for-each-ref", "--format=%(tree)", "refs/heads/interlock/")
+    delivered = [event for event in events if isinstance(event, Delivered | RunFinished)]
+    return [
+        *sorted(f"{type(event).__name__} {event.attempt.stage} {event.tree}" for event in judged),
+        *(type(event).__name__ for event in delivered),
+        branches,
+    ]

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.contract.cli_world import World, new_world
 
-from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, TimeReached
+from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, Refused, TimeReached
 from interlock.core.wire import kind_of
 from interlock.journal import SqliteJournal
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHistory
 
+PROJECT = Path(__file__).resolve().parents[3]
 SOON_S = 120.0  # only a hang meets it
 
 
@@ -54,9 +55,11 @@ class Server:
     port: int
     process: subprocess.Popen[bytes] | None = None
     values: tuple[str, ...] = ()  # NAME=VALUE, what else it is told
+    listens: str = "127.0.0.1"
 
     def start(self) -> None:
-        words = ["server", "start-dev", "--headless", "--port", str(self.port), "--log-level", "error"]
+        words = ["server", "start-dev", "--headless", "--ip", self.listens, "--port", str(self.port)]
+        words += ["--log-level", "error"]
         for value in self.values:
             words += ["--dynamic-config-value", value]
         with (self.folder / "log").open("ab") as log:
@@ -78,8 +81,8 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def server_in(folder: Path, *values: str) -> Iterator[Server]:
-    server = Server(folder, free_port(), values=values)
+def server_in(folder: Path, *values: str, listens: str = "127.0.0.1") -> Iterator[Server]:
+    server = Server(folder, free_port(), values=values, listens=listens)
     server.start()
     try:
         yield server
@@ -110,20 +113,31 @@ class Cluster:
         self.settle(world)
         return world
 
-    def settle(self, world: World) -> None:
+    def settle(self, world: World, host: str = "127.0.0.1") -> None:
         folder = Path(world.environment()["XDG_CONFIG_HOME"]) / "interlock"
         folder.mkdir(parents=True, exist_ok=True)
         (self.root / "blobs").mkdir(parents=True, exist_ok=True)
-        settings = {"address": f"127.0.0.1:{self.server.port}", "queue": self.queue, "blobs": str(self.root / "blobs")}
+        settings = {"address": f"{host}:{self.server.port}", "queue": self.queue, "blobs": str(self.root / "blobs")}
         settings |= self.settings
         (folder / "settings.yaml").write_text(json.dumps({"temporal": settings}))
 
-    def start(self, name: str, *words: str, **environ: str) -> subprocess.Popen[str]:
-        """A worker that is ready, on a machine without a repository."""
+    def machine(self, name: str, **environ: str) -> World:
+        """The same again for the same name."""
         world = World(self.root / name, self.root / name, dict(environ))
         world.root.mkdir(parents=True, exist_ok=True)
         self.settle(world)
-        process = world.start("worker", *words)
+        return world
+
+    def places(self, name: str) -> list[Path]:
+        """What is left of checkouts of attempts on that machine."""
+        return [*(self.root / name / "home/.cache/interlock/worker/places").glob("*/*")]
+
+    def start(self, name: str, *words: str, **environ: str) -> subprocess.Popen[str]:
+        """A worker that is ready, on a machine without a repository."""
+        return self.ready(self.machine(name, **environ).start("worker", *words))
+
+    def ready(self, process: subprocess.Popen[str]) -> subprocess.Popen[str]:
+        """The process of a worker, once it says that it is ready. It is killed with the cluster."""
         self.machines.append(process)
         assert process.stderr is not None
         line = process.stderr.readline()
@@ -134,6 +148,20 @@ class Cluster:
         for machine in self.machines:
             machine.kill()
             machine.communicate()
+
+
+def dying(world: World, moment: str, part: str, *words: str) -> subprocess.Popen[str]:
+    """The program, which is killed `before` or `after` a part of `victim.PARTS`."""
+    argv = [sys.executable, "-m", "tests.contract.temporal.victim", moment, part, *words]
+    return launched(world, argv, PYTHONPATH=os.pathsep.join([str(PROJECT), str(PROJECT / "src")]))
+
+
+def launched(world: World, argv: list[str], **environ: str) -> subprocess.Popen[str]:
+    """Any program, as that user."""
+    return subprocess.Popen(
+        argv, cwd=world.repository, env=world.environment(**environ), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
 
 
 def run_on(world: World, *words: str, code: int = 0) -> str:
@@ -147,13 +175,14 @@ def run_in(said: str) -> str:
     return next(line.split()[1] for line in said.splitlines() if line.startswith("run "))
 
 
+def journal_of(world: World) -> SqliteJournal:
+    """That of its repository, to be closed."""
+    return SqliteJournal(next((world.root / "state").rglob("journal.db")))
+
+
 def history(world: World, run: str) -> list[Recorded]:
-    found = next((world.root / "state").rglob("journal.db"))
-    journal = SqliteJournal(found)
-    try:
+    with journal_of(world) as journal:
         return journal.records(run)
-    finally:
-        journal.close()
 
 
 def server_histories(server: Server, run: str) -> list[WorkflowHistory]:
@@ -172,13 +201,15 @@ def server_histories(server: Server, run: str) -> list[WorkflowHistory]:
 
 @contextmanager
 def cluster_in(
-    root: Path, server: Server, settings: Mapping[str, str] | None = None, **environ: str
+    root: Path, server: Server, settings: Mapping[str, str] | None = None, without: str = "", **environ: str
 ) -> Iterator[Cluster]:
-    """With a controller and a worker."""
+    """With a controller and a worker, or one of them `without` the other."""
     made = Cluster(root, server, f"q{free_port()}", settings=dict(settings or {}))
     try:
-        made.start("controller", "--controller", **environ)
-        made.start("worker", **environ)
+        if without != "controller":
+            made.start("controller", "--controller", **environ)
+        if without != "worker":
+            made.start("worker", **environ)
         yield made
     finally:
         made.close()
@@ -194,4 +225,6 @@ def _words(event: Event) -> tuple[str, ...]:
     names = ("attempt", "subject", "stage", "gate", "number", "status", "tree", "target", "reason", "by")
     if isinstance(event, AnswerTaken):
         return (kind_of(event), event.action, event.stage, event.gate, event.comment)
+    if isinstance(event, Refused):
+        return (kind_of(event), event.what, event.why)
     return (kind_of(event), *(f"{name} {getattr(event, name)}" for name in names if hasattr(event, name)))

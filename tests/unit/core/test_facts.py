@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.core.effects import AskApproval, Decision, FinishRun, Pause, SendBack, StartAttempt
+from interlock.core.effects import (
+    AcceptHandoff,
+    AskApproval,
+    Decision,
+    DeliverBranch,
+    EvaluateGate,
+    FinishRun,
+    LoseAttempt,
+    Operation,
+    Pause,
+    SendBack,
+    StartAttempt,
+)
 from interlock.core.events import (
     ApprovalAsked,
+    AttemptErrored,
+    AttemptLost,
     AttemptStarted,
+    EffectErrored,
     Event,
+    Finding,
     Paused,
     PauseReason,
     RunFinished,
     RunStatus,
     SentBack,
+    VerdictGiven,
+    VerdictStatus,
 )
-from interlock.core.facts import claim, decided
+from interlock.core.facts import claim, decided, failed
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, CommandLine, Gate, GateKind, Pipeline, Stage
 
@@ -51,3 +69,26 @@ def test_a_claim_says_who_works_and_in_which_sandbox(stage: str, agent: str, by:
     attempt = AttemptId(stage, 1, 1)
     effect = StartAttempt(attempt, agent, "commit", "tree", by=by)
     assert claim(PIPELINE, effect, "full") == AttemptStarted(attempt, agent, model, "tree", by, level)
+
+
+@pytest.mark.parametrize(
+    ("effect", "event"),
+    [
+        (StartAttempt(ID, "coder", "c", "t", errors=2), AttemptErrored(ID, "gone", 1032.0, permanent=True)),
+        (LoseAttempt(ID, "ended by me"), AttemptLost(ID, "ended by me; left behind: gone")),
+        (
+            EvaluateGate(ID, "code/ask", 2, "c", "t", "ic", "it"),
+            VerdictGiven(
+                ID, "code/ask", 2, VerdictStatus.ERRORED, (Finding("infrastructure", "gone"),), tree="t",
+                retry_at=1032.0, permanent=True, hard=False,
+            ),
+        ),
+        (
+            AcceptHandoff(ID, "c", "t", "it", (), "", "", 1),
+            EffectErrored("AcceptHandoff code/2.3", 1, "gone", 1032.0, permanent=True),
+        ),
+        (DeliverBranch("c", (), 1), EffectErrored("DeliverBranch", 1, "gone", 1032.0, permanent=True, undone=True)),
+    ],
+)  # fmt: skip
+def test_what_could_not_be_performed_is_counted(effect: Operation, event: Event) -> None:
+    assert failed(PIPELINE, effect, "gone", 1032.0, permanent=True) == event

@@ -35,8 +35,9 @@ from interlock.core.events import (
     RunStarted,
     TimeReached,
 )
-from interlock.core.facts import claim, decided, refused
+from interlock.core.facts import claim, decided, failed, refused, tries_before
 from interlock.core.fold import apply
+from interlock.core.limits import tried_again_at
 from interlock.core.plan import plan
 from interlock.core.state import RunState
 from interlock.core.wire import decode_event, encode_effect, encode_record
@@ -47,6 +48,7 @@ from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
     KEEP,
+    PASSING,
     PERFORM,
     TAKEN_BY_ITS_MAKER,
     WORKFLOW,
@@ -243,11 +245,16 @@ class RunWorkflow:
         return await (self._small(effect, given) if need is None else self._remote(effect, given, need, place))
 
     def _failed(self, effect: Operation, error: BaseException) -> None:
-        """Its worker is gone, or failed in a way that it has no words for."""
-        if not isinstance(effect, StartAttempt):
-            raise error
-        why = str(error.cause if isinstance(error, ActivityError) and error.cause else error)
-        self._record(AttemptLost(effect.attempt, f"its worker reports no more: {why}"))
+        """Its worker is gone, or could not begin, or has no words for what happened: a fact, which is counted."""
+        cause = error.cause if isinstance(error, ActivityError) and error.cause else error
+        if isinstance(effect, StartAttempt) and not isinstance(cause, ApplicationError):
+            self._record(AttemptLost(effect.attempt, f"its worker reports no more: {cause}"))
+            return
+        permanent = isinstance(cause, ApplicationError) and cause.type != PASSING
+        why = cause.message if isinstance(cause, ApplicationError) else str(cause)
+        now, backoff_s = workflow.now().timestamp(), self._given.documents.backoff_s
+        retry_at = tried_again_at(now, backoff_s, tries_before(effect))
+        self._record(failed(self._pipeline, effect, why, retry_at, permanent=permanent))
 
     # --- places
 

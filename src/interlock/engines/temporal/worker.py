@@ -32,6 +32,7 @@ from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.histories import keep_history
 from interlock.engines.temporal.messages import (
     KEEP,
+    PASSING,
     PERFORM,
     TAKEN_BY_ITS_MAKER,
     EffectInput,
@@ -65,7 +66,8 @@ class Performer:
 
     @activity.defn(name=PERFORM, no_thread_cancel_exception=True)
     def perform(self, given: EffectInput) -> list[EventRow]:
-        """The events of one effect. What fails is an event too; an exception is a defect, or a lost blob."""
+        """The events of one effect. What fails is an event too; an exception is a defect, or about documents and
+        packs."""
         if given.not_by and given.not_by == self.world.worker:
             tries = activity.info().attempt
             raise ApplicationError(
@@ -78,7 +80,8 @@ class Performer:
         except Cancelled as error:
             raise CancelledError("it is no longer wanted") from error
         except InfrastructureError as error:
-            raise ApplicationError(str(error), type="infrastructure", non_retryable=error.permanent) from error
+            kind = "permanent" if error.permanent else PASSING
+            raise ApplicationError(str(error), type=kind, non_retryable=True) from error  # the workflow counts it
 
     @activity.defn(name=KEEP, no_thread_cancel_exception=True)
     def keep(self, given: HistoryInput) -> None:

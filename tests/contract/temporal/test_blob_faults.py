@@ -1,0 +1,97 @@
+"""A store of blobs that lost, falsified or refuses something: it is said, nothing is done twice or delivered elsewhere,
+and once it is mended the run goes on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.contract.cli_world import World
+from tests.contract.temporal.world import Cluster, Server, cluster_in, history, run_on
+
+from interlock.core.events import CandidateProduced, Delivered, HandoffAccepted
+
+TWO = """\
+version: 1
+agents:
+  writer: {use: command, run: [bash, -c, 'echo "$INTERLOCK_ATTEMPT" >> a.txt']}
+stages:
+  plan: {agent: writer, gates: [{id: ok, approve: "Is it good?"}]}
+  code: {needs: [plan], agent: writer, gates: [{id: g, run: "test $(wc -l < a.txt) = 2"}]}
+"""
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, server: Server) -> Iterator[tuple[Cluster, World, str]]:
+    """A run that waits for its person, and a worker that has nothing of it yet."""
+    with cluster_in(tmp_path / "many", server) as many:
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": TWO})
+        run = run_on(far, code=3)
+        for machine in many.machines:
+            machine.kill()
+            machine.communicate()
+        many.start("other controller", "--controller")
+        many.start("other worker")
+        yield many, far, run
+
+
+def packs(many: Cluster) -> list[Path]:
+    found = [path for path in (many.root / "blobs").rglob("*") if path.is_file()]
+    return [path for path in found if path.read_bytes()[:4] == b"PACK"]
+
+
+def lose(blob: Path) -> None:
+    blob.unlink()
+
+
+def falsify(blob: Path) -> None:
+    blob.chmod(0o644)
+    blob.write_bytes(blob.read_bytes()[:-1] + b"x")
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"), [(lose, "is missing"), (falsify, "does not match its digest")], ids=["lost", "falsified"]
+)
+def test_a_pack_that_is_lost_or_falsified_is_said_and_goes_on_once_it_is_back(
+    tmp_path: Path, waiting: tuple[Cluster, World, str], harm: Callable[[Path], None], words: str
+) -> None:
+    many, far, run = waiting
+    shutil.copytree(many.root / "blobs", tmp_path / "backup")
+    for blob in packs(many):
+        harm(blob)
+    far.ask("approve", run, "--plain").ended(3, words)
+    assert far.show(run)["phase"] == "waiting"
+    assert far.git("branch", "--list", "interlock/*") == ""
+    shutil.rmtree(many.root / "blobs")
+    shutil.copytree(tmp_path / "backup", many.root / "blobs")
+    far.ask("resume", run, "--plain").ended(0, "accepted")
+    done_once(far, run)
+
+
+def test_a_folder_that_takes_nothing_is_said_and_goes_on_once_it_does(waiting: tuple[Cluster, World, str]) -> None:
+    """A file lies where new blobs would: root may write into any folder."""
+    many, far, run = waiting
+    blobs = many.root / "blobs"
+    blobs.rename(many.root / "away")
+    blobs.write_text("no folder")
+    far.ask("approve", run, "--plain").ended(3, f"missing in {blobs}")
+    blobs.unlink()
+    (many.root / "away").rename(blobs)
+    far.ask("resume", run, "--plain").ended(0, "accepted")
+    done_once(far, run)
+
+
+def done_once(far: World, run: str) -> None:
+    events = [record.event for record in history(far, run)]
+    assert len([event for event in events if isinstance(event, CandidateProduced)]) == 2
+    assert len([event for event in events if isinstance(event, HandoffAccepted)]) == 2
+    assert len([event for event in events if isinstance(event, Delivered)]) == 1
+    assert far.git("show", f"interlock/{run}:a.txt") == "plan/1.1\n" + code_attempt(far, run)
+    assert len(far.git("branch", "--list", "interlock/*").splitlines()) == 1
+
+
+def code_attempt(far: World, run: str) -> str:
+    accepted = [record.event.attempt for record in history(far, run) if isinstance(record.event, HandoffAccepted)]
+    return str(accepted[-1])
