@@ -21,10 +21,12 @@ pytest.importorskip("temporalio", reason="the Temporal client is not installed")
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
-from tests.contract.temporal.test_both_engines import ASKS, HEAD, PIPELINES
-from tests.contract.temporal.world import Cluster, cluster_in, run_in, run_on, server_histories, server_in
+from tests.contract.temporal.scenarios import SCENARIOS
+from tests.contract.temporal.test_both_engines import played
+from tests.contract.temporal.world import Cluster, cluster_in, server_histories, server_in
 
 from interlock.core.effects import Effect
+from interlock.core.events import RunStarted
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
 from interlock.engines.temporal import flow
@@ -34,7 +36,6 @@ from interlock.journal import FileBlobs, MemoryBlobs
 
 KEPT = Path(__file__).parent / "histories"
 WRITES = bool(os.environ.get("INTERLOCK_WRITE_EXPECTED"))
-NAMES = [*PIPELINES, "decided by a person", "cancelled"]
 
 
 def keep(name: str, histories: list[WorkflowHistory], blobs: FileBlobs) -> None:
@@ -83,12 +84,12 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster | None]:
     folder = tmp_path_factory.mktemp("replay")
     with (
         server_in(folder, "limit.historyCount.suggestContinueAsNew=40") as server,
-        cluster_in(folder / "many", server) as found,
+        cluster_in(folder / "many", server, HERE=str(folder / "many")) as found,
     ):
         yield found
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_a_kept_history_is_decided_as_it_was(name: str, many: Cluster | None, tmp_path: Path) -> None:
     if many is not None:
         found = server_histories(many.server, performed(name, many, tmp_path))
@@ -98,16 +99,11 @@ def test_a_kept_history_is_decided_as_it_was(name: str, many: Cluster | None, tm
 
 def performed(name: str, many: Cluster, folder: Path) -> str:
     """A run of that scenario, to its end. Returns its id."""
-    far = many.submitter(folder / "far", {"interlock.yaml": HEAD + PIPELINES.get(name, ASKS)})
-    if name in PIPELINES:
-        return run_in(far.ask("run", "--engine", "temporal", "--plain", "-t", "x").err)
-    run = run_on(far, code=3)
-    if name == "cancelled":
-        far.ask("cancel", run, "--plain")
-    else:
-        far.ask("reject", run, "-m", "once more", "--plain").ended(3)
-        far.ask("approve", run, "--plain").ended(0)
-    return run
+    scenario = SCENARIOS[name]
+    far = many.submitter(folder / "far", {"interlock.yaml": scenario.pipeline}, HERE=str(many.root))
+    first = played(far, scenario, name, "--engine", "temporal").records[0].event
+    assert isinstance(first, RunStarted)
+    return first.run
 
 
 def test_a_planner_that_decides_otherwise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,6 @@ def test_a_context_is_given_to_another_machine_by_reference_and_has_the_environm
     assert refer(context, blobs) == reference
     with pytest.raises(InfrastructureError, match="is missing"):
         context_of(reference, MemoryBlobs(), {})
-    newer = blobs.put(b'["r1","p","d","t","c","t",[],[],"","none","","","","","what a newer one added"]')
+    newer = blobs.put(b'["r1","p","d","t","c","t",[],[],"","none","","","","","","what a newer one added"]')
     with pytest.raises(InfrastructureError, match="upgrade Interlock"):
         context_of(replace(reference, started=newer), blobs, {})

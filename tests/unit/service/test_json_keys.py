@@ -30,7 +30,7 @@ KEYS = {
     StageView: "id needs phase epoch worker attempts input commit skipped waits input_verdicts",
     WaitView: "stage subject gate reason detail commands hint",
     AttemptView: "id phase agent model by input_tree started_at ended_at commit tree outcome claim why cached usage"
-    " evidence verdicts record override_by sent_back_to asked notes",
+    " evidence verdicts record override_by sent_back_to asked notes worker sandbox",
     VerdictView: "at verdict",
     Reply: "at answer refused",
     Reason: "stage attempt gate status hard message rule file line findings times by",

@@ -25,10 +25,11 @@ from temporalio.service import RPCError
 
 from interlock import __version__
 from interlock.engines.temporal.access import refusal
+from interlock.engines.temporal.fleet import workers
 from interlock.engines.temporal.server import Server, identity
 from interlock.ports import InfrastructureError
 
-_OLDEST = (1, 25)  # of the servers that take updates without being told to
+_OLDEST = (1, 28)  # of the servers that know worker deployments
 _CLOCK_MAX_S = 30.0
 _LOOKS = 40  # for our own poller to appear
 _PAUSE_S = 0.05
@@ -94,12 +95,10 @@ async def look(server: Server, client: Client) -> ServerLook:
 async def _look(server: Server, client: Client) -> ServerLook:
     info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
     controllers = await _pollers(client, server.queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)
-    workers = await _pollers(client, server.queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+    ahead_s = await _ahead(client, server.queue)
+    at_work = await workers(client, server.queue, time.time() + (ahead_s or 0.0)) if controllers else ()
     return ServerLook(
-        info.server_version,
-        await _ahead(client, server.queue),
-        tuple(dict.fromkeys(poller.identity for poller in controllers)),
-        tuple(dict.fromkeys(poller.identity for poller in workers)),
+        info.server_version, ahead_s, tuple(dict.fromkeys(poller.identity for poller in controllers)), at_work
     )
 
 

@@ -23,6 +23,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCStatusCode
 
 from interlock.engines.temporal.needs import Need, Offer, Seen, chosen, fits, unmet
+from interlock.engines.temporal.server import identity
 
 PLACE, FLEET, OFFERED, OFFERS = "place", "interlock-workers", "offered", "offers"
 NO_WORKER = "no worker fits"  # the type of the failure that says for whom an effect waits
@@ -90,7 +91,9 @@ async def _stay_known(client: Client, queue: str, offer: Offer) -> None:
 
 async def _stay_seen(client: Client, queue: str, worker: str) -> None:
     """Ask for tasks of workflows, of which this queue has none. Its effects are asked for only while a slot is free."""
-    asked = PollWorkflowTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), identity=worker)
+    asked = PollWorkflowTaskQueueRequest(
+        namespace=client.namespace, task_queue=TaskQueue(name=queue), identity=identity(worker)
+    )
     while True:
         try:
             await client.workflow_service.poll_workflow_task_queue(asked, timeout=_POLL)
@@ -103,6 +106,12 @@ async def _offer(client: Client, queue: str, offer: Offer) -> None:
         FLEET, [], id=fleet_id(queue), task_queue=queue, start_signal=OFFERED, start_signal_args=[offer],
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
     )  # fmt: skip
+
+
+async def workers(client: Client, queue: str, now: float) -> tuple[str, ...]:
+    """All workers that live at the time `now` of the server, as they call themselves at the server. Raises RPCError."""
+    names = [await _living(client, offer.queue(queue), now) for offer in await _offers(client, queue)]
+    return tuple(sorted({name for some in names for name in some}))
 
 
 async def _offers(client: Client, queue: str) -> list[Offer]:
@@ -156,17 +165,25 @@ class Placer:
 
 async def look(client: Client, queue: str, offer: Offer, now: float) -> Seen:
     """Who lives of those that offer this, at the time `now` of the server, and how many tasks wait for them."""
+    living = await _living(client, offer.queue(queue), now)
     asked = DescribeTaskQueueRequest(
         namespace=client.namespace,
         task_queue=TaskQueue(name=offer.queue(queue)),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        report_stats=True,
+    )
+    backlog = (await client.workflow_service.describe_task_queue(asked, timeout=_ASK)).stats.approximate_backlog_count
+    return Seen(offer, tuple(sorted(name.partition(" ")[0] for name in living)), backlog)
+
+
+async def _living(client: Client, queue: str, now: float) -> set[str]:
+    asked = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=queue),
         task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     )
     pollers = (await client.workflow_service.describe_task_queue(asked, timeout=_ASK)).pollers
-    asked.task_queue_type = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
-    asked.report_stats = True
-    backlog = (await client.workflow_service.describe_task_queue(asked, timeout=_ASK)).stats.approximate_backlog_count
-    living = {one.identity for one in pollers if one.last_access_time.ToDatetime().timestamp() > now - _LIVES_S}
-    return Seen(offer, tuple(sorted(living)), backlog)
+    return {one.identity for one in pollers if one.last_access_time.ToNanoseconds() / 1e9 > now - _LIVES_S}
 
 
 @dataclass(frozen=True, order=True)

@@ -61,13 +61,11 @@ def offer_of(agents: Iterable[str], secrets: Iterable[str] = (ANY,), labels: Ite
 def need_of(pipeline: Pipeline, effect: Operation, maker: str = "") -> Need | None:
     """What the effect needs of a worker; None if a controller does it itself. `maker` is the worker that made the
     candidate."""
-    match effect:
-        case StartAttempt():
-            return Need() if effect.by else _of_attempt(pipeline, effect)
-        case EvaluateGate():
-            return _of_gate(pipeline, *find_gate(pipeline, effect.gate), maker)
-        case _:
-            return None
+    if isinstance(effect, StartAttempt):
+        return Need() if effect.by else _of_attempt(pipeline, effect)
+    if isinstance(effect, EvaluateGate):
+        return _of_gate(pipeline, *find_gate(pipeline, effect.gate), maker)
+    return None
 
 
 def fits(offer: Offer, need: Need) -> bool:

@@ -75,6 +75,6 @@ class Server:
         return f"{self.queue}.deliver.{repository}"
 
 
-def identity() -> str:
-    """What this process is called at the server: `pid@host interlock-VERSION`."""
-    return f"{os.getpid()}@{socket.gethostname()} interlock-{__version__}"
+def identity(worker: str = "") -> str:
+    """What this process, or the worker of this name, is called at the server: `pid@host interlock-VERSION`."""
+    return f"{worker or f'{os.getpid()}@{socket.gethostname()}'} interlock-{__version__}"
