@@ -40,9 +40,8 @@ def test_doctor_tells_of_the_server_its_blobs_and_who_polls(tmp_path: Path, many
     said = told(world)
     assert said["blobs"] == f"ok: {many.root / 'blobs'}: written and read back"
     address = f"127.0.0.1:{many.server.port}"
-    assert said["temporal"].startswith(f"ok: {address}: 1.") and said["temporal"].endswith(
-        "namespace default, no TLS, its clock is ours"
-    )
+    assert said["temporal"].startswith(f"ok: {address}: 1.")
+    assert said["temporal"].endswith("namespace default, no TLS, its clock is ours")
     assert said["controllers"].startswith(f"ok: 1 on the queue {many.queue}: {many.machines[0].pid}@")
     settle(world, temporal={"address": address, "queue": "nobody", "blobs": str(many.root / "blobs")})
     said = told(world)
