@@ -31,6 +31,13 @@ stages:
     agent: writer
     gates: [{{id: apart, env: [MACHINE], run: 'test -s a.txt && test "$MACHINE" != "$(cat a.txt)"'}}]
 """
+AGENT = """\
+version: 1
+agents:
+  coder: {use: goose, secrets: [OPENAI_API_KEY], env: [GOOSE_MODEL]}
+stages:
+  code: {agent: coder, gates: [{id: g, run: "test -s a.txt"}]}
+"""
 SECRET = f"""\
 version: 1
 stages:
@@ -81,12 +88,46 @@ def test_where_no_worker_fits_it_is_said_until_one_comes(tmp_path: Path, many: C
     assert made_by(far, out.split()[1]) == "special"
 
 
+def test_an_agent_waits_for_a_worker_that_has_its_program(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": AGENT})
+    process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+    words = "waits for a worker with agent goose, secret OPENAI_API_KEY: interlock worker --agents goose --secrets OP"
+    assert words in said_until(process, "waits for a worker with")
+    assert far.show()["stages"][0]["attempts"] == [], "it is claimed, and nobody works"
+    far.ask("cancel", "--plain")
+    process.communicate(timeout=300)
+    assert far.show()["phase"] == "cancelled"
+
+
 def test_a_secret_goes_to_a_worker_that_has_it(tmp_path: Path, many: Cluster) -> None:
     many.machines[1].kill()
     many.start("none", "--secrets", "", MACHINE="none")
     many.start("token", "--secrets", "TOKEN", MACHINE="token", TOKEN="t")
     far = many.submitter(tmp_path / "far", {"interlock.yaml": SECRET})
     assert made_by(far, run_on(far)) == "token"
+
+
+def test_what_a_dead_worker_left_in_its_queue_is_placed_anew(tmp_path: Path, many: Cluster) -> None:
+    """The one that has just been killed is taken for alive, and preferred."""
+    many.start("other", "--labels", "spare", MACHINE="special")
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": SECRET})
+    many.machines[1].kill()
+    process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+    assert "gate g waits until a worker that can do it is free" in said_until(process, "waits")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert made_by(far, out.split()[1]) == "special"
+
+
+def test_without_a_controller_it_is_said(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": SECRET})
+    many.machines[0].kill()
+    process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+    assert "waits for a controller: interlock worker --controller" in said_until(process, "waits")
+    many.start("other", "--controller")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert made_by(far, out.split()[1]) == "plain"
 
 
 def test_another_worker_judges_once_there_is_one(tmp_path: Path, many: Cluster) -> None:

@@ -10,21 +10,25 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio import activity, workflow
-from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskState, TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, PollWorkflowTaskQueueRequest
 from temporalio.client import Client, RPCError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCStatusCode
 
 from interlock.engines.temporal.needs import Need, Offer, Seen, chosen, fits, unmet
 
 PLACE, FLEET, OFFERED, OFFERS = "place", "interlock-workers", "offered", "offers"
+NO_ATTEMPT = "run"  # the subject of what the run itself waits for
 NO_WORKER = "no worker fits"  # the type of the failure that says for whom an effect waits
 
 _OFFERS_MAX = 200
@@ -33,6 +37,9 @@ _LIVES_S = 26.0  # since a worker was seen last
 _FRESH_S = 1.0  # how long what was seen of the workers is believed
 _ANNOUNCE_S = 60.0
 _ASK = timedelta(seconds=10)
+_LATE_S = 5.0
+_NONE_FREE = "waits until a worker that can do it is free: start more of them with `interlock worker`"
+_NO_CONTROLLER = "waits for a controller: interlock worker --controller"
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ class Placer:
         info = activity.info()
         now = given.at if info.is_local else info.current_attempt_scheduled_time.timestamp()
         fitting = [offer for offer in await self._offers() if fits(offer, given.need)]
-        offer = chosen([await self._look(offer, now) for offer in fitting], given.need)
+        offer = chosen(await asyncio.gather(*(self._look(offer, now) for offer in fitting)), given.need)
         if offer is not None:
             return offer.queue(self.queue)
         if info.is_local:
@@ -165,13 +172,13 @@ async def look(client: Client, queue: str, offer: Offer, now: float) -> Seen:
     asked.task_queue_type = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
     asked.report_stats = True
     backlog = (await client.workflow_service.describe_task_queue(asked, timeout=_ASK)).stats.approximate_backlog_count
-    living = {one.identity for one in pollers if one.last_access_time.ToDatetime().timestamp() > now - _LIVES_S}
+    living = {one.identity for one in pollers if one.last_access_time.ToDatetime(UTC).timestamp() > now - _LIVES_S}
     return Seen(offer, tuple(sorted(living)), backlog)
 
 
 @dataclass(frozen=True, order=True)
 class Waiting:
-    """An attempt, or a gate on one, for which no worker fits; `why` says what is missing and what to do."""
+    """An attempt, a gate on one, or the run itself, that nobody has taken; `why` says what is missing."""
 
     subject: str
     gate: str
@@ -179,17 +186,37 @@ class Waiting:
 
 
 async def waiting(handle: WorkflowHandle[Any, Any]) -> tuple[Waiting, ...]:
-    """What a run waits for since no worker fits. Raises RPCError."""
+    """What a run waits for since no worker fits, or none that fits is free, or there is no controller. Raises
+    RPCError."""
     described = await handle.describe(rpc_timeout=_ASK)
-    converter = described.data_converter
-    found = []
-    for pending in described.raw_description.pending_activities:
-        if pending.activity_type.name == PLACE and pending.HasField("last_failure"):
-            failure = await converter.decode_failure(pending.last_failure)
-            if isinstance(failure, ApplicationError) and failure.type == NO_WORKER:
-                subject, gate = failure.details
-                found.append(Waiting(str(subject), str(gate), failure.message))
+    raw, converter = described.raw_description, described.data_converter
+    found = [one for pending in raw.pending_activities if (one := await _waits(pending, converter)) is not None]
+    task = raw.pending_workflow_task
+    if task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED and _is_late(task.scheduled_time):
+        found.append(Waiting(NO_ATTEMPT, "", _NO_CONTROLLER))
     return tuple(sorted(found))
+
+
+async def _waits(pending: PendingActivityInfo, converter: DataConverter) -> Waiting | None:
+    if pending.activity_type.name == PLACE and pending.HasField("last_failure"):
+        failure = await converter.decode_failure(pending.last_failure)
+        if isinstance(failure, ApplicationError) and failure.type == NO_WORKER:
+            subject, gate = failure.details
+            return Waiting(str(subject), str(gate), failure.message)
+    is_scheduled = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    if is_scheduled and _is_late(pending.scheduled_time):
+        match pending.activity_id.split():  # the key of its effect, where it is one for workers
+            case ["StartAttempt", subject]:
+                return Waiting(subject, "", _NONE_FREE)
+            case ["EvaluateGate", subject, gate, _]:
+                return Waiting(subject, gate.partition("/")[2], _NONE_FREE)
+            case _:
+                pass
+    return None
+
+
+def _is_late(scheduled: Timestamp) -> bool:
+    return time.time() - scheduled.ToDatetime(UTC).timestamp() > _LATE_S
 
 
 async def waiting_for(handle: WorkflowHandle[Any, Any]) -> tuple[str, ...]:

@@ -266,7 +266,8 @@ class RunWorkflow:
         while True:
             try:
                 result: list[EventRow] = await workflow.execute_activity(
-                    PERFORM, given, result_type=list, task_queue=place, start_to_close_timeout=_ATTEMPT_MAX,
+                    PERFORM, given, result_type=list, task_queue=place, activity_id=key(effect),
+                    start_to_close_timeout=_ATTEMPT_MAX,
                     schedule_to_start_timeout=patience, heartbeat_timeout=timedelta(seconds=self._given.heartbeat_s),
                     retry_policy=_ONCE if isinstance(effect, StartAttempt) else _AGAIN,
                     cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

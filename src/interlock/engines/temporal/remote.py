@@ -25,7 +25,7 @@ from interlock.core.plan import plan
 from interlock.core.wire import decode_record, encode_event
 from interlock.engines.owner import Drive
 from interlock.engines.reconcile import reconcile
-from interlock.engines.temporal.fleet import Waiting, waiting
+from interlock.engines.temporal.fleet import NO_ATTEMPT, Waiting, waiting
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
@@ -61,6 +61,7 @@ class RemoteEngine:
     run: Drive
     slots: Path  # where it is shown what waits for a worker
     _sent: set[str] = field(default_factory=set)  # answers
+    _waiting: tuple[Waiting, ...] = ()
 
     def drive(self) -> None:
         """Copy the run's history until it is finished or waits for a human, or until `stop`. Raises
@@ -122,7 +123,7 @@ class RemoteEngine:
             shown: dict[Waiting, ExitStack] = {}
             while True:
                 with suppress(RPCError):
-                    found = await waiting(handle)
+                    found = self._waiting = await waiting(handle)
                     for one in set(shown).difference(found):
                         shown.pop(one).close()
                     for one in set(found).difference(shown):
@@ -164,6 +165,18 @@ class RemoteEngine:
         turn = reconcile(plan(self.run.ledger.pipeline, self.run.ledger.state), (), self.places)
         return turn.rests and turn.alarm is None
 
+    def _silent(self, error: RPCError) -> str:
+        """Why nothing was heard of the run for long."""
+        then = f"`interlock resume {self.run.ledger.run}` follows it again"
+        if any(one.subject == NO_ATTEMPT for one in self._waiting):
+            return (
+                f"no controller serves the queue {self.server.queue} at {self.server.address}: start one with"
+                f" `interlock worker --controller`; the run continues then, and {then}"
+            )
+        return (
+            f"the Temporal server at {self.server.address} does not answer ({error}): the run continues there; {then}"
+        )
+
     async def _reached(self, ask: Callable[[], Awaitable[Told]]) -> Told:
         """Ask the server, again while it is out of reach, for a minute at most."""
         since = time.monotonic()
@@ -172,8 +185,5 @@ class RemoteEngine:
                 return await ask()
             except RPCError as error:
                 if time.monotonic() - since > _UNREACHED_MAX_S or self.run.stop.is_set():
-                    raise InfrastructureError(
-                        f"the Temporal server at {self.server.address} does not answer ({error}): the run continues"
-                        f" there; `interlock resume {self.run.ledger.run}` follows it again"
-                    ) from error
+                    raise InfrastructureError(self._silent(error)) from error
                 await asyncio.sleep(_LOOK_S)
