@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,13 @@ agents:
   coder: {use: goose, secrets: [OPENAI_API_KEY], env: [GOOSE_MODEL]}
 stages:
   code: {agent: coder, gates: [{id: g, run: "test -s a.txt"}]}
+"""
+BESIDE = """\
+version: 1
+stages:
+  far: {labels: [gpu], run: "echo 1 > far.txt"}
+  near: {run: "echo 1 > near.txt"}
+  both: {needs: [far, near], gates: [{id: g, run: "true"}], on_reject: [{pause: true}]}
 """
 SECRET = f"""\
 version: 1
@@ -86,6 +94,17 @@ def test_where_no_worker_fits_it_is_said_until_one_comes(tmp_path: Path, many: C
     assert process.returncode == 0, err
     assert "waits for a worker" not in err
     assert made_by(far, out.split()[1]) == "special"
+
+
+def test_what_waits_for_a_worker_is_in_nobodys_way(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": BESIDE})
+    settings = Path(far.environment()["XDG_CONFIG_HOME"]) / "interlock" / "settings.yaml"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "max_parallel": 1}))
+    process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+    assert "near/1.1" in said_until(process, "accepted")
+    assert "waits for a worker with label gpu" in far.ask("status").text
+    far.ask("cancel", "--plain")
+    process.communicate(timeout=300)
 
 
 def test_an_agent_waits_for_a_worker_that_has_its_program(tmp_path: Path, many: Cluster) -> None:

@@ -22,14 +22,17 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, PollWork
 from temporalio.client import Client, RPCError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.converter import DataConverter
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, TemporalError
 from temporalio.service import RPCStatusCode
 
 from interlock.engines.temporal.needs import Need, Offer, Seen, chosen, fits, unmet
+from interlock.gates.locks import WaitingWork
 
 PLACE, FLEET, OFFERED, OFFERS = "place", "interlock-workers", "offered", "offers"
-NO_ATTEMPT = "run"  # the subject of what the run itself waits for
+THE_RUN = "run"  # the subject of what the run itself waits for
 NO_WORKER = "no worker fits"  # the type of the failure that says for whom an effect waits
+
+EXPECTED = ApplicationErrorCategory.BENIGN  # of a failure that belongs to no log
 
 _OFFERS_MAX = 200
 _POLL = timedelta(seconds=21)  # servers complain of less than 20
@@ -83,16 +86,17 @@ def fleet_id(queue: str) -> str:
 
 async def attend(client: Client, queue: str, offer: Offer, worker: str) -> None:
     """Make the offer known, and let everybody see that the worker of this name lives, until cancelled."""
-    await _offer(client, queue, offer)
     await asyncio.gather(_stay_known(client, queue, offer), _stay_seen(client, offer.queue(queue), worker))
 
 
 async def _stay_known(client: Client, queue: str, offer: Offer) -> None:
+    is_new = True
     while True:
-        await asyncio.sleep(_ANNOUNCE_S)
-        with suppress(RPCError):  # the server or all controllers are gone: next time
-            if offer not in await _offers(client, queue):
+        with suppress(TemporalError):  # the server or all controllers are gone: next time
+            if is_new or offer not in await _offers(client, queue):
                 await _offer(client, queue, offer)
+                is_new = False
+        await asyncio.sleep(1 if is_new else _ANNOUNCE_S)
 
 
 async def _stay_seen(client: Client, queue: str, worker: str) -> None:
@@ -144,7 +148,7 @@ class Placer:
             return offer.queue(self.queue)
         if info.is_local:
             return ""
-        raise ApplicationError(unmet(given.need), given.subject, given.gate, type=NO_WORKER)
+        raise ApplicationError(unmet(given.need), given.subject, given.gate, type=NO_WORKER, category=EXPECTED)
 
     async def _offers(self) -> list[Offer]:
         at, known = self._known
@@ -176,40 +180,37 @@ async def look(client: Client, queue: str, offer: Offer, now: float) -> Seen:
     return Seen(offer, tuple(sorted(living)), backlog)
 
 
-@dataclass(frozen=True, order=True)
-class Waiting:
-    """An attempt, a gate on one, or the run itself, that nobody has taken; `why` says what is missing."""
-
-    subject: str
-    gate: str
-    why: str
-
-
-async def waiting(handle: WorkflowHandle[Any, Any]) -> tuple[Waiting, ...]:
-    """What a run waits for since no worker fits, or none that fits is free, or there is no controller. Raises
+async def waiting(handle: WorkflowHandle[Any, Any], run: str) -> tuple[WaitingWork, ...]:
+    """What the run waits for since no worker fits, or none that fits is free, or there is no controller. Raises
     RPCError."""
     described = await handle.describe(rpc_timeout=_ASK)
     raw, converter = described.raw_description, described.data_converter
-    found = [one for pending in raw.pending_activities if (one := await _waits(pending, converter)) is not None]
+    found = [one for pending in raw.pending_activities if (one := await _waits(pending, converter, run)) is not None]
     task = raw.pending_workflow_task
     if task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED and _is_late(task.scheduled_time):
-        found.append(Waiting(NO_ATTEMPT, "", _NO_CONTROLLER))
-    return tuple(sorted(found))
+        found.append(WaitingWork(run, THE_RUN, why=_NO_CONTROLLER))
+    return tuple(sorted(found, key=str))
 
 
-async def _waits(pending: PendingActivityInfo, converter: DataConverter) -> Waiting | None:
+async def waiting_for(handle: WorkflowHandle[Any, Any]) -> tuple[str, ...]:
+    """The same in words, a line for each. Raises RPCError."""
+    found = await waiting(handle, "")
+    return tuple(f"gate {one.gate} of {one.about} {one.why}" if one.gate else f"{one.about} {one.why}" for one in found)
+
+
+async def _waits(pending: PendingActivityInfo, converter: DataConverter, run: str) -> WaitingWork | None:
     if pending.activity_type.name == PLACE and pending.HasField("last_failure"):
         failure = await converter.decode_failure(pending.last_failure)
         if isinstance(failure, ApplicationError) and failure.type == NO_WORKER:
             subject, gate = failure.details
-            return Waiting(str(subject), str(gate), failure.message)
+            return WaitingWork(run, str(subject), str(gate), failure.message)
     is_scheduled = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     if is_scheduled and _is_late(pending.scheduled_time):
         match pending.activity_id.split():  # the key of its effect, where it is one for workers
             case ["StartAttempt", subject]:
-                return Waiting(subject, "", _NONE_FREE)
+                return WaitingWork(run, subject, why=_NONE_FREE)
             case ["EvaluateGate", subject, gate, _]:
-                return Waiting(subject, gate.partition("/")[2], _NONE_FREE)
+                return WaitingWork(run, subject, gate.partition("/")[2], _NONE_FREE)
             case _:
                 pass
     return None
@@ -217,12 +218,3 @@ async def _waits(pending: PendingActivityInfo, converter: DataConverter) -> Wait
 
 def _is_late(scheduled: Timestamp) -> bool:
     return time.time() - scheduled.ToDatetime(UTC).timestamp() > _LATE_S
-
-
-async def waiting_for(handle: WorkflowHandle[Any, Any]) -> tuple[str, ...]:
-    """The same in words, a line for each. Raises RPCError."""
-    lines = []
-    for one in await waiting(handle):
-        about = f"gate {one.gate} of {one.subject}" if one.gate else one.subject
-        lines.append(f"{about} {one.why}")
-    return tuple(lines)

@@ -25,7 +25,7 @@ from interlock.core.plan import plan
 from interlock.core.wire import decode_record, encode_event
 from interlock.engines.owner import Drive
 from interlock.engines.reconcile import reconcile
-from interlock.engines.temporal.fleet import NO_ATTEMPT, Waiting, waiting
+from interlock.engines.temporal.fleet import THE_RUN, waiting
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
@@ -61,7 +61,7 @@ class RemoteEngine:
     run: Drive
     slots: Path  # where it is shown what waits for a worker
     _sent: set[str] = field(default_factory=set)  # answers
-    _waiting: tuple[Waiting, ...] = ()
+    _waiting: tuple[WaitingWork, ...] = ()
 
     def drive(self) -> None:
         """Copy the run's history until it is finished or waits for a human, or until `stop`. Raises
@@ -120,16 +120,15 @@ class RemoteEngine:
     async def _show_waiting(self, handle: WorkflowHandle[Any, Any]) -> None:
         """Let everybody on this machine see what waits for a worker."""
         with ExitStack() as stack:
-            shown: dict[Waiting, ExitStack] = {}
+            shown: dict[WaitingWork, ExitStack] = {}
             while True:
                 with suppress(RPCError):
-                    found = self._waiting = await waiting(handle)
+                    found = self._waiting = await waiting(handle, self.run.ledger.run)
                     for one in set(shown).difference(found):
                         shown.pop(one).close()
                     for one in set(found).difference(shown):
                         shown[one] = stack.enter_context(ExitStack())
-                        work = WaitingWork(self.run.ledger.run, one.subject, one.gate, one.why)
-                        shown[one].enter_context(show_waiting(self.slots, work))
+                        shown[one].enter_context(show_waiting(self.slots, one))
                 await asyncio.sleep(_WAITING_LOOK_S)
 
     async def _answer(self, handle: WorkflowHandle[Any, Any]) -> None:
@@ -168,7 +167,7 @@ class RemoteEngine:
     def _silent(self, error: RPCError) -> str:
         """Why nothing was heard of the run for long."""
         then = f"`interlock resume {self.run.ledger.run}` follows it again"
-        if any(one.subject == NO_ATTEMPT for one in self._waiting):
+        if any(one.subject == THE_RUN for one in self._waiting):
             return (
                 f"no controller serves the queue {self.server.queue} at {self.server.address}: start one with"
                 f" `interlock worker --controller`; the run continues then, and {then}"

@@ -24,7 +24,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput, StartAttempt, WaitUntil
 from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
 from interlock.core.wire import decode_effect, decode_record
-from interlock.engines.temporal.fleet import FleetWorkflow, Placer, attend
+from interlock.engines.temporal.fleet import EXPECTED, FleetWorkflow, Placer, attend
 from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.messages import PERFORM, TAKEN_BY_ITS_MAKER, EffectInput, EventRow, event_row
 from interlock.engines.temporal.needs import Offer
@@ -56,7 +56,7 @@ class Performer:
         if given.not_by and given.not_by == self.name:
             tries = activity.info().attempt
             raise ApplicationError(
-                "this worker made the candidate: another one judges it", type=TAKEN_BY_ITS_MAKER,
+                "this worker made the candidate: another one judges it", type=TAKEN_BY_ITS_MAKER, category=EXPECTED,
                 next_retry_delay=_PASSED_ON, non_retryable=tries >= _PASSED_ON_MAX,
             )  # fmt: skip
         try:
