@@ -64,7 +64,11 @@ class _Drive:
     def work(self) -> None:
         try:
             self.app.owner.drive(
-                self.run, take_over=self.take_over, listener=lambda _: self.moved.set(), stop=self.stop
+                self.run,
+                take_over=self.take_over,
+                listener=lambda _: self.moved.set(),
+                stop=self.stop,
+                owned=self.moved.set,
             )
         except BaseException as error:  # noqa: BLE001 - raised again on the main thread
             self.error = error

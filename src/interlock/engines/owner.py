@@ -88,8 +88,10 @@ class Owner:
         take_over: bool = False,
         listener: Callable[[Recorded], None] | None = None,
         stop: threading.Event | None = None,
+        owned: Callable[[], None] = lambda: None,
     ) -> RunState:
-        """Own the run and go on until it is finished, waits for a human, or `stop` is set. Returns its state.
+        """Own the run, call `owned`, and go on until it is finished, waits for a human, or `stop` is set. Returns its
+        state.
         Raises UsageError (no such run), Fenced, InfrastructureError (another process has it, and others)."""
         pipeline = self.pipeline_of(run)
         with self._owned(run, take_over=take_over) as fence:
@@ -100,6 +102,7 @@ class Owner:
                 prepare()  # a run that waits for a person starts no program
             if listener is not None:
                 ledger.listen(listener)
+            owned()
             with self._attended(run) as attendants:
                 for attendant in attendants:
                     ledger.listen(attendant.hear)

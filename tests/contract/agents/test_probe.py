@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from interlock.agents.probe import probe
+from interlock.agents.probe import probe, startable
 
 
 def test_path_version_and_what_gives_access(tmp_path: Path) -> None:
@@ -26,3 +26,12 @@ def test_path_version_and_what_gives_access(tmp_path: Path) -> None:
     assert told["claude"].access == "ANTHROPIC_API_KEY is set"
     assert told["aider"].path == ""
     assert "PATH" in told["aider"].advice
+
+
+def test_a_kind_can_be_started_where_its_program_is_or_where_it_needs_none(tmp_path: Path) -> None:
+    (tmp_path / "goose").write_text("#!/bin/sh\n")
+    (tmp_path / "goose").chmod(0o755)
+    here, nowhere = startable({"PATH": str(tmp_path)}), startable({"PATH": str(tmp_path / "none")})
+    assert here - nowhere == {"goose"}
+    assert nowhere >= {"acp", "command", "scripted"}
+    assert "codex" not in here

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,20 @@ stages:
     referee: elsewhere
     agent: writer
     gates: [{{id: apart, env: [MACHINE], run: 'test -s a.txt && test "$MACHINE" != "$(cat a.txt)"'}}]
+"""
+AGENT = """\
+version: 1
+agents:
+  coder: {use: goose, secrets: [OPENAI_API_KEY], env: [GOOSE_MODEL]}
+stages:
+  code: {agent: coder, gates: [{id: g, run: "test -s a.txt"}]}
+"""
+BESIDE = """\
+version: 1
+stages:
+  far: {labels: [gpu], run: "echo 1 > far.txt"}
+  near: {run: "echo 1 > near.txt"}
+  both: {needs: [far, near], gates: [{id: g, run: "true"}], on_reject: [{pause: true}]}
 """
 SECRET = f"""\
 version: 1
@@ -81,12 +96,57 @@ def test_where_no_worker_fits_it_is_said_until_one_comes(tmp_path: Path, many: C
     assert made_by(far, out.split()[1]) == "special"
 
 
+def test_what_waits_for_a_worker_is_in_nobodys_way(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": BESIDE})
+    settings = Path(far.environment()["XDG_CONFIG_HOME"]) / "interlock" / "settings.yaml"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "max_parallel": 1}))
+    process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+    assert "near/1.1" in said_until(process, "accepted")
+    assert "waits for a worker with label gpu" in far.ask("status").text
+    far.ask("cancel", "--plain")
+    process.communicate(timeout=300)
+
+
+def test_an_agent_waits_for_a_worker_that_has_its_program(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": AGENT})
+    process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+    words = "waits for a worker with agent goose, secret OPENAI_API_KEY: interlock worker --agents goose --secrets OP"
+    assert words in said_until(process, "waits for a worker with")
+    assert far.show()["stages"][0]["attempts"] == [], "it is claimed, and nobody works"
+    far.ask("cancel", "--plain")
+    process.communicate(timeout=300)
+    assert far.show()["phase"] == "cancelled"
+
+
 def test_a_secret_goes_to_a_worker_that_has_it(tmp_path: Path, many: Cluster) -> None:
     many.machines[1].kill()
     many.start("none", "--secrets", "", MACHINE="none")
     many.start("token", "--secrets", "TOKEN", MACHINE="token", TOKEN="t")
     far = many.submitter(tmp_path / "far", {"interlock.yaml": SECRET})
     assert made_by(far, run_on(far)) == "token"
+
+
+def test_what_a_dead_worker_left_in_its_queue_is_placed_anew(tmp_path: Path, many: Cluster) -> None:
+    """The one that has just been killed is taken for alive, and preferred."""
+    many.start("other", "--labels", "spare", MACHINE="special")
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": SECRET})
+    many.machines[1].kill()
+    process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+    assert "gate g waits until a worker that can do it is free" in said_until(process, "waits")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert made_by(far, out.split()[1]) == "special"
+
+
+def test_without_a_controller_it_is_said(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": SECRET})
+    many.machines[0].kill()
+    process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+    assert "waits for a controller: interlock worker --controller" in said_until(process, "waits")
+    many.start("other", "--controller")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert made_by(far, out.split()[1]) == "plain"
 
 
 def test_another_worker_judges_once_there_is_one(tmp_path: Path, many: Cluster) -> None:

@@ -362,6 +362,19 @@ def test_an_example_of_an_environment_file_is_no_judge_but_where_all_is(tmp_path
             load_text(tmp_path, page.replace(".env.example", name))
 
 
+def test_a_stage_says_which_workers_it_needs(tmp_path: Path) -> None:
+    page = SMALL.replace("run: make\n", "run: make\n    labels: [gpu, big]\n    referee: elsewhere\n", 1)
+    loaded = load_text(tmp_path, page)
+    for stage in (loaded.pipeline.stages[0], load_text(tmp_path, resolved_yaml(loaded)).pipeline.stages[0]):
+        assert (stage.labels, stage.judged_elsewhere) == (("gpu", "big"), True)
+    same = load_text(tmp_path, SMALL.replace("run: make\n", "run: make\n    referee: anywhere\n", 1)).pipeline
+    assert same == load_text(tmp_path, SMALL).pipeline
+    with pytest.raises(InvalidPipeline, match='referee is the text "cloud": known: anywhere, elsewhere'):
+        load_text(tmp_path, page.replace("elsewhere", "cloud"))
+    with pytest.raises(InvalidPipeline, match="Big is not a valid name"):
+        load_text(tmp_path, page.replace("big", "Big"))
+
+
 def test_instructions_are_globs_or_none(tmp_path: Path) -> None:
     agents = "agents:\n  calm: {use: command, run: x, instructions: [docs/*.md]}\n  own: {use: command, run: x}\n"
     page = agents + SMALL.replace("run: make\n", "agent: calm\n    dir: web\n    instructions: [A.md, /B.md]\n", 1)

@@ -231,6 +231,10 @@ def _stage_lines(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
         yield f"adds tests: {', '.join(stage.scope.adds)}"
     if stage.produces:
         yield f"produces: {', '.join(f'{stage.id}/{artifact.name}' for artifact in stage.produces)}"
+    if stage.labels:
+        yield f"workers: with {', '.join(f'label {label}' for label in stage.labels)}"
+    if stage.judged_elsewhere:
+        yield "judged by another worker than the one that made the candidate"
     for gate in in_order(stage):
         yield f"gate {gate.id}: {_gate(gate)}"
     limits = ", ".join(_amounts(stage.limits))

@@ -10,23 +10,30 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio import activity, workflow
-from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskState, TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, PollWorkflowTaskQueueRequest
 from temporalio.client import Client, RPCError, WorkflowHandle
 from temporalio.common import VersioningBehavior, WorkflowIDConflictPolicy
-from temporalio.exceptions import ApplicationError
+from temporalio.converter import DataConverter
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, TemporalError
 from temporalio.service import RPCStatusCode
 
 from interlock.engines.temporal.needs import Need, Offer, Seen, chosen, fits, unmet
 from interlock.engines.temporal.server import identity
+from interlock.gates.locks import WaitingWork
 
 PLACE, FLEET, OFFERED, OFFERS = "place", "interlock-workers", "offered", "offers"
+THE_RUN = "run"  # the subject of what the run itself waits for
 NO_WORKER = "no worker fits"  # the type of the failure that says for whom an effect waits
+
+EXPECTED = ApplicationErrorCategory.BENIGN  # of a failure that belongs to no log
 
 _OFFERS_MAX = 200
 _POLL = timedelta(seconds=21)  # servers complain of less than 20
@@ -34,6 +41,9 @@ _LIVES_S = 26.0  # since a worker was seen last
 _FRESH_S = 1.0  # how long what was seen of the workers is believed
 _ANNOUNCE_S = 60.0
 _ASK = timedelta(seconds=10)
+_LATE_S = 5.0
+_NONE_FREE = "waits until a worker that can do it is free: start more of them with `interlock worker`"
+_NO_CONTROLLER = "waits for a controller: interlock worker --controller"
 
 
 @dataclass(frozen=True)
@@ -77,16 +87,17 @@ def fleet_id(queue: str) -> str:
 
 async def attend(client: Client, queue: str, offer: Offer, worker: str) -> None:
     """Make the offer known, and let everybody see that the worker of this name lives, until cancelled."""
-    await _offer(client, queue, offer)
     await asyncio.gather(_stay_known(client, queue, offer), _stay_seen(client, offer.queue(queue), worker))
 
 
 async def _stay_known(client: Client, queue: str, offer: Offer) -> None:
+    is_new = True
     while True:
-        await asyncio.sleep(_ANNOUNCE_S)
-        with suppress(RPCError):  # the server or all controllers are gone: next time
-            if offer not in await _offers(client, queue):
+        with suppress(TemporalError):  # the server or all controllers are gone: next time
+            if is_new or offer not in await _offers(client, queue):
                 await _offer(client, queue, offer)
+                is_new = False
+        await asyncio.sleep(1 if is_new else _ANNOUNCE_S)
 
 
 async def _stay_seen(client: Client, queue: str, worker: str) -> None:
@@ -141,12 +152,12 @@ class Placer:
         info = activity.info()
         now = given.at if info.is_local else info.current_attempt_scheduled_time.timestamp()
         fitting = [offer for offer in await self._offers() if fits(offer, given.need)]
-        offer = chosen([await self._look(offer, now) for offer in fitting], given.need)
+        offer = chosen(await asyncio.gather(*(self._look(offer, now) for offer in fitting)), given.need)
         if offer is not None:
             return offer.queue(self.queue)
         if info.is_local:
             return ""
-        raise ApplicationError(unmet(given.need), given.subject, given.gate, type=NO_WORKER)
+        raise ApplicationError(unmet(given.need), given.subject, given.gate, type=NO_WORKER, category=EXPECTED)
 
     async def _offers(self) -> list[Offer]:
         at, known = self._known
@@ -186,33 +197,41 @@ async def _living(client: Client, queue: str, now: float) -> set[str]:
     return {one.identity for one in pollers if one.last_access_time.ToNanoseconds() / 1e9 > now - _LIVES_S}
 
 
-@dataclass(frozen=True, order=True)
-class Waiting:
-    """An attempt, or a gate on one, for which no worker fits; `why` says what is missing and what to do."""
-
-    subject: str
-    gate: str
-    why: str
-
-
-async def waiting(handle: WorkflowHandle[Any, Any]) -> tuple[Waiting, ...]:
-    """What a run waits for since no worker fits. Raises RPCError."""
+async def waiting(handle: WorkflowHandle[Any, Any], run: str) -> tuple[WaitingWork, ...]:
+    """What the run waits for since no worker fits, or none that fits is free, or there is no controller. Raises
+    RPCError."""
     described = await handle.describe(rpc_timeout=_ASK)
-    converter = described.data_converter
-    found = []
-    for pending in described.raw_description.pending_activities:
-        if pending.activity_type.name == PLACE and pending.HasField("last_failure"):
-            failure = await converter.decode_failure(pending.last_failure)
-            if isinstance(failure, ApplicationError) and failure.type == NO_WORKER:
-                subject, gate = failure.details
-                found.append(Waiting(str(subject), str(gate), failure.message))
-    return tuple(sorted(found))
+    raw, converter = described.raw_description, described.data_converter
+    found = [one for pending in raw.pending_activities if (one := await _waits(pending, converter, run)) is not None]
+    task = raw.pending_workflow_task
+    if task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED and _is_late(task.scheduled_time):
+        found.append(WaitingWork(run, THE_RUN, why=_NO_CONTROLLER))
+    return tuple(sorted(found, key=str))
 
 
 async def waiting_for(handle: WorkflowHandle[Any, Any]) -> tuple[str, ...]:
     """The same in words, a line for each. Raises RPCError."""
-    lines = []
-    for one in await waiting(handle):
-        about = f"gate {one.gate} of {one.subject}" if one.gate else one.subject
-        lines.append(f"{about} {one.why}")
-    return tuple(lines)
+    found = await waiting(handle, "")
+    return tuple(f"gate {one.gate} of {one.about} {one.why}" if one.gate else f"{one.about} {one.why}" for one in found)
+
+
+async def _waits(pending: PendingActivityInfo, converter: DataConverter, run: str) -> WaitingWork | None:
+    if pending.activity_type.name == PLACE and pending.HasField("last_failure"):
+        failure = await converter.decode_failure(pending.last_failure)
+        if isinstance(failure, ApplicationError) and failure.type == NO_WORKER:
+            subject, gate = failure.details
+            return WaitingWork(run, str(subject), str(gate), failure.message)
+    is_scheduled = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    if is_scheduled and _is_late(pending.scheduled_time):
+        match pending.activity_id.split():  # the key of its effect, where it is one for workers
+            case ["StartAttempt", subject]:
+                return WaitingWork(run, subject, why=_NONE_FREE)
+            case ["EvaluateGate", subject, gate, _]:
+                return WaitingWork(run, subject, gate.partition("/")[2], _NONE_FREE)
+            case _:
+                pass
+    return None
+
+
+def _is_late(scheduled: Timestamp) -> bool:
+    return time.time() - scheduled.ToDatetime(UTC).timestamp() > _LATE_S

@@ -71,6 +71,7 @@ _SMALL_MAX = timedelta(minutes=30)
 _DELIVERY_MAX = timedelta(days=365)  # somebody has to come to the repository
 _ONCE = RetryPolicy(maximum_attempts=1)
 _LOOK_MAX = timedelta(seconds=30)
+_SEEKING_MAX = 64
 _SEEK = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=10))
 _KEPT = timedelta(minutes=1)  # how long a place is believed to be a good one
 _PATIENCE = timedelta(seconds=30)  # until it is asked whether anybody serves the place still; twice as long then
@@ -99,6 +100,7 @@ class RunWorkflow:
         self._in_flight: dict[str, tuple[Operation, asyncio.Task[None]]] = {}
         self._waiting: list[AnswerTaken] = []
         self._moved = 0
+        self._seeking: set[str] = set()  # keys of effects for which a place is looked for: they take none
         self._places: dict[Need, tuple[str, datetime]] = {}  # task queues, and until when they are good
 
     @workflow.run
@@ -110,7 +112,8 @@ class RunWorkflow:
         while self._state.finished is None:
             seen = self._moved
             self._take_answers()
-            turn = reconcile(plan(self._pipeline, self._state), self._effects(), given.places)
+            places = given.places + min(len(self._seeking), _SEEKING_MAX)
+            turn = reconcile(plan(self._pipeline, self._state), self._effects(), places)
             for unwanted in turn.cancel:
                 self._in_flight[key(unwanted)][1].cancel()
             for effect in turn.start:
@@ -207,7 +210,7 @@ class RunWorkflow:
         need = need_of(self._pipeline, effect, self._maker(effect))
         place = self._place(need) if need else ""
         if need and not place:
-            self._launch(effect, self._find(effect, need))
+            self._launch(effect, self._seek(effect, need))
             return
         claimed = None
         if isinstance(effect, StartAttempt):
@@ -263,6 +266,14 @@ class RunWorkflow:
         place, until = self._places.get(need, ("", workflow.now()))
         return place if workflow.now() < until else ""
 
+    async def _seek(self, effect: Operation, need: Need) -> None:
+        self._seeking.add(key(effect))
+        self._moved += 1
+        try:
+            await self._find(effect, need)
+        finally:
+            self._seeking.discard(key(effect))
+
     async def _find(self, effect: Operation, need: Need) -> str:
         """Find a task queue. Where no worker fits, the same is asked by an activity that is tried until one does: it
         says what is missing, and adds nothing to the history meanwhile."""
@@ -288,7 +299,8 @@ class RunWorkflow:
         while True:
             try:
                 result: list[EventRow] = await workflow.execute_activity(
-                    PERFORM, given, result_type=list, task_queue=place, start_to_close_timeout=_ATTEMPT_MAX,
+                    PERFORM, given, result_type=list, task_queue=place, activity_id=key(effect),
+                    start_to_close_timeout=_ATTEMPT_MAX,
                     schedule_to_start_timeout=patience, heartbeat_timeout=timedelta(seconds=self._given.heartbeat_s),
                     retry_policy=_ONCE if isinstance(effect, StartAttempt) else _AGAIN,
                     cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

@@ -27,7 +27,7 @@ from interlock.core.wire import decode_record, encode_event
 from interlock.engines.owner import Drive
 from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.builds import silence
-from interlock.engines.temporal.fleet import Waiting, waiting
+from interlock.engines.temporal.fleet import THE_RUN, waiting
 from interlock.engines.temporal.histories import kept_history
 from interlock.engines.temporal.messages import (
     ANSWER,
@@ -65,6 +65,7 @@ class RemoteEngine:
     slots: Path  # where it is shown what waits for a worker
     is_home: bool = True  # whether the run's branch is made in this repository
     _sent: set[str] = field(default_factory=set)  # answers
+    _waiting: tuple[WaitingWork, ...] = ()
 
     def drive(self) -> None:
         """Copy the run's history until it is finished or waits for a human, or until `stop`. Raises
@@ -127,16 +128,15 @@ class RemoteEngine:
     async def _show_waiting(self, handle: WorkflowHandle[Any, Any]) -> None:
         """Let everybody on this machine see what waits for a worker."""
         with ExitStack() as stack:
-            shown: dict[Waiting, ExitStack] = {}
+            shown: dict[WaitingWork, ExitStack] = {}
             while True:
                 with suppress(RPCError):
-                    found = await waiting(handle)
+                    found = self._waiting = await waiting(handle, self.run.ledger.run)
                     for one in set(shown).difference(found):
                         shown.pop(one).close()
                     for one in set(found).difference(shown):
                         shown[one] = stack.enter_context(ExitStack())
-                        work = WaitingWork(self.run.ledger.run, one.subject, one.gate, one.why)
-                        shown[one].enter_context(show_waiting(self.slots, work))
+                        shown[one].enter_context(show_waiting(self.slots, one))
                 await asyncio.sleep(_WAITING_LOOK_S)
 
     async def _answer(self, handle: WorkflowHandle[Any, Any]) -> None:
@@ -196,6 +196,18 @@ class RemoteEngine:
         turn = reconcile(wanted, (), self.places)
         return turn.rests and turn.alarm is None
 
+    def _silent(self, error: RPCError) -> str:
+        """Why nothing was heard of the run for long."""
+        then = f"`interlock resume {self.run.ledger.run}` follows it again"
+        if any(one.subject == THE_RUN for one in self._waiting):
+            return (
+                f"no controller serves the queue {self.server.queue} at {self.server.address}: start one with"
+                f" `interlock worker --controller`; the run continues then, and {then}"
+            )
+        return (
+            f"the Temporal server at {self.server.address} does not answer ({error}): the run continues there; {then}"
+        )
+
     async def _reached(self, handle: WorkflowHandle[Any, Any], ask: Callable[[], Awaitable[Told]]) -> Told:
         """Ask the workflow, again while the server is out of reach, for a minute at most. Raises RPCError if the server
         does not know the run."""
@@ -209,8 +221,5 @@ class RemoteEngine:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     raise
                 if time.monotonic() - since > _UNREACHED_MAX_S or self.run.stop.is_set():
-                    raise InfrastructureError(
-                        f"the Temporal server at {self.server.address} does not answer ({error}): the run continues"
-                        f" there; `interlock resume {self.run.ledger.run}` follows it again"
-                    ) from error
+                    raise InfrastructureError(self._silent(error)) from error
                 await asyncio.sleep(_LOOK_S)

@@ -27,7 +27,7 @@ from interlock.core.events import CandidateProduced, DeliveryBegun, Event, Input
 from interlock.core.wire import decode_effect, decode_record
 from interlock.engines.temporal.builds import become_current, deployment
 from interlock.engines.temporal.exclusive import HoldWorkflow
-from interlock.engines.temporal.fleet import FleetWorkflow, Placer, attend
+from interlock.engines.temporal.fleet import EXPECTED, FleetWorkflow, Placer, attend
 from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.histories import keep_history
 from interlock.engines.temporal.messages import (
@@ -71,7 +71,7 @@ class Performer:
         if given.not_by and given.not_by == self.world.worker:
             tries = activity.info().attempt
             raise ApplicationError(
-                "this worker made the candidate: another one judges it", type=TAKEN_BY_ITS_MAKER,
+                "this worker made the candidate: another one judges it", type=TAKEN_BY_ITS_MAKER, category=EXPECTED,
                 next_retry_delay=_PASSED_ON, non_retryable=tries >= _PASSED_ON_MAX,
             )  # fmt: skip
         try:

@@ -62,6 +62,7 @@ def _work(view: View, stage: Stage, part: StagePart) -> None:
         "produces",
         "workspace",
         "may_be_empty",
+        "referee",
         "max_files",
         "max_lines",
     ):
