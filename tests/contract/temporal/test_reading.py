@@ -137,6 +137,12 @@ def test_a_server_that_is_gone_leaves_the_copy_and_keeps_answers(tmp_path: Path)
         far.ask("status", run).ended(0, "Is it good?", "note: the Temporal server at", "was known of its runs here")
         assert "does not answer" in far.show(run)["behind"]
         far.ask("list").ended(0, "waiting", "note: ")
+
+        async def read(client: Client) -> None:
+            told = await ask(client, "get_run", run=run)
+            assert (told["phase"], "does not answer" in told["may_be_old"]) == ("waiting", True)
+
+        talk(far, read)
         far.ask("approve", run, "--plain").ended(5, "the answer is kept here")
         server.start()
         until(lambda: phase(far, run) == "interrupted", "the answer did not reach the run")

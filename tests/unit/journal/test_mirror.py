@@ -112,6 +112,27 @@ def test_who_follows_it_copies_it_alone(here: Here, runs: MirroredRuns) -> None:
     assert runs.owner_of(RUN) == "process 7"
 
 
+def test_who_takes_it_meanwhile_copies_it_alone(
+    here: Here, runs: MirroredRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def news(run: str, after: int) -> list[Recorded]:
+        here.follower = "process 7"
+        return here.server.records[after:]
+
+    monkeypatch.setattr(here.server, "news", news)
+    fence = here.journal.take(RUN)
+    assert seen(runs) == [STARTED]
+    assert here.journal.holds(RUN, fence)
+
+
+def test_who_polls_sees_that_there_is_more(here: Here, runs: MirroredRuns) -> None:
+    seen(runs)
+    here.server.has(TimeReached(4.0))
+    assert runs.heads(9) == {RUN: 3}
+    here.now += LOOK_S
+    assert runs.heads(9) == {RUN: 4}
+
+
 def test_nobody_is_disturbed_who_takes_the_run(here: Here, runs: MirroredRuns) -> None:
     here.busy = True
     fence = here.journal.take(RUN)
@@ -185,6 +206,7 @@ def test_a_run_of_another_repository_is_copied(here: Here) -> None:
     runs = here.runs()
     here.server.has(*FAR)
     assert runs.adopt(RUN)
+    assert len(here.journal.records(RUN)) == len(FAR)
     assert (runs.runs(), runs.pipeline(RUN), runs.owner_of(RUN)) == ([RUN], "the pipeline", "temporal")
     assert [record.event for record in here.journal.records(RUN)] == list(FAR)
 

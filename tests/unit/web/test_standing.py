@@ -64,6 +64,11 @@ def test_what_to_do_next() -> None:
     assert standing(damaged).commands == ("interlock doctor", "interlock doctor --set-aside r")
 
 
+def test_what_may_be_old_says_so() -> None:
+    said = standing(replace(view(*WORKING, owner="p"), behind="the server is silent: shown is what was known at noon"))
+    assert said.who == "Nobody needs to act. This may be old: the server is silent: shown is what was known at noon."
+
+
 def test_what_is_at_work() -> None:
     assert [(words, str(one.id)) for words, one in at_work(view(*WORKING, owner="p"))] == [
         ("coder works on", "code/1.1")

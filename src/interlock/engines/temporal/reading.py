@@ -30,7 +30,7 @@ Told = TypeVar("Told")
 
 MEMO = "interlock"
 _CONNECT_S = 3.0
-_ASK_S = 4.0
+_ASK_S = 3.0
 
 
 def workflow_of(run: str) -> str:
@@ -148,7 +148,7 @@ class ServerRuns:
         match error.status:
             case RPCStatusCode.NOT_FOUND:
                 return NotThere(f"{self._named} has no run {run} any more")
-            case RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.CANCELLED:
+            case RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.CANCELLED | RPCStatusCode.FAILED_PRECONDITION:
                 return InfrastructureError(
                     f"{self._named} does not tell how run {run} goes: is a controller at work for queue"
                     f" {self.server.queue} (`interlock worker --controller`)?"
