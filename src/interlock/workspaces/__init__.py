@@ -7,6 +7,16 @@ from interlock.workspaces.base import Base
 from interlock.workspaces.gc import Collected, DiskUsage
 from interlock.workspaces.git import check_version, identities_in
 from interlock.workspaces.git_workspaces import GitWorkspaces
+from interlock.workspaces.packs import received_ref
 from interlock.workspaces.storage import base_ref
 
-__all__ = ["Base", "Collected", "DiskUsage", "GitWorkspaces", "base_ref", "check_version", "identities_in"]
+__all__ = [
+    "Base",
+    "Collected",
+    "DiskUsage",
+    "GitWorkspaces",
+    "base_ref",
+    "check_version",
+    "identities_in",
+    "received_ref",
+]
