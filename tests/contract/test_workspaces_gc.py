@@ -11,7 +11,7 @@ import pytest
 from tests.contract.workspaces_world import World, make_world
 
 from interlock.core.ids import AttemptId
-from interlock.workspaces import Collected, GitWorkspaces, base_ref
+from interlock.workspaces import Collected, GitWorkspaces, base_ref, received_ref
 
 DAY = 86_400.0
 
@@ -84,7 +84,7 @@ def test_older_than_spares_more_than_a_day(world: World) -> None:
 
 
 @pytest.mark.parametrize("unfinished", [True, False])
-def test_commits_of_other_machines_stay_while_any_run_is_unfinished(
+def test_commits_of_other_machines_stay_while_their_run_is_unfinished(
     world: World, tmp_path: Path, unfinished: bool
 ) -> None:
     base = world.base().commit
@@ -93,7 +93,7 @@ def test_commits_of_other_machines_stay_while_any_run_is_unfinished(
     with GitWorkspaces(tmp_path / "other.git", tmp_path / "others", world.repository, os.environ) as other:
         other.receive(base, world.workspaces.pack(base), is_base=True)
         other.receive(made, content, is_base=False)
-        live = (base_ref(base), "refs/interlock/run1/") if unfinished else ()
+        live = (base_ref(base), received_ref(made)) if unfinished else ()
         assert other.collect(live, 0.0, time.time() + 30 * DAY).refs == (0 if unfinished else 2)
         other.close()
         assert other.has(made) is unfinished

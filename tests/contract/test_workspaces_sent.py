@@ -177,4 +177,8 @@ def test_what_did_not_come_is_asked_of_nobody(world: World, far: GitWorkspaces) 
         UsageError, match="commit 123456789012 did not come with the run, and workers have no repository"
     ):
         far.adopt("123456789012" + "0" * 28, "0" * 40, Stamp("m", 1), "refs/interlock/r/code/1.1")
+    with pytest.raises(UsageError, match="a worker has no repository"):
+        far.publish(world.base().commit, "origin", "b")
+    with pytest.raises(UsageError, match="a worker has no repository"):
+        checked_out(far, world.base().commit, CheckoutSpec(carry=("key",)))
     assert world.workspaces.needs([], {}).size == 0

@@ -25,12 +25,23 @@ def collect(
     if they are many. Held-out files of a name that no setting here knows stay out: the workers may know them. Raises
     UsageError, InfrastructureError."""
     pipeline, base = request.pipeline, request.base_commit
+    _refuse_scripts(pipeline)
     needs = workspaces.needs(pipeline.carry, {name: _files(held_out, name) for name in _names(held_out, pipeline)})
     size = needs.size + workspaces.lfs_bytes(base, blobs)
     if size >= _TOLD_BYTES:
         tell(size)
     workspaces.share(base, blobs)
     return needs.put(blobs)
+
+
+def _refuse_scripts(pipeline: Pipeline) -> None:
+    """A path of an agent's options leads into the working tree, with whatever is beside it."""
+    for spec in pipeline.agents:
+        if spec.use == "scripted" and dict(spec.options).get("script", "").startswith('"'):
+            raise UsageError(
+                f"agent {spec.name}: its script is in the working tree, which workers do not have: write the script"
+                " itself below `script`"
+            )
 
 
 def _names(held_out: HeldOut, pipeline: Pipeline) -> Iterator[str]:

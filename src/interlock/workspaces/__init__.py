@@ -7,6 +7,7 @@ from interlock.workspaces.base import Base
 from interlock.workspaces.gc import Collected, DiskUsage, sweep
 from interlock.workspaces.git import check_version, identities_in
 from interlock.workspaces.git_workspaces import GitWorkspaces
+from interlock.workspaces.packs import received_ref
 from interlock.workspaces.storage import base_ref
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "base_ref",
     "check_version",
     "identities_in",
+    "received_ref",
     "sweep",
 ]

@@ -27,8 +27,8 @@ _OWN = ("kits", "setup", "templates", "tmp", storage.HELD_OUT)
 class GcPolicy:
     """What to keep. A live ref that ends in a slash stands for all refs below it: refs/interlock/RUN/ for a run.
 
-    A live `refs/bases/COMMIT` keeps an imported base. While any ref is live, so are the contents of LFS pointers, and
-    commits that other machines made. The records of handoffs stay, as the history does.
+    A live `refs/bases/COMMIT` keeps an imported base. While any ref is live, so are the contents of LFS pointers. The
+    records of handoffs stay, as the history does.
     """
 
     live_refs: tuple[str, ...]
@@ -42,7 +42,7 @@ class GcPolicy:
     def spares(self, ref: str) -> bool:
         if ref.startswith(f"{storage.RECORDS}/"):
             return True
-        if ref.startswith((f"{storage.CONTENTS}/", f"{storage.RECEIVED}/")):
+        if ref.startswith(f"{storage.CONTENTS}/"):
             return bool(self.live_refs)
         return any(ref == live or (live.endswith("/") and ref.startswith(live)) for live in self.live_refs)
 

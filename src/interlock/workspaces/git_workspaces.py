@@ -400,9 +400,12 @@ class GitWorkspaces:
 
     def _found(self, ref: str = "") -> Origin:
         """The user's repository, and `ref` in it. Raises UsageError."""
+        if self._repository is None and ref:
+            raise UsageError(f"commit {ref[:12]} did not come with the run, and workers have no repository")
         if self._repository is None:
-            wanted = f"commit {ref[:12]}" if ref else "this"
-            raise UsageError(f"{wanted} did not come with the run, and workers have no repository: start the run again")
+            raise UsageError(
+                "a worker has no repository: it reads no working tree, pushes nothing and delivers nothing"
+            )
         return base.find(self._repository, self._environ, ref)
 
     def _bring(self, origin: Origin) -> None:

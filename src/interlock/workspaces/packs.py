@@ -16,6 +16,13 @@ from interlock.workspaces.base import keep_commit
 from interlock.workspaces.git import Git
 from interlock.workspaces.objects import Objects
 
+_RECEIVED = "refs/received"
+
+
+def received_ref(commit: str) -> str:
+    """What keeps a commit of another machine until its run is over."""
+    return f"{_RECEIVED}/{commit}"
+
 
 def pack(git: Git, commits: Sequence[str], without: Sequence[str] = ()) -> bytes:
     """A pack with the objects of `commits` that the others have not; all of their trees where there are no others.
@@ -42,7 +49,7 @@ def keep(store: Path, objects: Objects, commit: str, *, is_base: bool = False) -
         _cut(store, commit)
         keep_commit(store, storage.base_ref(commit), commit)
     else:
-        keep_commit(store, f"{storage.RECEIVED}/{commit}", commit)
+        keep_commit(store, received_ref(commit), commit)
 
 
 def _cut(store: Path, commit: str) -> None:

@@ -34,7 +34,6 @@ from interlock.workspaces.objects import Objects
 BASES = "refs/bases"
 CONTENTS = "refs/contents"
 RECORDS = "refs/records"
-RECEIVED = "refs/received"  # commits that other machines made
 HELD_OUT = "held-out"  # of runs of other machines, in a folder of our own
 _OWN = "interlock"  # the folder in the store for files that are not git's
 _FOLDERS = ("objects/pack", "objects/info", "refs", "info", f"{_OWN}/tmp")

@@ -139,6 +139,13 @@ ROWS = (
         hole="test_held_out.py::test_a_knowing_product_is_named_as_open",
     ),
     Row(
+        "Held-out tests that came with a run to a worker: among the blobs, and in the store",
+        "nothing of either is bound",
+        tests="tests/contract/temporal/test_contents.py",
+        none=OPEN,
+        hole="no: at `none` the same test finds them",
+    ),
+    Row(
         "A change that a person reads otherwise than it runs: control characters, and characters that hide or "
         "reorder text, in its lines or names; a file that calls itself generated",
         "the page shows a sign for each such character and says so at the file; only well-known names close a file",

@@ -8,8 +8,10 @@ import os
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from tests.contract.cli_world import World
 from tests.contract.temporal.world import Cluster, history, run_on
+from tests.rooms_here import needs_fences, needs_rooms
 
 from interlock.bootstrap import build
 from interlock.core.events import AnswerTaken, CandidateProduced, VerdictGiven
@@ -123,10 +125,42 @@ def test_held_out_files_reach_gates_alone(tmp_path: Path, many: Cluster) -> None
     assert not list(tmp_path.rglob("extra")), "the copies are gone"
 
 
+LOOKS = """\
+version: 1
+agents:
+  looks: {{use: command, run: [bash, -c, "grep -rs 'only the referee' {where} > seen.txt; echo 42 > answer.txt"]}}
+stages:
+  code:
+    agent: looks
+    gates:
+    - {{id: hidden, run: [bash, -c, 'sh "$HELD_OUT/check.sh"'], held_out: feature}}
+"""
+
+
+@pytest.mark.parametrize(
+    "level", [pytest.param("full", marks=needs_rooms), pytest.param("fs", marks=needs_fences), "none"]
+)
+def test_an_attempt_finds_held_out_files_nowhere_on_its_worker(tmp_path: Path, many: Cluster, level: str) -> None:
+    """They are among the blobs, and in the store of the worker, since the gate was asked about the base before."""
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "check.sh").write_text(f"# only the referee, {level}\ngrep -q 42 answer.txt\n")
+    where = f"{many.root} {hidden}"
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": LOOKS.format(where=where)})
+    far.environ["INTERLOCK_HELD_OUT_FEATURE"] = str(hidden)
+    run = run_on(far, "--sandbox", level)
+    branch = far.git("branch", "--list", "interlock/*").strip("* ")
+    assert bool(far.git("show", f"{branch}:seen.txt")) == (level == "none"), run
+    laid = [path for path in many.root.rglob("check.sh") if f", {level}" in path.read_text()]
+    assert [path.parents[2].name for path in laid] == ["held-out"]
+
+
 def test_what_cannot_be_sent_is_said_before_the_run_begins(tmp_path: Path, many: Cluster) -> None:
     far = many.submitter(tmp_path / "far", {"interlock.yaml": TWICE, ".gitignore": "key\n"})
     os.mkfifo(far.repository / "key")
     far.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(2, "carry: key is a device, socket or pipe")
+    far.commit({"interlock.yaml": TWICE.replace("command, run: [bash, -c,", "scripted, script: own.yaml} #")})
+    far.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(2, "agent writer: its script is in the working")
     assert far.ask("list", "--json").json()["runs"] == []
 
 

@@ -95,3 +95,14 @@ def _live(app: Application) -> Iterator[str]:
         if view.phase not in OVER:
             yield f"refs/interlock/{run}/"
             yield base_ref(view.base_commit)
+            yield from _received(app, run)
+
+
+def _received(app: Application, run: str) -> Iterator[str]:
+    """The refs of commits that other machines made."""
+    from interlock.core.events import CandidateProduced, InputPrepared
+    from interlock.workspaces import received_ref
+
+    for record in app.service.history(run):
+        if isinstance(record.event, CandidateProduced | InputPrepared) and record.event.pack:
+            yield received_ref(record.event.commit)
