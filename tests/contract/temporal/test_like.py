@@ -80,7 +80,7 @@ def test_a_candidate_is_judged_as_its_worker_judges_the_base(
     assert on_base.worker != on_candidate.worker == candidate.worker
     assert candidate.worker.endswith(f"@{os.uname().nodename}")
     assert candidate.sandbox == far.environment()["INTERLOCK_SANDBOX"]
-    assert f" on {candidate.worker}" in far.ask("show").ended(0).text
+    assert f" on {candidate.worker}" in far.ask("show", "--full").ended(0).text
 
 
 PAID = """\
