@@ -24,7 +24,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput, StartAttempt, WaitUntil
 from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
 from interlock.core.wire import decode_effect, decode_record
-from interlock.engines.temporal.exclusive import HoldWorkflow
+from interlock.engines.temporal.exclusive import HoldWorkflow, Names
 from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.messages import PERFORM, EffectInput, EventRow, event_row
 from interlock.execution.context import Context, ContextReference, context_of
@@ -142,7 +142,7 @@ def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
         client,
         task_queue=serving.queue,
         workflows=[RunWorkflow, HoldWorkflow] if serving.controls else [],
-        activities=[performer.perform],
+        activities=[performer.perform, Names(client).free],
         activity_executor=ThreadPoolExecutor(serving.slots),
         max_concurrent_activities=serving.slots,
         no_remote_activities=not serving.works,
