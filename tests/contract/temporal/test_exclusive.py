@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from temporalio.client import Client
 from tests.contract.cli_world import World
 from tests.contract.temporal.world import Cluster, Server, cluster_in, run_in, until
 
@@ -39,6 +38,7 @@ def two(tmp_path: Path, server: Server) -> object:
 
 def waits(many: Cluster, run: str) -> str:
     """What the server shows of a waiting run."""
+    from temporalio.client import Client
 
     async def described() -> list[str]:
         client = await Client.connect(f"127.0.0.1:{many.server.port}")
