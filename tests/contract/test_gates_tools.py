@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from tests.contract.cli_world import new_world
 from tests.contract.gates_world import World, run_gate
 
 from interlock.core.effects import Before
@@ -160,3 +162,27 @@ def test_the_verdict_names_the_tools(world: World) -> None:
     first, other = made.first.ask(request), made.other.ask(request)
     assert first.tools != other.tools
     assert first.tools == made.first.ask(request).tools
+
+
+UPGRADED = """\
+version: 1
+agents:
+  coder: {use: command, env: [HERE], run: [bash, -c, 'cp "$HERE/newer" "$HERE/bin/suite"; echo c passed >> tests']}
+stages:
+  code:
+    agent: coder
+    gates: [{id: g, run: suite, report: junit, canary: false, baseline: no_worse}]
+"""
+
+
+def test_tools_that_are_upgraded_in_the_middle_of_a_run(tmp_path: Path) -> None:
+    """`b` fails by the newer version, on the base as well."""
+    (tmp_path / "bin").mkdir()
+    for program, fails in ((tmp_path / "bin" / "suite", "none"), (tmp_path / "newer", "b")):
+        program.write_text(SUITE.replace("FAILS", fails))
+        program.chmod(0o755)
+    environ = {"HERE": str(tmp_path), "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    files = {"interlock.yaml": UPGRADED, "tests": "a passed\nb passed\n"}
+    mine = new_world(tmp_path / "mine", files, **environ)
+    said = mine.ask("run", "--plain", "-t", "x").ended(0, "accepted")
+    assert "note: failed by the tools of this machine, on the input too: t::b" in said.text

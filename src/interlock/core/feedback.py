@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
 
+TOOLS = "tools"  # the rule of what fails by the tools of one machine, and did not by those of another
 CHANGED_FILES = "changed_files"  # the rule of a note on a gate whose command changed files of its own checkout
 ASKED_AGAIN = "asked_again"  # the rule of a note on a reviewer whose answer was refused: for people only
 MORE = "more"  # the rule of a finding that counts those which are not in the verdict

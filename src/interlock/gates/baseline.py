@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from interlock.core.events import Finding, Severity
+from interlock.core.feedback import TOOLS
 from interlock.core.pipeline import Baseline, Expect, Gate, Tests
 from interlock.gates.reports.junit import RanTest, Status, belongs, counted, file_of, in_numbers, names_files
 
@@ -225,7 +226,7 @@ def _by_tools(failing: Counter[str]) -> Iterator[Finding]:
     """A note on what fails on this machine alone, and may fail."""
     if failing:
         shown = ", ".join(list(failing)[:_SHOWN_MAX]) + (", ..." if len(failing) > _SHOWN_MAX else "")
-        yield Finding("tools", f"failed by the tools of this machine, on the input too: {shown}", Severity.WARNING)
+        yield Finding(TOOLS, f"failed by the tools of this machine, on the input too: {shown}", Severity.WARNING)
 
 
 def _notes(tests: Sequence[RanTest]) -> Iterator[Finding]:

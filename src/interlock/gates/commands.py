@@ -19,12 +19,12 @@ from dataclasses import dataclass, replace
 
 from interlock.conventions.commands import only_checks
 from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
-from interlock.core.feedback import CHANGED_FILES
+from interlock.core.feedback import CHANGED_FILES, TOOLS
 from interlock.core.pipeline import CommandLine, Expect, Report, Tests
 from interlock.gates import canary, proof
 from interlock.gates.baseline import Comparison, compare, explained
 from interlock.gates.cache import recall, remember, run_key, tools_of, verdict_key
-from interlock.gates.compared import SAME_TOOLS, TOOLS, excused, made_here, with_tests_of_base
+from interlock.gates.compared import SAME_TOOLS, excused, made_here, with_tests_of_base
 from interlock.gates.held_out import HeldOutMissing
 from interlock.gates.hidden import missed
 from interlock.gates.locks import Slot, WaitingWork, hold_locks, show_waiting

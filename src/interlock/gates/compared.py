@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from interlock.conventions.judge_files import CONFIGURATION, MIXED, RESERVED, is_test, tests_of
 from interlock.core.events import Finding, VerdictStatus
+from interlock.core.feedback import TOOLS
 from interlock.core.ids import base_of, input_of
 from interlock.core.pipeline import Tests
 from interlock.gates import inline, proof
@@ -20,7 +21,6 @@ from interlock.gates.manifests import DEPENDENCIES
 from interlock.gates.referee import GateContext
 from interlock.ports import GateRequest, InfrastructureError, Judgement, Stamp
 
-TOOLS = "tools"  # the rule of findings on what differs by the tools alone
 SAME_TOOLS = "use the same versions on all machines, or keep the stage to those that have them"
 _OF_THE_CANDIDATE = (RESERVED, *CONFIGURATION, *MIXED, *DEPENDENCIES)
 

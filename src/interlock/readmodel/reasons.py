@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 
 from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
-from interlock.core.feedback import ASKED_AGAIN, CHANGED_FILES, LIMIT, passed_limit, same_words
+from interlock.core.feedback import ASKED_AGAIN, CHANGED_FILES, LIMIT, TOOLS, passed_limit, same_words
 from interlock.core.state import RunState
 from interlock.readmodel.history import AttemptPhase, AttemptView, Past
 
@@ -109,7 +109,7 @@ def _of_test(finding: Finding) -> Finding:
 
 def about_command(findings: Iterable[Finding]) -> str:
     """What a gate notes about its own command or reviewers, which its person should know also where it passed."""
-    told = (CHANGED_FILES, ASKED_AGAIN)
+    told = (CHANGED_FILES, ASKED_AGAIN, TOOLS)
     shown = (finding.message for finding in findings if finding.rule in told and not finding.secret)
     return next(shown, "")
 

@@ -10,8 +10,10 @@ import pytest
 from tests.contract.cli_world import World
 from tests.contract.temporal.world import Cluster, Server, cluster_in, history, run_in, run_on, until
 from tests.contract.test_gates_tools import SUITE
+from tests.contract.web.world import served
 
 from interlock.core.events import CandidateProduced, VerdictGiven, VerdictStatus
+from interlock.mcp.documents import attempt_document
 
 # The first attempt begins on the first worker, which has judged the base and is killed then.
 TESTED = """\
@@ -80,7 +82,17 @@ def test_a_candidate_is_judged_as_its_worker_judges_the_base(
     assert on_base.worker != on_candidate.worker == candidate.worker
     assert candidate.worker.endswith(f"@{os.uname().nodename}")
     assert candidate.sandbox == far.environment()["INTERLOCK_SANDBOX"]
-    assert f" on {candidate.worker}" in far.ask("show").ended(0).text
+    told_everywhere(far, candidate)
+
+
+def told_everywhere(far: World, candidate: CandidateProduced) -> None:
+    """Who made it: on the terminal, on the page and over MCP."""
+    assert f" on {candidate.worker}" in far.ask("show", "--full").ended(0).text
+    run, subject = far.show()["id"], str(candidate.attempt)
+    attempt = far.ask("show", run, subject, "--json").json()["attempt"]
+    assert attempt_document(run, [attempt], full=False, gate="", offset=0)["worker"] == candidate.worker
+    with served(far) as page, page.client() as client:
+        assert f" on {candidate.worker}, began" in client.get(f"/runs/{run}/attempts/{subject}").text
 
 
 PAID = """\

@@ -22,7 +22,7 @@ from tests.unit.execution.attempts import (
     names,
     scene_of,
 )
-from tests.unit.execution.recorder import NOW, Stopper
+from tests.unit.execution.recorder import NOW, Scene, Stopper
 
 from interlock.core.effects import Remaining
 from interlock.core.events import (
@@ -249,3 +249,35 @@ def test_a_candidate_that_could_not_be_taken_is_taken_again(
     assert scene.cancel.waits == waits
     assert names(scene).count("work") == 1
     assert {call for call in scene.calls if call[0] == "snapshot"} == {("snapshot", PLACE, "input", SPEC, STAMP, REF)}
+
+
+ELSEWHERE = "7@worker"
+
+
+def on_a_worker(scene: Scene, *, lacks: str = "") -> Scene:
+    scene.world = replace(scene.world, worker=ELSEWHERE, lacks=lambda level: f"no {level} here" if lacks else "")
+    return scene
+
+
+def test_a_candidate_of_a_worker_says_where_it_was_made_and_in_which_sandbox() -> None:
+    sandboxed = replace(CONTEXT, sandbox="full")
+    [event] = on_a_worker(scene_of()).perform(sandboxed, EFFECT)
+    assert (event.worker, event.sandbox) == (ELSEWHERE, "full")
+    [event] = on_a_worker(scene_of(Outcome(Ended.UNAVAILABLE, "down"))).perform(sandboxed, EFFECT)
+    assert isinstance(event, AttemptErrored)
+    assert event.worker == ELSEWHERE
+
+
+def test_no_sandbox_is_told_of_where_no_program_was_started() -> None:
+    scene = on_a_worker(scene_of(adopt=MADE))
+    [event] = scene.perform(CONTEXT, replace(EFFECT, by="ann", source="hers"))
+    assert (event.worker, event.sandbox) == (ELSEWHERE, "")
+
+
+def test_nothing_is_started_where_the_level_is_not_in_force() -> None:
+    scene = on_a_worker(scene_of(), lacks="full")
+    [event] = scene.perform(replace(CONTEXT, sandbox="full"), EFFECT)
+    assert isinstance(event, AttemptErrored)
+    assert event.why == "unavailable: sandbox full is not in force on 7@worker: no full here"
+    assert not event.permanent  # another worker may have it
+    assert names(scene) == ["removal_notes"]

@@ -243,6 +243,18 @@ def test_a_gate_is_asked_with_all_that_it_may_need_and_all_it_says_is_kept() -> 
     )
 
 
+def test_a_worker_says_that_it_judged_and_asks_no_command_where_the_level_is_not_in_force() -> None:
+    effect = EvaluateGate(ID, "code/test", 1, "commit", "tree", "input", "input tree")
+    scene = Scene(evaluate=Judgement(VerdictStatus.PASSED))
+    scene.world = replace(scene.world, worker="7@worker")
+    [event] = scene.perform(CONTEXT, effect)
+    assert (event.worker, event.status) == ("7@worker", VerdictStatus.PASSED)
+    scene.world = replace(scene.world, lacks=lambda level: f"no {level} here")
+    [event] = scene.perform(CONTEXT, effect)
+    assert (event.status, event.permanent) == (VerdictStatus.ERRORED, False)
+    assert event.findings[0].message == "sandbox bwrap is not in force on 7@worker: no bwrap here"
+
+
 UNSURE = Judgement(VerdictStatus.ERRORED, (Finding("infrastructure", "x"),))
 
 

@@ -66,6 +66,14 @@ def test_a_handoff_has_one_record() -> None:
     assert record == json.dumps(json.loads(record), sort_keys=True, separators=(",", ":")).encode()
 
 
+def test_the_record_names_other_machines_and_the_sandbox_that_was_in_force_there() -> None:
+    made, verdict = replace(HANDOFF.candidate, worker="7@one", sandbox="fs"), replace(PASSED, worker="9@two")
+    record = json.loads(handoff_record(CONTEXT, replace(HANDOFF, candidate=made, verdicts=(verdict,))))
+    said = record["predicate"]["interlock"]
+    assert (said["attempt"]["worker"], said["attempt"]["sandbox"]) == ("7@one", "fs")
+    assert said["verdicts"][0]["worker"] == "9@two"
+
+
 @pytest.mark.parametrize(
     ("override_by", "by", "result"), [("ann", "", "FAILED"), ("", "ann", "PASSED"), ("ann", "bob", "FAILED")]
 )

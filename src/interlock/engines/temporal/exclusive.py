@@ -2,7 +2,8 @@
 
 Rule: a name is held by a child workflow of the run, whose id is the name: the server lets only one be open. It dies
 with its run, so that nobody holds a name for a run that is gone. Names are taken in one order, so that two gates never
-wait for each other. Who waits tries again, at random times that grow to half a minute.
+wait for each other. Who waits has an activity fail until the name is free, which adds nothing to the history and says
+who holds it.
 """
 
 from __future__ import annotations
@@ -10,9 +11,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
 
-from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio import activity, workflow
+from temporalio.client import Client, RPCError, WorkflowExecutionStatus
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
+from temporalio.service import RPCStatusCode
 from temporalio.workflow import ParentClosePolicy
 
 from interlock.core.effects import EvaluateGate, Operation
@@ -21,11 +33,14 @@ from interlock.core.judging import find_gate
 from interlock.core.pipeline import GateClass, Pipeline
 from interlock.engines.temporal.messages import EventRow, event_row
 
-HOLD = "interlock-hold"
-_FIRST_S = 0.5
-_MOST_S = 30.0
-_WAIT_MAX_S = 4 * 3600.0  # as on one machine
+HOLD, FREE = "interlock-hold", "free"
+HELD = "held"  # the type of the failure that says who holds a name
+_WAIT_MAX = timedelta(hours=4)  # as on one machine
+_LOOK_MAX = timedelta(seconds=30)
 _RETRY_S = 60.0
+_LOOKS = RetryPolicy(
+    initial_interval=timedelta(seconds=0.5), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=10)
+)
 
 
 @workflow.defn(name=HOLD)
@@ -39,27 +54,58 @@ class HoldWorkflow:
             await workflow.wait_condition(lambda: False)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A name, the workflow that holds it where any does, and for which gate on what it is wanted."""
+
+    subject: str
+    gate: str
+    name: str
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Sees who holds names."""
+
+    client: Client
+
+    @activity.defn(name=FREE)
+    async def free(self, wanted: Wanted) -> None:
+        """Fails with who holds the name, and is tried again; else somebody may try to take it."""
+        try:
+            found = await self.client.get_workflow_handle(wanted.holder).describe(rpc_timeout=_LOOK_MAX)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return
+            raise
+        if found.status is WorkflowExecutionStatus.RUNNING:
+            run = (found.parent_id or "another run").removeprefix("interlock-")
+            why = f"waits for {wanted.name}, which a gate of {run} has (`exclusive`)"
+            raise ApplicationError(why, wanted.subject, wanted.gate, type=HELD)
+
+
 async def alone(pipeline: Pipeline, effect: Operation, work: Callable[[], Awaitable[list[EventRow]]]) -> list[EventRow]:
     """What `work` returns, done while no other gate holds a name of this one; an errored verdict if that took hours."""
     if not isinstance(effect, EvaluateGate) or not (names := find_gate(pipeline, effect.gate)[1].exclusive):
         return await work()
     async with AsyncExitStack() as stack:
         try:
-            await _hold(stack, names)
+            await _hold(stack, effect, names)
         except TimeoutError as error:
             return [event_row(_gave_up(pipeline, effect, str(error)))]
         return await work()
 
 
-async def _hold(stack: AsyncExitStack, names: Sequence[str]) -> None:
+async def _hold(stack: AsyncExitStack, effect: EvaluateGate, names: Sequence[str]) -> None:
     for name in sorted(set(names)):
-        await stack.enter_async_context(_held(name))
+        await stack.enter_async_context(_held(effect, name))
 
 
 @asynccontextmanager
-async def _held(name: str) -> AsyncIterator[None]:
+async def _held(effect: EvaluateGate, name: str) -> AsyncIterator[None]:
     """Raises TimeoutError in words after four hours of waiting."""
-    child = await _started(name)
+    child = await _started(effect, name)
     try:
         yield
     finally:
@@ -68,21 +114,22 @@ async def _held(name: str) -> AsyncIterator[None]:
             await child
 
 
-async def _started(name: str) -> workflow.ChildWorkflowHandle[object, object]:
-    until, pause_s = workflow.now().timestamp() + _WAIT_MAX_S, _FIRST_S
+async def _started(effect: EvaluateGate, name: str) -> workflow.ChildWorkflowHandle[object, object]:
+    until, holder = workflow.now() + _WAIT_MAX, f"{workflow.info().task_queue}-exclusive-{name}"
     while True:
+        with suppress(WorkflowAlreadyStartedError):
+            return await workflow.start_child_workflow(HOLD, id=holder, parent_close_policy=ParentClosePolicy.TERMINATE)
+        wanted = Wanted(str(effect.subject), effect.gate.partition("/")[2], name, holder)
         try:
-            return await workflow.start_child_workflow(
-                HOLD,
-                id=f"{workflow.info().task_queue}-exclusive-{name}",
-                parent_close_policy=ParentClosePolicy.TERMINATE,
-            )
-        except WorkflowAlreadyStartedError:
-            if workflow.now().timestamp() > until:
-                hours = int(_WAIT_MAX_S // 3600)
-                raise TimeoutError(f"{name} is held by other runs for more than {hours} hours (`exclusive`)") from None
-        await asyncio.sleep(pause_s * (0.5 + workflow.random().random()))
-        pause_s = min(_MOST_S, pause_s * 2)
+            await workflow.execute_activity(
+                FREE, wanted, start_to_close_timeout=_LOOK_MAX, retry_policy=_LOOKS,
+                schedule_to_close_timeout=max(until - workflow.now(), _LOOK_MAX),
+            )  # fmt: skip
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            hours = int(_WAIT_MAX.total_seconds() // 3600)
+            raise TimeoutError(f"{name} is held by other runs for more than {hours} hours (`exclusive`)") from error
 
 
 def _gave_up(pipeline: Pipeline, effect: EvaluateGate, why: str) -> VerdictGiven:

@@ -26,7 +26,7 @@ from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput
 from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
 from interlock.core.wire import decode_effect, decode_record
 from interlock.engines.temporal.builds import become_current, deployment
-from interlock.engines.temporal.exclusive import HoldWorkflow
+from interlock.engines.temporal.exclusive import HoldWorkflow, Names
 from interlock.engines.temporal.fleet import EXPECTED, FleetWorkflow, Placer, attend
 from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.histories import keep_history
@@ -186,12 +186,12 @@ def runner() -> SandboxedWorkflowRunner:
 
 
 def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
-    placing = [Placer(client, serving.queue).place] if serving.controls else []
+    controlling = [Placer(client, serving.queue).place, Names(client).free] if serving.controls else []
     return Worker(
         client,
         task_queue=serving.own_queue,
         workflows=[RunWorkflow, HoldWorkflow, FleetWorkflow] if serving.controls else [],
-        activities=[performer.perform, performer.keep, *placing],
+        activities=[performer.perform, performer.keep, *controlling],
         activity_executor=ThreadPoolExecutor(serving.slots),
         max_concurrent_activities=serving.slots,
         workflow_runner=runner(),
