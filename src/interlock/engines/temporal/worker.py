@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,12 +29,13 @@ from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.messages import PASSING, PERFORM, EffectInput, EventRow, event_row
 from interlock.execution.context import Context, ContextReference, context_of
 from interlock.execution.perform import perform
-from interlock.ports import Cancelled, InfrastructureError, World
+from interlock.ports import Blobs, Cancelled, InfrastructureError, World
 from interlock.process import prepare
 
 _BEAT_S = 1.0
 _THROTTLE = timedelta(seconds=2)
 _GRACE = timedelta(seconds=5)
+_KEPT_TRIES = 4  # 81 seconds with the usual backoff
 THROUGH = ("interlock",)  # imported once, not anew for each run
 
 
@@ -88,8 +90,20 @@ class Performer:
             known.update(effect.sources)
         if isinstance(event, CandidateProduced | InputPrepared) and event.commit not in known:
             content = self.world.workspaces.pack(event.commit, context.started.base_commit)
-            return replace(event, pack=self.world.blobs.put(content))
+            return replace(event, pack=_kept(self.world.blobs, content, context))
         return event
+
+
+def _kept(blobs: Blobs, content: bytes, context: Context) -> str:
+    """Its digest. A store that fails is asked again for a while, since the work behind the content is paid for."""
+    for tries in range(_KEPT_TRIES):
+        try:
+            return blobs.put(content)
+        except InfrastructureError as error:
+            if error.permanent or activity.is_cancelled():
+                raise
+            time.sleep(context.retry_at(0.0, tries))
+    return blobs.put(content)
 
 
 @contextmanager
