@@ -19,7 +19,7 @@ PackRow = tuple[str, str]  # a commit, and the digest of a pack with all that th
 
 WORKFLOW, PERFORM, ANSWER, HISTORY = "interlock-run", "perform", "answer", "history"
 
-PASSING = "infrastructure"  # type of an error for which it may be tried again
+PASSING, LASTING = "infrastructure", "permanent"  # types of errors: trying again may help, or cannot
 
 
 @dataclass(frozen=True)

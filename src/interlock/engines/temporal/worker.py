@@ -26,7 +26,7 @@ from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput
 from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
 from interlock.core.wire import decode_effect, decode_record
 from interlock.engines.temporal.flow import RunWorkflow
-from interlock.engines.temporal.messages import PASSING, PERFORM, EffectInput, EventRow, event_row
+from interlock.engines.temporal.messages import LASTING, PASSING, PERFORM, EffectInput, EventRow, event_row
 from interlock.execution.context import Context, ContextReference, context_of
 from interlock.execution.perform import perform
 from interlock.ports import Blobs, Cancelled, InfrastructureError, World
@@ -57,7 +57,7 @@ class Performer:
         except Cancelled as error:
             raise CancelledError("it is no longer wanted") from error
         except InfrastructureError as error:
-            kind = "permanent" if error.permanent else PASSING
+            kind = LASTING if error.permanent else PASSING
             raise ApplicationError(str(error), type=kind, non_retryable=True) from error  # the workflow counts it
 
     def _events(self, given: EffectInput, cancel: threading.Event) -> Iterator[Event]:
