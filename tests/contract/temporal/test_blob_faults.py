@@ -6,9 +6,11 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from tests.contract.bad_input_world import mounted
 from tests.contract.cli_world import World
 from tests.contract.temporal.test_kills import SLOW, at_work, ended, is_alive, started
 from tests.contract.temporal.world import Cluster, Server, cluster_in, history, run_on, until
@@ -104,19 +106,47 @@ def test_who_follows_says_what_is_missing_and_delivers_once_it_is_back(tmp_path:
         assert far.show()["phase"] == "accepted"
 
 
-def test_work_is_kept_while_the_folder_takes_nothing(tmp_path: Path, server: Server) -> None:
-    """The folder is away when an attempt ends, and comes back within the time that its worker waits."""
+@contextmanager
+def away(blobs: Path) -> Iterator[None]:
+    """A file lies where the folder was."""
+    kept = blobs.with_name("away")
+    blobs.rename(kept)
+    blobs.write_text("no folder")
+    yield
+    blobs.unlink()
+    kept.rename(blobs)
+
+
+@contextmanager
+def full(blobs: Path) -> Iterator[None]:
+    filler = blobs / "filler"
+    with suppress(OSError), filler.open("wb") as file:
+        while True:
+            file.write(bytes(4096))
+            file.flush()
+    yield
+    filler.unlink()
+
+
+def test_work_is_kept_while_the_folder_is_away(tmp_path: Path, server: Server) -> None:
+    kept_during(away, tmp_path, server)
+
+
+@pytest.mark.root
+def test_work_is_kept_while_the_disk_is_full(tmp_path: Path, server: Server) -> None:
+    with mounted(tmp_path / "many/blobs", "1M"):
+        kept_during(full, tmp_path, server)
+
+
+def kept_during(trouble: Callable[[Path], AbstractContextManager[None]], tmp_path: Path, server: Server) -> None:
+    """It is there when an attempt ends, and over within the time that its worker waits."""
     with cluster_in(tmp_path / "many", server, HERE=str(tmp_path)) as many:
         far = many.submitter(tmp_path / "far", {"interlock.yaml": SLOW}, HERE=str(tmp_path), INTERLOCK_BACKOFF_S="1")
         process = started(far, tmp_path)
-        blobs = many.root / "blobs"
-        blobs.rename(many.root / "away")
-        blobs.write_text("no folder")
-        (tmp_path / "go").touch()
-        until(lambda: not is_alive(at_work(tmp_path)[0]), "the agent works on")
-        time.sleep(2)
-        blobs.unlink()
-        (many.root / "away").rename(blobs)
+        with trouble(many.root / "blobs"):
+            (tmp_path / "go").touch()
+            until(lambda: not is_alive(at_work(tmp_path)[0]), "the agent works on")
+            time.sleep(2)
         run = ended(process)
         events = [record.event for record in history(far, run)]
         assert [str(event.attempt) for event in events if isinstance(event, CandidateProduced)] == ["code/1.1"]
