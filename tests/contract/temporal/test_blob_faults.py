@@ -4,12 +4,16 @@ and once it is mended the run goes on."""
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from tests.contract.bad_input_world import mounted
 from tests.contract.cli_world import World
-from tests.contract.temporal.world import Cluster, Server, cluster_in, history, run_on
+from tests.contract.temporal.test_kills import SLOW, at_work, ended, is_alive, started
+from tests.contract.temporal.world import Cluster, Server, cluster_in, history, run_on, until
 
 from interlock.core.events import CandidateProduced, Delivered, HandoffAccepted
 
@@ -81,6 +85,71 @@ def test_a_folder_that_takes_nothing_is_said_and_goes_on_once_it_does(waiting: t
     (many.root / "away").rename(blobs)
     far.ask("resume", run, "--plain").ended(0, "accepted")
     done_once(far, run)
+
+
+def test_who_follows_says_what_is_missing_and_delivers_once_it_is_back(tmp_path: Path, server: Server) -> None:
+    with cluster_in(tmp_path / "many", server, HERE=str(tmp_path)) as many:
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": SLOW}, HERE=str(tmp_path))
+        process = started(far, tmp_path)
+        process.kill()
+        process.communicate()
+        (tmp_path / "go").touch()
+        until(lambda: len(packs(many)) == 2, "no pack of the candidate")
+        shutil.copytree(many.root / "blobs", tmp_path / "backup")
+        for blob in packs(many):
+            lose(blob)
+        far.ask("resume", "--plain").ended(5, "is missing", "restore it")
+        assert far.git("branch", "--list", "interlock/*") == ""
+        shutil.copytree(tmp_path / "backup", many.root / "blobs", dirs_exist_ok=True)
+        if far.ask("resume", "--plain").code == 3:  # the controller missed it, too
+            far.ask("resume", "--plain")
+        assert far.show()["phase"] == "accepted"
+
+
+@contextmanager
+def away(blobs: Path) -> Iterator[None]:
+    """A file lies where the folder was."""
+    kept = blobs.with_name("away")
+    blobs.rename(kept)
+    blobs.write_text("no folder")
+    yield
+    blobs.unlink()
+    kept.rename(blobs)
+
+
+@contextmanager
+def full(blobs: Path) -> Iterator[None]:
+    filler = blobs / "filler"
+    with suppress(OSError), filler.open("wb") as file:
+        while True:
+            file.write(bytes(4096))
+            file.flush()
+    yield
+    filler.unlink()
+
+
+def test_work_is_kept_while_the_folder_is_away(tmp_path: Path, server: Server) -> None:
+    kept_during(away, tmp_path, server)
+
+
+@pytest.mark.root
+def test_work_is_kept_while_the_disk_is_full(tmp_path: Path, server: Server) -> None:
+    with mounted(tmp_path / "many/blobs", "1M"):
+        kept_during(full, tmp_path, server)
+
+
+def kept_during(trouble: Callable[[Path], AbstractContextManager[None]], tmp_path: Path, server: Server) -> None:
+    """It is there when an attempt ends, and over within the time that its worker waits."""
+    with cluster_in(tmp_path / "many", server, HERE=str(tmp_path)) as many:
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": SLOW}, HERE=str(tmp_path), INTERLOCK_BACKOFF_S="1")
+        process = started(far, tmp_path)
+        with trouble(many.root / "blobs"):
+            (tmp_path / "go").touch()
+            until(lambda: not is_alive(at_work(tmp_path)[0]), "the agent works on")
+            time.sleep(2)
+        run = ended(process)
+        events = [record.event for record in history(far, run)]
+        assert [str(event.attempt) for event in events if isinstance(event, CandidateProduced)] == ["code/1.1"]
 
 
 def done_once(far: World, run: str) -> None:

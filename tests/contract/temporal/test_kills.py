@@ -179,6 +179,18 @@ def test_whoever_is_killed_anywhere_is_replaced_and_nothing_is_done_twice(
         assert outcome(far, run) == unharmed
 
 
+def test_a_defect_in_an_attempt_pauses_it_and_says_so(tmp_path: Path, server: Server) -> None:
+    with cluster_in(tmp_path / "many", server, without="worker") as many:
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": JUDGED})
+        faulty = many.ready(dying(many.machine("worker"), "defect", "packing", "worker"))
+        far.ask(*RUN).ended(3, "a defect of Interlock on its worker: KeyError: 'planted'")
+        assert far.show()["spent"]["attempts"] <= 2  # one of each stage
+        faulty.kill()
+        faulty.communicate()
+        many.start("other")
+        far.ask("resume", "--plain").ended(0, "accepted")
+
+
 def outcome(far: World, run: str) -> list[str]:
     """What a run came to, without the numbers of attempts, which a death may change. Nothing is told twice."""
     events = [record.event for record in history(far, run)]

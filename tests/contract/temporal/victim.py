@@ -1,5 +1,5 @@
-"""The program, which is killed where it is about to do something, or has just done it:
-`python -m tests.contract.temporal.victim before PART WORDS...`
+"""The program, which is killed where it is about to do something, or has just done it, or has a defect there:
+`python -m tests.contract.temporal.victim before|after|defect PART WORDS...`
 
 Rule: the product knows nothing of this. It is killed the first time.
 """
@@ -35,6 +35,8 @@ def attach(moment: str, part: str) -> None:
 
     @functools.wraps(called)
     def dying(*args: Any, **given: Any) -> Any:
+        if moment == "defect":
+            raise KeyError("planted")
         if moment == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         called(*args, **given)

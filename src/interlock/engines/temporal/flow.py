@@ -48,6 +48,7 @@ from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
     KEEP,
+    LASTING,
     PASSING,
     PERFORM,
     TAKEN_BY_ITS_MAKER,
@@ -254,7 +255,9 @@ class RunWorkflow:
             self._record(AttemptLost(effect.attempt, f"its worker reports no more: {cause}"))
             return
         permanent = isinstance(cause, ApplicationError) and cause.type != PASSING
-        why = cause.message if isinstance(cause, ApplicationError) else str(cause)
+        why = str(cause)
+        if isinstance(cause, ApplicationError):
+            why = cause.message if cause.type in (PASSING, LASTING) else f"a defect of Interlock on its worker: {cause}"
         now, backoff_s = workflow.now().timestamp(), self._given.documents.backoff_s
         retry_at = tried_again_at(now, backoff_s, tries_before(effect))
         self._record(failed(self._pipeline, effect, why, retry_at, permanent=permanent))

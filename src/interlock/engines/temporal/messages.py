@@ -21,7 +21,7 @@ PackRow = tuple[str, str]  # a commit, and the digest of a pack with all that th
 TAKEN_BY_ITS_MAKER = "taken-by-its-maker"  # the type of the failure of an effect that is for other workers
 WORKFLOW, PERFORM, KEEP, ANSWER, HISTORY = "interlock-run", "perform", "keep", "answer", "history"
 
-PASSING = "infrastructure"  # type of an error for which it may be tried again
+PASSING, LASTING = "infrastructure", "permanent"  # types of errors: trying again may help, or cannot
 
 
 @dataclass(frozen=True)

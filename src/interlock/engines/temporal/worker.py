@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -32,6 +33,7 @@ from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.histories import keep_history
 from interlock.engines.temporal.messages import (
     KEEP,
+    LASTING,
     PASSING,
     PERFORM,
     TAKEN_BY_ITS_MAKER,
@@ -43,7 +45,7 @@ from interlock.engines.temporal.messages import (
 from interlock.engines.temporal.needs import Offer
 from interlock.execution.context import Context, ContextReference, context_of
 from interlock.execution.perform import perform
-from interlock.ports import Cancelled, InfrastructureError, NamedBlobs, World
+from interlock.ports import Blobs, Cancelled, InfrastructureError, NamedBlobs, World
 from interlock.process import prepare
 
 _BEAT_S = 1.0
@@ -51,6 +53,7 @@ _THROTTLE = timedelta(seconds=2)
 _PASSED_ON = timedelta(seconds=1)
 _PASSED_ON_MAX = 30  # then it is looked for another place
 _GRACE = timedelta(seconds=5)
+_KEPT_TRIES = 4  # 81 seconds with the usual backoff
 THROUGH = ("interlock",)  # imported once, not anew for each run
 
 
@@ -80,7 +83,7 @@ class Performer:
         except Cancelled as error:
             raise CancelledError("it is no longer wanted") from error
         except InfrastructureError as error:
-            kind = "permanent" if error.permanent else PASSING
+            kind = LASTING if error.permanent else PASSING
             raise ApplicationError(str(error), type=kind, non_retryable=True) from error  # the workflow counts it
 
     @activity.defn(name=KEEP, no_thread_cancel_exception=True)
@@ -119,8 +122,20 @@ class Performer:
             known.update(effect.sources)
         if isinstance(event, CandidateProduced | InputPrepared) and event.commit not in known:
             content = self.world.workspaces.pack(event.commit, context.started.base_commit)
-            return replace(event, pack=self.world.blobs.put(content))
+            return replace(event, pack=_kept(self.world.blobs, content, context))
         return event
+
+
+def _kept(blobs: Blobs, content: bytes, context: Context) -> str:
+    """Its digest. A store that fails is asked again for a while, since the work behind the content is paid for."""
+    for tries in range(_KEPT_TRIES):
+        try:
+            return blobs.put(content)
+        except InfrastructureError as error:
+            if error.permanent or activity.is_cancelled():
+                raise
+            time.sleep(context.retry_at(0.0, tries))
+    return blobs.put(content)
 
 
 @contextmanager
@@ -186,12 +201,14 @@ def runner() -> SandboxedWorkflowRunner:
 
 
 def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
-    controlling = [Placer(client, serving.queue).place, Names(client).free] if serving.controls else []
+    activities: list[Callable[..., object]] = [performer.perform, performer.keep]
+    if serving.controls:
+        activities += [Placer(client, serving.queue).place, Names(client).free]
     return Worker(
         client,
         task_queue=serving.own_queue,
         workflows=[RunWorkflow, HoldWorkflow, FleetWorkflow] if serving.controls else [],
-        activities=[performer.perform, performer.keep, *controlling],
+        activities=activities,
         activity_executor=ThreadPoolExecutor(serving.slots),
         max_concurrent_activities=serving.slots,
         workflow_runner=runner(),
