@@ -40,7 +40,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "verify": ("interlock.cli.verbs.verify:verify", "Check the signed records of a run."),
     "key": ("interlock.cli.verbs.verify:key", "The key that records are signed with."),
     "serve": ("interlock.cli.verbs.servers:serve", "Show the runs in a browser; answer, start and cancel them."),
-    "dev": ("interlock.cli.verbs.worker:dev", "A Temporal server, a controller and a worker on this machine."),
+    "dev": ("interlock.cli.verbs.dev:dev", "All that runs on Temporal need, on this machine."),
     "worker": ("interlock.cli.verbs.worker:worker", "Perform the effects of runs on Temporal."),
     "mcp": ("interlock.cli.verbs.servers:mcp", "Serve agents over MCP, on stdin and stdout."),
     "doctor": ("interlock.cli.verbs.doctor:doctor", "Check what Interlock needs and uses on this machine."),

