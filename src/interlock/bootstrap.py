@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from interlock.application import Application, Once, given_sandbox, keys_of
 from interlock.execution.histories import Histories
-from interlock.journal import Bucket, FileBlobs, LocalRuns, MirroredRuns, SetAsideRuns, SharedBlobs, SqliteJournal
+from interlock.journal import FileBlobs, LocalRuns, MirroredRuns, SetAsideRuns, SharedBlobs, SqliteJournal
 from interlock.journal.mirror import ADOPTED
-from interlock.ports import Brief, Cancel, Gates, InfrastructureError, UsageError, World
+from interlock.machines import blobs_of, server_of
+from interlock.ports import Brief, Cancel, Gates, InfrastructureError, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
@@ -41,7 +42,6 @@ from interlock.settings import Owner as Holder
 
 if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functions around it
     from interlock.engines.owner import Drive, Driving, Observer, Owner
-    from interlock.engines.temporal.checks import ServerLook
     from interlock.engines.temporal.reading import ServerRuns
     from interlock.engines.temporal.server import Server
     from interlock.engines.temporal.worker import Performer
@@ -77,7 +77,7 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
     clock = SystemClock()
     journal, blobs, aside = (
         SqliteJournal(paths.journal),
-        _blobs(paths.blobs, settings, general, environ, reads=True),
+        blobs_of(paths.blobs, settings, environ, reads=True),
         SetAsideRuns(paths.aside),
     )
     notice, gone = identity.notice, _vanished(identity)
@@ -187,37 +187,6 @@ def _notices(common: _Common, service: Service) -> Notices:
     )
 
 
-def _blobs(
-    folder: Path, settings: Settings, paths: Paths, environ: Mapping[str, str], *, reads: bool = False
-) -> FileBlobs | SharedBlobs:
-    """Those of this machine; what is not here is read from the folder that is shared, where there is one."""
-    shared = _shared_blobs(settings, paths, environ)
-    return SharedBlobs(FileBlobs(folder), shared, reads=reads) if shared else FileBlobs(folder)
-
-
-def shared_blobs_of(settings: Settings, environ: Mapping[str, str]) -> FileBlobs | Bucket:
-    """Those that all machines share, without a copy on this one. Raises UsageError where the settings name none."""
-    shared = _shared_blobs(settings, paths_of(environ), environ)
-    if shared is None:
-        raise UsageError(
-            f"runs on {settings.temporal.address} need blobs that all machines share: set temporal.blobs in the"
-            " settings to the absolute path of a folder, or to s3://BUCKET/PREFIX"
-        )
-    return shared
-
-
-def _shared_blobs(settings: Settings, paths: Paths, environ: Mapping[str, str]) -> FileBlobs | Bucket | None:
-    """Those that all machines share. Without a setting, a server on this machine has a folder beside its own state."""
-    given = settings.temporal
-    if given.blobs.startswith("s3:"):
-        usual = environ.get("AWS_ENDPOINT_URL_S3", "") or environ.get("AWS_ENDPOINT_URL", "")
-        return Bucket(given.blobs, given.blobs_endpoint or usual, given.blobs_region)
-    if given.blobs:
-        return FileBlobs(Path(given.blobs), shared=True)
-    local = FileBlobs(paths.state / "dev" / "blobs")
-    return local if settings.temporal.address.startswith(("127.", "localhost:", "[::1]:")) else None
-
-
 def _driver(common: _Common, service: Service, parts: tuple[GitWorkspaces, GateContext], notices: Notices) -> Owner:
     from interlock.engines.owner import Owner
 
@@ -273,7 +242,7 @@ def _server_runs(common: _Common, workspaces: Callable[[], GitWorkspaces]) -> Se
 
     if (given_sandbox(common.environ) or common.settings.sandbox or "full") == "full":
         mounts.enter()  # the client has threads, after which an ordinary user cannot
-    shared = _blobs(common.paths.blobs, common.settings, common.general, common.environ)
+    shared = blobs_of(common.paths.blobs, common.settings, common.environ)
     signer = keys_of(common.general).signer
     return ServerRuns(
         server, workspaces, shared, Once(lambda: SignedRecords(signer(), shared, workspaces().stored_records))
@@ -290,45 +259,6 @@ def _remote(common: _Common, drive: Drive) -> Driving:
     return RemoteEngine(*parts, is_home=is_home)
 
 
-def server_of(settings: Settings, environ: Mapping[str, str], folder: Path | None = None) -> Server:
-    """The server for runs on many machines; shared blobs are read through `folder`. Raises UsageError where the
-    settings lack what is needed."""
-    try:
-        from interlock.engines.temporal.access import access_of
-        from interlock.engines.temporal.payloads import read_keys
-        from interlock.engines.temporal.server import Server
-    except ModuleNotFoundError as error:
-        raise UsageError("runs on Temporal need its client: pip install 'interlock[temporal]'") from error
-
-    given, shared = settings.temporal, shared_blobs_of(settings, environ)
-    blobs = SharedBlobs(FileBlobs(folder), shared) if folder else shared
-    keys = read_keys(Path(given.codec_key)) if given.codec_key else ()
-    return Server(given.address, given.namespace, given.queue, blobs, keys, access_of(given, environ))
-
-
-def check_server(settings: Settings, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Try blobs and server before anything is started. Returns warnings, each with what to do. Raises UsageError,
-    InfrastructureError. The client has threads: enter namespaces before."""
-    look = look_at_server(settings, environ)
-    check_blobs(settings, environ)
-    return tuple(look.warnings())
-
-
-def look_at_server(settings: Settings, environ: Mapping[str, str]) -> ServerLook:
-    """Raises UsageError, InfrastructureError."""
-    server = server_of(settings, environ)
-    from interlock.engines.temporal.checks import looked
-
-    return looked(server)
-
-
-def check_blobs(settings: Settings, environ: Mapping[str, str]) -> str:
-    """Write to the shared blobs and read it back. Returns where they are. Raises UsageError, InfrastructureError."""
-    shared = shared_blobs_of(settings, environ)
-    shared.check()
-    return str(shared)
-
-
 def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -> tuple[Server, Performer]:
     """A worker: without a repository, with a store, checkouts and caches of its own. Raises UsageError,
     InfrastructureError."""
@@ -340,7 +270,7 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
     from interlock.sandbox import missing
 
     journal, clock = SqliteJournal(paths.journal), SystemClock()
-    blobs = _blobs(paths.blobs, settings, general, environ)
+    blobs = blobs_of(paths.blobs, settings, environ)
     common = _Common(paths.store, environ, general, paths, settings, journal, blobs, clock)
     workspaces = _workspaces(paths, None, environ, blobs)
     gate_context = _gate_context(common, workspaces)

@@ -41,14 +41,14 @@ def _tried(topic: str, check: Callable[[], list[DoctorResult]]) -> Iterator[Doct
 
 
 def _blobs(settings: Settings, environ: Mapping[str, str]) -> list[DoctorResult]:
-    from interlock.bootstrap import check_blobs
+    from interlock.machines import check_blobs
 
     where = check_blobs(settings, environ)
     return [DoctorResult("blobs", "ok", f"{where}: written and read back")]
 
 
 def _server(settings: Settings, environ: Mapping[str, str]) -> list[DoctorResult]:
-    from interlock.bootstrap import look_at_server
+    from interlock.machines import look_at_server
 
     given, look = settings.temporal, look_at_server(settings, environ)
     way = "TLS" if given.tls is not None or given.api_key else "no TLS"

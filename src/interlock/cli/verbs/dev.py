@@ -43,8 +43,8 @@ def dev(slots: int) -> int:
 
     The state of the server is kept in a file, so that runs continue when it starts again.
     """
-    from interlock.bootstrap import server_of
     from interlock.cli.terminal import signals_as_interrupt
+    from interlock.machines import server_of
     from interlock.settings import load_settings, paths_of
 
     paths = paths_of(os.environ)
@@ -119,8 +119,8 @@ def _require_free(host: str, port: int) -> None:
         _listen(host, port).close()
     except OSError as error:
         raise InfrastructureError(
-            f"{host}:{port}: {os.strerror(error.errno or 0)}: another program listens there: end it, or set temporal.address to"
-            f" {host} with another port",
+            f"{host}:{port}: {os.strerror(error.errno or 0)}: another program listens there: end it, or set"
+            f" temporal.address to {host} with another port",
             permanent=True,
         ) from error
 

@@ -63,9 +63,9 @@ def run(
     json: bool,
 ) -> int:  # fmt: skip
     """Start a run and follow it to its end. TASK is text or @FILE, or is read from standard input."""
-    from interlock.bootstrap import check_server
     from interlock.cli.drive import drive, drive_detached
     from interlock.cli.screens import DisplayOptions
+    from interlock.machines import check_server
 
     given, display = _inputs(inputs), DisplayOptions(plain, json)
     if dry_run:
@@ -260,8 +260,8 @@ def _request(
 
 def _collected(app: Application, request: RunRequest) -> str:
     """What the run needs besides commits, put among the blobs that all machines share. Returns its digest."""
-    from interlock.bootstrap import shared_blobs_of
     from interlock.gates.held_out import HeldOut
+    from interlock.machines import shared_blobs_of
     from interlock.service.contents import collect
     from interlock.service.formats import size
 

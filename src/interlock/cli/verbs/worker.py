@@ -35,7 +35,8 @@ _LABEL = r"[a-z][a-z0-9_-]{0,47}"
 def worker(slots: int, controller: bool, delivers: bool, **offered: str | None) -> int:
     """Perform attempts and gates of runs on Temporal, until interrupted. It needs no repository, but for `--deliver`,
     which does nothing else."""
-    from interlock.bootstrap import build_worker, check_server
+    from interlock.bootstrap import build_worker
+    from interlock.machines import check_server
     from interlock.settings import load_settings, paths_of
 
     if delivers:

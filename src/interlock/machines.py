@@ -1,0 +1,93 @@
+"""What all machines share, as this one reaches it by its settings: the blobs, and the server of runs on many machines.
+
+Rule: what a user does not use is not loaded: neither the server's client nor the library of a bucket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interlock.journal import FileBlobs, SharedBlobs
+from interlock.ports import UsageError
+from interlock.settings import Settings, paths_of
+
+if TYPE_CHECKING:
+    from interlock.engines.temporal.checks import ServerLook
+    from interlock.engines.temporal.server import Server
+    from interlock.journal import Bucket
+
+
+def blobs_of(
+    folder: Path, settings: Settings, environ: Mapping[str, str], *, reads: bool = False
+) -> FileBlobs | SharedBlobs:
+    """Those of this machine; what is not here is read from those that are shared, where there are any."""
+    shared = _shared_blobs(settings, environ)
+    return SharedBlobs(FileBlobs(folder), shared, reads=reads) if shared else FileBlobs(folder)
+
+
+def shared_blobs_of(settings: Settings, environ: Mapping[str, str]) -> FileBlobs | Bucket:
+    """Those that all machines share, without a copy on this one. Raises UsageError where the settings name none."""
+    shared = _shared_blobs(settings, environ)
+    if shared is None:
+        raise UsageError(
+            f"runs on {settings.temporal.address} need blobs that all machines share: set temporal.blobs in the"
+            " settings to the absolute path of a folder, or to s3://BUCKET/PREFIX"
+        )
+    return shared
+
+
+def _shared_blobs(settings: Settings, environ: Mapping[str, str]) -> FileBlobs | Bucket | None:
+    """Without a setting, a server on this machine has a folder beside its own state."""
+    given = settings.temporal
+    if given.blobs.startswith("s3:"):
+        from interlock.journal import Bucket
+
+        usual = environ.get("AWS_ENDPOINT_URL_S3", "") or environ.get("AWS_ENDPOINT_URL", "")
+        return Bucket(given.blobs, given.blobs_endpoint or usual, given.blobs_region)
+    if given.blobs:
+        return FileBlobs(Path(given.blobs), shared=True)
+    return FileBlobs(paths_of(environ).state / "dev" / "blobs") if given.is_here else None
+
+
+# --- the server ---------------------------------------------------------------------------------
+
+
+def server_of(settings: Settings, environ: Mapping[str, str], folder: Path | None = None) -> Server:
+    """The server for runs on many machines; shared blobs are read through `folder`. Raises UsageError where the
+    settings lack what is needed."""
+    try:
+        from interlock.engines.temporal.access import access_of
+        from interlock.engines.temporal.payloads import read_keys
+        from interlock.engines.temporal.server import Server
+    except ModuleNotFoundError as error:
+        raise UsageError("runs on Temporal need its client: pip install 'interlock[temporal]'") from error
+
+    given, shared = settings.temporal, shared_blobs_of(settings, environ)
+    blobs = SharedBlobs(FileBlobs(folder), shared) if folder else shared
+    keys = read_keys(Path(given.codec_key)) if given.codec_key else ()
+    return Server(given.address, given.namespace, given.queue, blobs, keys, access_of(given, environ))
+
+
+def check_server(settings: Settings, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Try blobs and server before anything is started. Returns warnings, each with what to do. Raises UsageError,
+    InfrastructureError. The client has threads: enter namespaces before."""
+    look = look_at_server(settings, environ)
+    check_blobs(settings, environ)
+    return tuple(look.warnings())
+
+
+def look_at_server(settings: Settings, environ: Mapping[str, str]) -> ServerLook:
+    """Raises UsageError, InfrastructureError."""
+    server = server_of(settings, environ)
+    from interlock.engines.temporal.checks import looked
+
+    return looked(server)
+
+
+def check_blobs(settings: Settings, environ: Mapping[str, str]) -> str:
+    """Write to the shared blobs and read it back. Returns where they are. Raises UsageError, InfrastructureError."""
+    shared = shared_blobs_of(settings, environ)
+    shared.check()
+    return str(shared)
