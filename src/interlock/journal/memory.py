@@ -105,10 +105,11 @@ class MemoryJournal:
 
 
 class MemoryBlobs:
-    """Implements `ports.Blobs`."""
+    """Implements `ports.NamedBlobs`."""
 
     def __init__(self) -> None:
         self._contents: dict[str, bytes] = {}
+        self._named: dict[str, bytes] = {}
 
     def put(self, content: bytes) -> str:
         digest = sha256(content).hexdigest()
@@ -128,3 +129,9 @@ class MemoryBlobs:
     def size(self, digest: str) -> int | None:
         content = self._contents.get(digest)
         return None if content is None else len(content)
+
+    def keep(self, name: str, content: bytes) -> None:
+        self._named[name] = content
+
+    def kept(self, name: str) -> bytes | None:
+        return self._named.get(name)

@@ -18,6 +18,7 @@ from tests.contract.temporal.world import Server as RealServer
 from interlock.engines.temporal import checks
 from interlock.engines.temporal.access import access_of
 from interlock.engines.temporal.server import Server
+from interlock.journal import MemoryBlobs
 from interlock.ports import InfrastructureError, UsageError
 from interlock.settings import TemporalSettings, TlsSettings
 
@@ -41,7 +42,8 @@ class Front:
 
 
 def connect(given: TemporalSettings, **environ: str) -> None:
-    asyncio.run(Server(given.address, given.namespace, given.queue, access_of(given, environ)).connect())
+    access = access_of(given, environ)
+    asyncio.run(Server(given.address, given.namespace, given.queue, MemoryBlobs(), access=access).connect())
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,7 @@ def test_no_server_no_host_no_namespace_and_no_key(server: RealServer) -> None:
 def test_the_clock_and_the_version_of_the_server_are_looked_at(
     server: RealServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = Server(f"127.0.0.1:{server.port}")
+    here = Server(f"127.0.0.1:{server.port}", "default", "interlock", MemoryBlobs())
     seen = checks.looked(here)
     assert list(seen.warnings()) == []
     assert seen.ahead_s is not None

@@ -131,5 +131,5 @@ def test_a_daily_cap_of_who_starts_a_run_would_hold_nothing(tmp_path: Path, cont
     file.write_text(json.dumps({**json.loads(file.read_text()), "daily_cost_usd": 5}))
     said = far.ask("run", "--engine", "temporal", "-t", "x")
     assert said.code == 2
-    assert said.err.startswith("error: daily_cost_usd in your settings counts what agents use on this machine")
+    assert "error: daily_cost_usd in your settings counts what agents use on this machine" in said.err
     assert "in the settings of the workers" in said.err

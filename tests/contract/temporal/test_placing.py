@@ -70,10 +70,12 @@ def made_by(far: World, run: str) -> str:
 def said_until(process: subprocess.Popen[str], words: str) -> str:
     """The first line on stderr with `words`."""
     assert process.stderr is not None
+    said = []
     for line in process.stderr:
         if words in line:
             return line
-    raise AssertionError(f"it ended and never said {words}")
+        said.append(line)
+    raise AssertionError(f"it ended and never said {words}: {said}")
 
 
 def test_a_label_decides_who_works_and_who_judges(tmp_path: Path, many: Cluster) -> None:

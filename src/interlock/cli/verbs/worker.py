@@ -36,22 +36,22 @@ def worker(slots: int, controller: bool, delivers: bool, **offered: str | None) 
     """Perform attempts and gates of runs on Temporal, until interrupted. It needs no repository, but for `--deliver`,
     which does nothing else."""
     from interlock.bootstrap import build_worker
-    from interlock.machines import check_server
+    from interlock.machines import check_server, server_of
     from interlock.settings import load_settings, paths_of
 
     if delivers:
         from interlock.cli.delivering import deliver
 
         return deliver()
-
     if controller and any(words is not None for words in offered.values()):
         raise UsageError("a controller starts no agents: give --agents, --labels and --secrets to workers")
-    server, performer = build_worker(os.environ)
-    paths = paths_of(os.environ)
-    note(f"warning: {warning}" for warning in check_server(load_settings(paths.config), os.environ))
+    settings = load_settings(paths_of(os.environ).config)
+    server_of(settings, os.environ)
+    offer = None if controller else _offer(os.environ, **offered)
+    server, performer = build_worker(os.environ, settings)
+    note(f"warning: {warning}" for warning in check_server(settings, os.environ))
     from interlock.engines.temporal.worker import Serving
 
-    offer = None if controller else _offer(os.environ, **offered)
     serving = Serving(server.queue, slots, controls=controller, offer=offer)
     what = "controls runs" if offer is None else f"performs up to {slots} attempts and gates at once, {_offers(offer)}"
     ready = f"worker {os.getpid()} {what}: {server.address}, namespace {server.namespace}, queue {server.queue}"

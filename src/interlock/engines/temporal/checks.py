@@ -96,7 +96,10 @@ async def _look(server: Server, client: Client) -> ServerLook:
     info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
     controllers = await _pollers(client, server.queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)
     ahead_s = await _ahead(client, server.queue)
-    at_work = await workers(client, server.queue, time.time() + (ahead_s or 0.0)) if controllers else ()
+    at_work: tuple[str, ...] = ()
+    if controllers:
+        with suppress(RPCError):  # they have gone a moment ago: nobody tells who works for them
+            at_work = await workers(client, server.queue, time.time() + (ahead_s or 0.0))
     return ServerLook(
         info.server_version, ahead_s, tuple(dict.fromkeys(poller.identity for poller in controllers)), at_work
     )

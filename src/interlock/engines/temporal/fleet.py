@@ -10,7 +10,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -41,6 +41,7 @@ _LIVES_S = 26.0  # since a worker was seen last
 _FRESH_S = 1.0  # how long what was seen of the workers is believed
 _ANNOUNCE_S = 60.0
 _ASK = timedelta(seconds=10)
+_SHORT = timedelta(seconds=3)
 _LATE_S = 5.0
 _NONE_FREE = "waits until a worker that can do it is free: start more of them with `interlock worker`"
 _NO_CONTROLLER = "waits for a controller: interlock worker --controller"
@@ -121,14 +122,15 @@ async def _offer(client: Client, queue: str, offer: Offer) -> None:
 
 async def workers(client: Client, queue: str, now: float) -> tuple[str, ...]:
     """All workers that live at the time `now` of the server, as they call themselves at the server. Raises RPCError."""
-    names = [await _living(client, offer.queue(queue), now) for offer in await _offers(client, queue)]
+    known = await _offers(client, queue, _SHORT)
+    names = [await _living(client, offer.queue(queue), now) for offer in known]
     return tuple(sorted({name for some in names for name in some}))
 
 
-async def _offers(client: Client, queue: str) -> list[Offer]:
+async def _offers(client: Client, queue: str, patience: timedelta = _ASK) -> list[Offer]:
     handle = client.get_workflow_handle(fleet_id(queue))
     try:
-        known: list[Offer] = await handle.query(OFFERS, result_type=list[Offer], rpc_timeout=_ASK)
+        known: list[Offer] = await handle.query(OFFERS, result_type=list[Offer], rpc_timeout=patience)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return []  # no worker has ever started
@@ -234,4 +236,4 @@ async def _waits(pending: PendingActivityInfo, converter: DataConverter, run: st
 
 
 def _is_late(scheduled: Timestamp) -> bool:
-    return time.time() - scheduled.ToDatetime(UTC).timestamp() > _LATE_S
+    return time.time() - scheduled.ToNanoseconds() / 1e9 > _LATE_S

@@ -98,14 +98,14 @@ class ServerRuns:
         self._ask(self._tell(answer, row), answer.run)
 
     def find(self, run: str) -> Found:
+        started = self._told(run, 0)[0].event
+        assert isinstance(started, RunStarted)
+        if not self.workspaces().has(started.base_commit):  # the others are made from it
+            kept = json.loads(self._ask(self._memo(run), run))
+            self.workspaces().receive(started.base_commit, self.blobs.get(kept["base_pack"]), is_base=True)
         records = self.news(run, 0)
         while more := self.news(run, records[-1].seq):
             records += more
-        started = records[0].event
-        assert isinstance(started, RunStarted)
-        if not self.workspaces().has(started.base_commit):
-            kept = json.loads(self._ask(self._memo(run), run))
-            self.workspaces().receive(started.base_commit, self.blobs.get(kept["base_pack"]), is_base=True)
         return Found(records, self.blobs.get(started.pipeline_text).decode())
 
     # --- on the thread of its own
