@@ -24,7 +24,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput, StartAttempt, WaitUntil
 from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
 from interlock.core.wire import decode_effect, decode_record
-from interlock.engines.temporal.fleet import EXPECTED, FleetWorkflow, Placer, attend
+from interlock.engines.temporal.fleet import EXPECTED, Placer, attend, fleet_worker
 from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.messages import PERFORM, TAKEN_BY_ITS_MAKER, EffectInput, EventRow, event_row
 from interlock.engines.temporal.needs import Offer
@@ -145,6 +145,7 @@ async def serve(client: Client, performer: Performer, servings: tuple[Serving, .
     """Serve these queues until cancelled."""
     prepare()
     workers = [_worker(client, performer, serving) for serving in servings]
+    workers += [fleet_worker(client, serving.queue) for serving in servings if serving.controls]
     running = [asyncio.create_task(worker.run()) for worker in workers]
     offers = ((serving.queue, serving.offer) for serving in servings if serving.offer is not None)
     attending = [asyncio.create_task(attend(client, queue, offer, performer.name)) for queue, offer in offers]
@@ -162,7 +163,7 @@ def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
     return Worker(
         client,
         task_queue=serving.own_queue,
-        workflows=[RunWorkflow, FleetWorkflow] if serving.controls else [],
+        workflows=[RunWorkflow] if serving.controls else [],
         activities=[performer.perform, *([Placer(client, serving.queue).place] if serving.controls else [])],
         activity_executor=ThreadPoolExecutor(serving.slots),
         max_concurrent_activities=serving.slots,
