@@ -8,8 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("temporalio", reason="the Temporal client is not installed")
+
 from tests.contract.cli_world import World, new_world
 from tests.contract.temporal.world import Cluster, Server, cluster_in, run_on
+
+from interlock.engines.temporal.fleet import FleetWorkflow
+from interlock.engines.temporal.needs import offer_of
 
 HERE = 'echo "$MACHINE" > a.txt'
 LABELLED = f"""\
@@ -164,6 +170,14 @@ def test_another_worker_judges_once_there_is_one(tmp_path: Path, many: Cluster) 
 def test_one_machine_cannot_judge_elsewhere(tmp_path: Path) -> None:
     world = new_world(tmp_path, {"interlock.yaml": APART})
     world.ask("run", "-t", "x").ended(2, "the stage code has `referee: elsewhere`", "--engine temporal")
+
+
+def test_offers_are_remembered_once_each_the_newest_last_and_not_without_end() -> None:
+    fleet = FleetWorkflow([])
+    offers = [offer_of([], labels=[f"label-{number}"]) for number in range(250)]
+    for offer in [*offers, offers[100]]:
+        fleet.offered(offer)
+    assert fleet.offers() == [*offers[50:100], *offers[101:], offers[100]]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from temporalio.common import VersioningBehavior, WorkflowIDConflictPolicy
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, TemporalError
 from temporalio.service import RPCStatusCode
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from interlock.engines.temporal.needs import Need, Offer, Seen, chosen, fits, unmet
 from interlock.engines.temporal.server import identity
@@ -82,8 +83,16 @@ class FleetWorkflow:
         return self._offers
 
 
-def fleet_id(queue: str) -> str:
+def fleet_of(queue: str) -> str:
+    """The id of that workflow, and the name of its task queue: any build of a controller continues it."""
     return f"{queue}-workers"
+
+
+def fleet_worker(client: Client, queue: str) -> Worker:
+    """What a controller serves it with."""
+    return Worker(
+        client, task_queue=fleet_of(queue), workflows=[FleetWorkflow], workflow_runner=UnsandboxedWorkflowRunner()
+    )
 
 
 async def attend(client: Client, queue: str, offer: Offer, worker: str) -> None:
@@ -115,7 +124,7 @@ async def _stay_seen(client: Client, queue: str, worker: str) -> None:
 
 async def _offer(client: Client, queue: str, offer: Offer) -> None:
     await client.start_workflow(
-        FLEET, [], id=fleet_id(queue), task_queue=queue, start_signal=OFFERED, start_signal_args=[offer],
+        FLEET, [], id=fleet_of(queue), task_queue=fleet_of(queue), start_signal=OFFERED, start_signal_args=[offer],
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
     )  # fmt: skip
 
@@ -128,7 +137,7 @@ async def workers(client: Client, queue: str, now: float) -> tuple[str, ...]:
 
 
 async def _offers(client: Client, queue: str, patience: timedelta = _ASK) -> list[Offer]:
-    handle = client.get_workflow_handle(fleet_id(queue))
+    handle = client.get_workflow_handle(fleet_of(queue))
     try:
         known: list[Offer] = await handle.query(OFFERS, result_type=list[Offer], rpc_timeout=patience)
     except RPCError as error:

@@ -28,7 +28,7 @@ from interlock.core.events import CandidateProduced, DeliveryBegun, Event, Input
 from interlock.core.wire import decode_effect, decode_record
 from interlock.engines.temporal.builds import become_current, deployment
 from interlock.engines.temporal.exclusive import HoldWorkflow, Names
-from interlock.engines.temporal.fleet import EXPECTED, FleetWorkflow, Placer, attend
+from interlock.engines.temporal.fleet import EXPECTED, Placer, attend, fleet_worker
 from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.histories import keep_history
 from interlock.engines.temporal.messages import (
@@ -180,6 +180,7 @@ async def serve(client: Client, performer: Performer, servings: tuple[Serving, .
     """Serve these queues until cancelled."""
     prepare()
     workers = [_worker(client, performer, serving) for serving in servings]
+    workers += [fleet_worker(client, serving.queue) for serving in servings if serving.controls]
     running = [asyncio.create_task(worker.run()) for worker in workers]
     offers = ((serving.queue, serving.offer) for serving in servings if serving.offer is not None)
     attending = [asyncio.create_task(attend(client, queue, offer, performer.world.worker)) for queue, offer in offers]
@@ -207,7 +208,7 @@ def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
     return Worker(
         client,
         task_queue=serving.own_queue,
-        workflows=[RunWorkflow, HoldWorkflow, FleetWorkflow] if serving.controls else [],
+        workflows=[RunWorkflow, HoldWorkflow] if serving.controls else [],
         activities=activities,
         activity_executor=ThreadPoolExecutor(serving.slots),
         max_concurrent_activities=serving.slots,
