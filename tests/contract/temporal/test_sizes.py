@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,25 @@ pytest.importorskip("temporalio", reason="the Temporal client is not installed")
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from tests.contract.cli_world import World
-from tests.contract.temporal.test_both_engines import HEAD
-from tests.contract.temporal.world import Cluster, cluster_in, history, run_on, server_histories, server_in, until
+from tests.contract.temporal.test_both_engines import ASKS, HEAD
+from tests.contract.temporal.world import (
+    Cluster,
+    cluster_in,
+    history,
+    other_build,
+    run_on,
+    server_histories,
+    server_in,
+    until,
+)
 
-from interlock.core.events import AnswerTaken, CandidateRejected, Recorded, VerdictGiven
+from interlock.core.events import Action, AnswerTaken, CandidateRejected, Recorded, Refused, VerdictGiven
+from interlock.engines.temporal.messages import ANSWER, event_row
+from interlock.engines.temporal.payloads import read_keys
+from interlock.engines.temporal.server import Server as Connected
 from interlock.journal import FileBlobs
 
 WORD = "visible-to-nobody"
@@ -38,6 +51,15 @@ stages:
     on_reject: [{goto: plan, max: 5}]
   seal: {needs: [code], agent: writer, gates: [{id: ok, approve: "Is it good?"}]}
 """
+RESTLESS = (
+    "stages:\n"
+    + "".join(
+        f"  {side}{number}: {{needs: [{needs}], run: echo {number} > {side}.txt, gates: [{{id: g, run: sleep 0.5}}]}}\n"
+        for side in "ab"
+        for number, needs in enumerate(["", *(f"{side}{former}" for former in range(4))])
+    )
+    + "  end: {needs: [a4, b4], run: 'echo x > end.txt', gates: [{id: g, run: test -s a.txt}]}\n"
+)
 GATE = r"""
 import json, sys
 result = {"ruleId": "R", "level": "error", "message": {"text": "\U0001f600" * 1990 + sys.argv[1]}}
@@ -124,6 +146,46 @@ def test_a_long_run_begins_anew_and_outlives_the_servers_memory(tmp_path: Path, 
     assert len(events_of(far, run)) < len(told)
     far.ask("resume", run, "--plain").ended(0, "accepted")
     assert events_of(far, run) == told
+
+
+def test_no_answer_is_lost_while_a_run_begins_anew(tmp_path: Path, early: Cluster) -> None:
+    """Each answer that comes makes the history longer, so that it begins anew under the answers that follow."""
+    far = early.submitter(tmp_path / "far", {"interlock.yaml": HEAD + ASKS})
+    run = run_on(far, code=3)
+    sent = [AnswerTaken(f"answer-{number}", Action.RETRY, "me", stage="nowhere") for number in range(60)]
+    keys = read_keys(Path(early.settings["codec_key"]))
+    server = Connected(f"127.0.0.1:{early.server.port}", "default", early.queue, FileBlobs(early.root / "blobs"), keys)
+
+    async def send() -> None:
+        handle = (await server.connect()).get_workflow_handle(f"interlock-{run}")
+        for start in [*range(0, len(sent), 4), 0]:  # the first ones twice: the second time is nothing
+            await asyncio.gather(*(answered(handle, answer) for answer in sent[start : start + 4]))
+
+    asyncio.run(send())
+    far.ask("resume", run, "--plain").ended(3)
+    refused = [event.subject for event in events_of(far, run) if isinstance(event, Refused)]
+    assert sorted(refused) == sorted(answer.answer for answer in sent)
+    assert len(server_histories(early.server, run)) > 3
+
+
+def test_a_run_that_never_rests_begins_anew_before_the_server_ends_it(tmp_path: Path, early: Cluster) -> None:
+    """With 60 events in place of 20,000."""
+    path = other_build(tmp_path / "other", "engines/temporal/flow.py", "_LARGE = 20_000,", "_LARGE = 60,")
+    with cluster_in(tmp_path / "many", early.server, PYTHONPATH=path) as many:
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": "version: 1\n" + RESTLESS})
+        run = run_on(far)
+        assert len(server_histories(many.server, run)) > 1
+
+
+async def answered(handle: WorkflowHandle[Any, Any], answer: AnswerTaken) -> None:
+    """As who follows a run sends it: again where the server could not take it."""
+    while True:
+        try:
+            await handle.execute_update(ANSWER, event_row(answer), id=answer.answer)
+        except RPCError as error:
+            print(error.status, error)
+        else:
+            return
 
 
 def test_who_asks_for_a_run_that_is_nowhere_is_told(tmp_path: Path, early: Cluster) -> None:
