@@ -23,6 +23,7 @@ from temporalio.service import RPCError
 from tests.contract.cli_world import World
 from tests.contract.temporal.test_both_engines import ASKS, HEAD
 from tests.contract.temporal.world import (
+    SOON_S,
     Cluster,
     cluster_in,
     history,
@@ -225,3 +226,19 @@ def test_a_machine_with_another_key_is_told(tmp_path: Path, early: Cluster) -> N
             said = far.ask(*words)
             assert said.code == 5, said.text
             assert "set temporal.codec_key" in said.text
+
+
+def test_workers_that_lack_a_new_key_end_and_say_so(tmp_path: Path, early: Cluster) -> None:
+    with cluster_in(tmp_path / "many", early.server) as many:
+        (tmp_path / "key").write_text(secrets.token_hex(32))
+        many.settings["codec_key"] = str(tmp_path / "key")
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": HEAD + ASKS})
+        process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+        for machine in many.machines:
+            _, said = machine.communicate(timeout=SOON_S)
+            assert machine.returncode == 5, said
+            assert "set temporal.codec_key" in said
+        many.start("keeper", "--controller")
+        many.start("other")
+        _, said = process.communicate(timeout=SOON_S)
+        assert process.returncode == 3, said

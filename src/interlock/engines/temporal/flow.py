@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, TemporalError, is_cancelled_exception
+from temporalio.exceptions import FailureError, TemporalError, is_cancelled_exception
 
 from interlock.core.admission import admit
 from interlock.core.answers import must_wait
@@ -208,8 +208,7 @@ class RunWorkflow:
         """Its worker is gone, or failed in a way that it has no words for."""
         if not isinstance(effect, StartAttempt):
             raise error
-        why = str(error.cause if isinstance(error, ActivityError) and error.cause else error)
-        self._record(AttemptLost(effect.attempt, f"its worker reports no more: {why}"))
+        self._record(AttemptLost(effect.attempt, f"its worker reports no more: {_cause(error)}"))
 
     async def _activity(self, effect: Operation, claimed: Recorded | None) -> list[EventRow]:
         text = encode_effect(effect)
@@ -249,3 +248,10 @@ def _answer_of(event: Event) -> str:
     if isinstance(event, Refused) and event.what == "answer":
         return event.subject
     return event.answer if isinstance(event, AnswerTaken) else ""
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What an error of the server was caused by, at the end of the chain."""
+    while isinstance(error, FailureError) and error.cause is not None:
+        error = error.cause
+    return error
