@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -107,3 +108,36 @@ def test_what_a_gate_printed_on_the_base_can_be_read_after_a_stop(tmp_path: Path
     world.ask("logs", "base").ended(2, "name a gate that judged the base: code/py")
     world.ask("logs", "@", "base", "lint").ended(2, "the base was not judged by a gate `lint`; it was judged by py")
     world.ask("logs", "@", "base", "py", "--report").ended(2, "gate py kept no report of the base: it kept log")
+
+
+MANY = """\
+import json, sys
+wrong = "good" not in open("a.txt").read()
+results = [{"ruleId": "R", "message": {"text": f"number {one} " + "m" * 900}} for one in range(60)]
+run = {"tool": {"driver": {"name": "t"}}, "results": results if wrong else []}
+print(json.dumps({"version": "2.1.0", "runs": [run]}), file=open(sys.argv[1], "w"))
+sys.exit(wrong)
+"""
+WRONG = """\
+version: 1
+name: one
+agents:
+  coder: {use: command, run: "echo x > a.txt"}
+stages:
+  code:
+    agent: coder
+    attempts: 1
+    gates: [{id: many, run: python3 gate.py "$REPORT", report: sarif}, {id: few, run: grep good a.txt}]
+"""
+
+
+def test_all_findings_are_printed_where_a_verdict_keeps_some(tmp_path: Path) -> None:
+    world = new_world(tmp_path / "user", {"interlock.yaml": WRONG, "gate.py": MANY, "a.txt": "good\n"})
+    world.ask("run", "-t", "x").ended(3)
+    (attempt,) = world.show()["stages"][0]["attempts"]
+    many = next(one["verdict"]["findings"] for one in attempt["verdicts"] if one["verdict"]["gate"] == "code/many")
+    assert 5 < len(many) < 30
+    assert "logs STAGE/N GATE --findings" in many[-1]["message"]
+    found = json.loads(world.ask("logs", "code/1.1", "many", "--findings").out)
+    assert [one["message"].split()[1] for one in found[1:]] == [str(number) for number in range(60)]
+    world.ask("logs", "code/1.1", "few", "--findings").ended(2, "all of its findings are in its verdict")

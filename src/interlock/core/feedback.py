@@ -17,7 +17,7 @@ ESCALATE = "escalate"  # the reason class of a finding that only a person can an
 # What a finding says to who wrote the pipeline: nothing that an agent can do.
 _FOR_AUTHORS = re.compile(
     r"""
-    \S+ \s is \s not \s in \s the \s sandbox: \s add \s it \s to \s `read`
+    (?<!\S) \S+ \s is \s not \s in \s the \s sandbox: \s add \s it \s to \s `read`
       \s under \s `sandbox` \s in \s the \s pipeline (;\s)?
     | ; \s only \s a \s stage \s (that|with) \s `(authors|adds) .*? \s may (\s (change|add) \s (it|that))? $
     | , \s or \s let \s the \s stage \s say \s `[^`]*`

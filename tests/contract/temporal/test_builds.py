@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,9 @@ pytest.importorskip("temporalio", reason="the Temporal client is not installed")
 
 from temporalio.client import Client
 from tests.contract.temporal.test_both_engines import ASKS, HEAD
-from tests.contract.temporal.world import Cluster, Server, cluster_in, run_on
+from tests.contract.temporal.world import Cluster, Server, cluster_in, other_build, run_on
 
-import interlock
 from interlock.engines.temporal.builds import build
-
-
-def other_build(folder: Path) -> Path:
-    """A copy of Interlock whose planner is another one. Returns what to set PYTHONPATH to."""
-    shutil.copytree(Path(interlock.__file__).parent, folder / "interlock", ignore=shutil.ignore_patterns("__pycache__"))
-    with (folder / "interlock/core/plan.py").open("a") as file:
-        file.write("\n# another planner\n")
-    return folder
 
 
 def began_with(many: Cluster, run: str) -> str:
@@ -39,7 +29,11 @@ def test_a_run_ends_on_the_build_it_began_with(tmp_path: Path, server: Server) -
     with cluster_in(tmp_path / "many", server) as many:
         far = many.submitter(tmp_path / "far", {"interlock.yaml": HEAD + ASKS})
         old, older = run_on(far, code=3), run_on(far, code=3)
-        many.start("newer", "--controller", PYTHONPATH=str(other_build(tmp_path / "other")))
+        many.start(
+            "newer",
+            "--controller",
+            PYTHONPATH=other_build(tmp_path / "other", "core/plan.py", "", "# another planner\n"),
+        )
         new = run_on(far, code=3)
         assert began_with(many, old) == began_with(many, older) == build()
         assert began_with(many, new) not in ("", build())

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,26 @@ pytest.importorskip("temporalio", reason="the Temporal client is not installed")
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from tests.contract.cli_world import World
-from tests.contract.temporal.test_both_engines import HEAD
-from tests.contract.temporal.world import Cluster, cluster_in, history, run_on, server_histories, server_in, until
+from tests.contract.temporal.test_both_engines import ASKS, HEAD
+from tests.contract.temporal.world import (
+    SOON_S,
+    Cluster,
+    cluster_in,
+    history,
+    other_build,
+    run_on,
+    server_histories,
+    server_in,
+    until,
+)
 
-from interlock.core.events import AnswerTaken, CandidateRejected, Recorded, VerdictGiven
+from interlock.core.events import Action, AnswerTaken, CandidateRejected, Recorded, Refused, VerdictGiven
+from interlock.engines.temporal.messages import ANSWER, event_row
+from interlock.engines.temporal.payloads import read_keys
+from interlock.engines.temporal.server import Server as Connected
 from interlock.journal import FileBlobs
 
 WORD = "visible-to-nobody"
@@ -38,6 +52,15 @@ stages:
     on_reject: [{goto: plan, max: 5}]
   seal: {needs: [code], agent: writer, gates: [{id: ok, approve: "Is it good?"}]}
 """
+RESTLESS = (
+    "stages:\n"
+    + "".join(
+        f"  {side}{number}: {{needs: [{needs}], run: echo {number} > {side}.txt, gates: [{{id: g, run: sleep 0.5}}]}}\n"
+        for side in "ab"
+        for number, needs in enumerate(["", *(f"{side}{former}" for former in range(4))])
+    )
+    + "  end: {needs: [a4, b4], run: 'echo x > end.txt', gates: [{id: g, run: test -s a.txt}]}\n"
+)
 GATE = r"""
 import json, sys
 result = {"ruleId": "R", "level": "error", "message": {"text": "\U0001f600" * 1990 + sys.argv[1]}}
@@ -126,6 +149,46 @@ def test_a_long_run_begins_anew_and_outlives_the_servers_memory(tmp_path: Path, 
     assert events_of(far, run) == told
 
 
+def test_no_answer_is_lost_while_a_run_begins_anew(tmp_path: Path, early: Cluster) -> None:
+    """Each answer that comes makes the history longer, so that it begins anew under the answers that follow."""
+    far = early.submitter(tmp_path / "far", {"interlock.yaml": HEAD + ASKS})
+    run = run_on(far, code=3)
+    sent = [AnswerTaken(f"answer-{number}", Action.RETRY, "me", stage="nowhere") for number in range(60)]
+    keys = read_keys(Path(early.settings["codec_key"]))
+    server = Connected(f"127.0.0.1:{early.server.port}", "default", early.queue, FileBlobs(early.root / "blobs"), keys)
+
+    async def send() -> None:
+        handle = (await server.connect()).get_workflow_handle(f"interlock-{run}")
+        for start in [*range(0, len(sent), 4), 0]:  # the first ones twice: the second time is nothing
+            await asyncio.gather(*(answered(handle, answer) for answer in sent[start : start + 4]))
+
+    asyncio.run(send())
+    far.ask("resume", run, "--plain").ended(3)
+    refused = [event.subject for event in events_of(far, run) if isinstance(event, Refused)]
+    assert sorted(refused) == sorted(answer.answer for answer in sent)
+    assert len(server_histories(early.server, run)) > 3
+
+
+def test_a_run_that_never_rests_begins_anew_before_the_server_ends_it(tmp_path: Path, early: Cluster) -> None:
+    """With 60 events in place of 20,000."""
+    path = other_build(tmp_path / "other", "engines/temporal/flow.py", "_LARGE = 20_000,", "_LARGE = 60,")
+    with cluster_in(tmp_path / "many", early.server, PYTHONPATH=path) as many:
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": "version: 1\n" + RESTLESS})
+        run = run_on(far)
+        assert len(server_histories(many.server, run)) > 1
+
+
+async def answered(handle: WorkflowHandle[Any, Any], answer: AnswerTaken) -> None:
+    """As who follows a run sends it: again where the server could not take it."""
+    while True:
+        try:
+            await handle.execute_update(ANSWER, event_row(answer), id=answer.answer)
+        except RPCError as error:
+            print(error.status, error)
+        else:
+            return
+
+
 def test_who_asks_for_a_run_that_is_nowhere_is_told(tmp_path: Path, early: Cluster) -> None:
     far = early.submitter(tmp_path / "far", {"interlock.yaml": HEAD + LOOPS})
     run = run_on(far, code=3)
@@ -163,3 +226,19 @@ def test_a_machine_with_another_key_is_told(tmp_path: Path, early: Cluster) -> N
             said = far.ask(*words)
             assert said.code == 5, said.text
             assert "set temporal.codec_key" in said.text
+
+
+def test_workers_that_lack_a_new_key_end_and_say_so(tmp_path: Path, early: Cluster) -> None:
+    with cluster_in(tmp_path / "many", early.server) as many:
+        (tmp_path / "key").write_text(secrets.token_hex(32))
+        many.settings["codec_key"] = str(tmp_path / "key")
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": HEAD + ASKS})
+        process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+        for machine in many.machines:
+            _, said = machine.communicate(timeout=SOON_S)
+            assert machine.returncode == 5, said
+            assert "set temporal.codec_key" in said
+        many.start("keeper", "--controller")
+        many.start("other")
+        _, said = process.communicate(timeout=SOON_S)
+        assert process.returncode == 3, said

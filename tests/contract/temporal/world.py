@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.contract.cli_world import World, new_world
 
+import interlock
 from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, Refused, TimeReached
 from interlock.core.wire import kind_of
 from interlock.journal import SqliteJournal
@@ -197,6 +198,16 @@ def server_histories(server: Server, run: str) -> list[WorkflowHistory]:
         return [await client.get_workflow_handle(one.id, run_id=one.run_id).fetch_history() for one in found]
 
     return asyncio.run(ask())
+
+
+def other_build(folder: Path, file: str, old: str, new: str) -> str:
+    """A copy of Interlock in which a file is another one. Returns what to set PYTHONPATH to."""
+    shutil.copytree(Path(interlock.__file__).parent, folder / "interlock", ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / "interlock" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    return str(folder)
 
 
 @contextmanager

@@ -50,6 +50,13 @@ def test_nobody_reads_it_without_the_key(tmp_path: Path) -> None:
         decoded(blobs, payload, OTHER, ONE)  # a former key still reads
 
 
+def test_with_a_key_nothing_is_taken_from_who_has_none(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path)
+    for value in ("x", "x" * 100_000):
+        with pytest.raises(InfrastructureError, match="is not encrypted"):
+            decoded(blobs, encoded(blobs, value), ONE)
+
+
 def test_what_was_changed_is_refused(tmp_path: Path) -> None:
     payload = encoded(FileBlobs(tmp_path), "x", ONE)
     payload.data = payload.data[:-1] + bytes([payload.data[-1] ^ 1])

@@ -107,7 +107,8 @@ async def _served(server: Server, performer: Performer, serving: Serving, ready:
     from interlock.engines.temporal.worker import serve
 
     client = await server.connect()
-    task = asyncio.create_task(serve(client, performer, (serving,), lambda: note(ready)))
+    work = serve(client, performer, (serving,), lambda: note(ready))
+    task = asyncio.create_task(server.while_readable(work))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:

@@ -67,6 +67,7 @@ from interlock.engines.temporal.needs import Need, need_of
 from interlock.pipelinefile import decode_pipeline
 
 _PAGE = 500  # records that one query returns at most
+_LONG, _LARGE = 20_000, 20_000_000  # events, bytes of a history
 _ATTEMPT_MAX = timedelta(days=2)
 _SMALL_MAX = timedelta(minutes=30)
 _DELIVERY_MAX = timedelta(days=365)  # somebody has to come to the repository
@@ -118,7 +119,8 @@ class RunWorkflow:
             for unwanted in turn.cancel:
                 self._in_flight[key(unwanted)][1].cancel()
             for effect in turn.start:
-                self._start(effect)
+                if isinstance(effect, Decision) or not self._must_begin_anew():
+                    self._start(effect)
             if self._moved != seen:
                 continue
             if self._may_begin_anew():
@@ -166,6 +168,12 @@ class RunWorkflow:
             and not self._waiting
             and workflow.all_handlers_finished()
         )
+
+    def _must_begin_anew(self) -> bool:
+        """Whether nothing more may be put in flight: the server ends a history of 50,000 events, or of 50 MB."""
+        info = workflow.info()
+        is_long = info.get_current_history_length() > _LONG or info.get_current_history_size() > _LARGE
+        return is_long and info.is_continue_as_new_suggested()
 
     async def _keep(self) -> None:
         """The history goes among the blobs, where it stays when the server forgets it."""

@@ -110,7 +110,8 @@ def converter(blobs: Blobs, keys: Sequence[Key]) -> DataConverter:
 
 
 class Sealing(PayloadCodec):
-    """Encrypts with the first key, where there is one. What is not encrypted is read as it is."""
+    """Encrypts with the first key, where there is one. With a key, what is not encrypted is refused: whoever writes to
+    the server alone cannot make up an effect."""
 
     def __init__(self, keys: tuple[Key, ...]) -> None:
         self._keys = keys
@@ -124,9 +125,16 @@ class Sealing(PayloadCodec):
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Raises InfrastructureError."""
-        return [self._opened(payload) if _is_sealed(payload) else payload for payload in payloads]
+        return [self._opened(payload) for payload in payloads]
 
     def _opened(self, payload: Payload) -> Payload:
+        if payload.metadata.get(_ENCODING) != _SEALED:
+            if self._keys:
+                raise InfrastructureError(
+                    "a payload is not encrypted, and this machine has a key: who sent it lacks the key, or the run"
+                    " began without one and ends only on machines without temporal.codec_key"
+                )
+            return payload
         name = payload.metadata[_KEY_NAME].decode("ascii", "replace")
         try:
             key = next(key for key in self._keys if key.name == name)
@@ -137,10 +145,6 @@ class Sealing(PayloadCodec):
             ) from None
         except (InvalidTag, ValueError) as error:
             raise InfrastructureError(f"a payload that names the key {name} was changed by somebody") from error
-
-
-def _is_sealed(payload: Payload) -> bool:
-    return payload.metadata.get(_ENCODING) == _SEALED
 
 
 class BlobDriver(StorageDriver):

@@ -73,6 +73,9 @@ class RemoteEngine:
         asyncio.run(self._drive())
 
     async def _drive(self) -> None:
+        await self._take_kept()
+        if self.run.ledger.state.finished is not None:
+            return  # whatever became of the server, and of the build that the run began with
         client = await self.server.connect()
         handle = await self._started(client)
         beside = [asyncio.create_task(self._show_waiting(handle))]
@@ -95,7 +98,7 @@ class RemoteEngine:
     async def _started(self, client: Client) -> WorkflowHandle[Any, Any]:
         """The workflow of the run. It is started if the local journal knows no more of it than its start."""
         name = workflow_of(self.run.ledger.run)
-        if self.run.ledger.state.seq > 1 or await self._kept() is not None:
+        if self.run.ledger.state.seq > 1:
             return client.get_workflow_handle(name)
         try:
             given = await asyncio.to_thread(self._input)
@@ -150,33 +153,25 @@ class RemoteEngine:
 
     async def _copy(self, handle: WorkflowHandle[Any, Any]) -> bool:
         """Append what is new. Whether there was anything."""
+        seq = self.run.ledger.state.seq
         try:
-            seq = self.run.ledger.state.seq
             rows = await self._reached(handle, partial(handle.query, HISTORY, seq, result_type=list))
-            records = [decode_record(row) for row in rows]
         except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            records = await self._forgotten()
-        for record in records:
-            await asyncio.to_thread(self._take, record)
-        return bool(records)
-
-    async def _kept(self) -> list[Recorded] | None:
-        return await asyncio.to_thread(kept_history, self.server.blobs, self.run.ledger.run)
-
-    async def _forgotten(self) -> list[Recorded]:
-        """What is new of a run that the server no longer knows, out of what was kept of it. Raises
-        InfrastructureError if that is not all of it."""
-        run, seq, kept = self.run.ledger.run, self.run.ledger.state.seq, await self._kept()
-        news = [record for record in kept or () if record.seq > seq]
-        if not news:
-            last = f"what is known of it ends with event {seq}" if kept else "nothing was kept of it among the blobs"
             raise InfrastructureError(
                 f"the Temporal server at {self.server.address}, namespace {self.server.namespace}, does not know run"
-                f" {run}, and {last}: correct temporal.address, namespace or blobs, or start a new run"
-            )
-        return news
+                f" {self.run.ledger.run}, and what is known of it ends with event {seq}: correct temporal.address,"
+                " namespace or blobs, or start a new run"
+            ) from error
+        for record in map(decode_record, rows):
+            await asyncio.to_thread(self._take, record)
+        return bool(rows)
+
+    async def _take_kept(self) -> None:
+        """Append what is new in what was kept of the run among the blobs."""
+        kept = await asyncio.to_thread(kept_history, self.server.blobs, self.run.ledger.run)
+        for record in kept or ():
+            if record.seq > self.run.ledger.state.seq:
+                await asyncio.to_thread(self._take, record)
 
     def _take(self, record: Recorded) -> None:
         """The commit first: what the journal tells of is here."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, RPCError
@@ -20,6 +22,7 @@ from interlock.engines.temporal.payloads import Key, check_keys, converter
 from interlock.ports import InfrastructureError, NamedBlobs
 
 _CONNECT_S = 10.0
+_CHECK_S = 5.0  # between two looks for a key that was set since
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,21 @@ class Server:
                 return refusal(self.address, self.access, RuntimeError("PermissionDenied"))
             case _:
                 return refusal(self.address, self.access, error)
+
+    async def while_readable(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` for as long as this machine has the key of what others encrypt. Raises InfrastructureError."""
+        task = asyncio.create_task(work)
+        try:
+            while not (await asyncio.wait({task}, timeout=_CHECK_S))[0]:
+                try:
+                    await asyncio.to_thread(check_keys, self.blobs, self.keys)
+                except InfrastructureError as error:
+                    if error.permanent:
+                        raise
+            await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     def delivery(self, repository: str) -> str:
         """The task queue of what only a process in that repository can do."""
