@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -247,8 +248,9 @@ def _server_runs(common: _Common, workspaces: Callable[[], GitWorkspaces]) -> Se
     from interlock.process import mounts
     from interlock.signing import SignedRecords
 
-    if (given_sandbox(common.environ) or common.settings.sandbox or "full") == "full":
-        mounts.enter()  # the client has threads, after which an ordinary user cannot
+    level = given_sandbox(common.environ) or common.settings.sandbox or "full"
+    if level == "full" and threading.current_thread() is threading.main_thread():
+        mounts.enter()  # a local run may come next, and once the client has threads an ordinary user cannot
     shared = _blobs(common.paths.blobs, common.settings, common.general)
     signer = keys_of(common.general).signer
     return ServerRuns(
