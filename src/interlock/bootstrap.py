@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -28,6 +29,7 @@ from interlock.settings import (
     RepositoryPaths,
     RunLock,
     Settings,
+    TemporalSettings,
     find_repository,
     identify,
     is_run_id,
@@ -230,6 +232,7 @@ def _runs(common: _Common, workspaces: Callable[[], GitWorkspaces]) -> MirroredR
         copier=partial(_owner, paths),
         alone=lambda run: one_effect(paths.effects_lock(run), this_process(), 0.0),
         elapsed=common.clock.elapsed,
+        has_server=common.settings.temporal != TemporalSettings() or (common.general.state / "dev").is_dir(),
     )
 
 
@@ -240,8 +243,9 @@ def _server_runs(common: _Common, workspaces: Callable[[], GitWorkspaces]) -> Se
     from interlock.process import mounts
     from interlock.signing import SignedRecords
 
-    if (given_sandbox(common.environ) or common.settings.sandbox or "full") == "full":
-        mounts.enter()  # the client has threads, after which an ordinary user cannot
+    level = given_sandbox(common.environ) or common.settings.sandbox or "full"
+    if level == "full" and threading.current_thread() is threading.main_thread():
+        mounts.enter()  # a local run may come next, and once the client has threads an ordinary user cannot
     shared = blobs_of(common.paths.blobs, common.settings, common.environ)
     signer = keys_of(common.general).signer
     return ServerRuns(

@@ -26,6 +26,7 @@ from interlock.readmodel.run import OVER, RunSummary, RunView
 from interlock.service import AnswerRequest
 from interlock.service.formats import line
 
+_KEPT = "the answer is kept here, and goes to the server as soon as `watch`, `status` or `list` reach it"
 _TAKEN_S = 30.0
 _ENDED_S = 3.0
 _POLL_S = 0.1
@@ -64,7 +65,7 @@ def _driven(app: Application, view: RunView, answer_id: str, display: DisplayOpt
         return drive(app, view.id, display, after=view.seq)
     except InfrastructureError:
         if view.engine and any(left.id == answer_id for left in app.service.engine.untaken(view.id)):
-            note("the answer is kept here, and goes to the server as soon as run, watch, status or list reach it")
+            note(_KEPT)
         raise
 
 
@@ -156,7 +157,7 @@ def _wait_for_reply(app: Application, view: RunView, answer_id: str) -> AnswerTa
         reply = _reply(app, view, answer_id)
         if reply is not None:
             return reply
-        if not app.service.follower_of(view.id):
+        if not app.service.follower_of(view.id) or app.service.locate_run(view.id).behind:
             return _reply(app, view, answer_id)
         pause.wait(_POLL_S)
     return None
@@ -182,6 +183,8 @@ def _print_reply(view: RunView, reply: AnswerTaken | Refused | None, display: Di
             words, code = _taken(view.id, reply), Exit.ACCEPTED
         case Refused():
             words, code = f"refused by run {view.id}: {safe(reply.why)}", Exit.USAGE
+        case None if view.engine:
+            words, code = _KEPT, Exit.INFRASTRUCTURE
         case None:
             words = f"run {view.id} did not read the answer within {_TAKEN_S:g} s: its process hangs; the answer stays"
             follow = "resume --take-over"

@@ -121,9 +121,9 @@ def finish(app: Application, run: str, display: DisplayOptions) -> int:
         note([f"no pull request was opened: {opened.why}", f"  {opened.command}"])
     if display.json or not ask_approval(app, run, display.asked):
         return code
-    if app.service.follower_of(run) or not app.service.has_answer(run):  # somebody else answered, or drives it
-        return watch_run(app, run, display, after=seen)
-    return drive(app, run, display, after=seen)
+    if app.service.needs_driver(run):
+        return drive(app, run, display, after=seen)
+    return watch_run(app, run, display, after=seen)  # somebody else answered, or drives it
 
 
 def conclude(app: Application, run: str, display: DisplayOptions) -> int:
@@ -299,7 +299,7 @@ def watch_run(app: Application, run: str, display: DisplayOptions, *, after: int
         code = conclude(app, run, display)
         if display.json or not ask_approval(app, run, display.asked):
             return code
-        if not app.service.follower_of(run) and app.service.has_answer(run):
+        if app.service.needs_driver(run):
             app.drive_in_background(run)
 
 

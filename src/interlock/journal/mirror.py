@@ -53,7 +53,8 @@ class Far(Protocol):
 class MirroredRuns:
     """Implements `ports.Engine`. `follower` gives the process of this machine that follows or drives a run, empty for
     nobody; `copier` the one that copies its history. `alone` keeps others from taking the run, and raises
-    InfrastructureError where somebody is about to. `far` is asked for only where there is a run of a server."""
+    InfrastructureError where somebody is about to. `far` is asked for only where there is a run of a server, and, with
+    `has_server`, for runs that nobody here knows."""
 
     local: Engine
     journal: Journal
@@ -63,6 +64,7 @@ class MirroredRuns:
     copier: Callable[[str], str]
     alone: Callable[[str], AbstractContextManager[object]]
     elapsed: Callable[[], float]
+    has_server: bool = True
     _engines: dict[str, str] = field(default_factory=dict)  # of each run, empty for this machine
     _seen: dict[str, int] = field(default_factory=dict)  # of runs of a server: seq
     _over: set[str] = field(default_factory=set)
@@ -131,9 +133,14 @@ class MirroredRuns:
 
     def adopt(self, run: str) -> bool:
         """Copy a run that another repository started. False if the server has none, or cannot be asked."""
+        if not self.has_server:
+            return False
         try:
             found = self.far().find(run)
-        except InterlockError:
+        except NotThere:
+            return False
+        except InterlockError as error:
+            self._silent[_SILENT] = self.elapsed() + DOWN_S, str(error)
             return False
         first, *rest = found.records
         assert isinstance(first.event, RunStarted)

@@ -114,6 +114,11 @@ class Service:
         """The process of this machine that drives the run, or follows it on a server; empty for nobody."""
         return self.engine.follower_of(run)
 
+    def needs_driver(self, run: str) -> bool:
+        """Whether a process here would have something to do that none does: an answer is in the inbox, or a server
+        drives the run and nobody follows it."""
+        return not self.follower_of(run) and (self.has_answer(run) or self.locate_run(run).is_remote)
+
     def unreached(self) -> str:
         """Why runs of a server could not be looked at lately; empty if they could."""
         return self.engine.unreached()

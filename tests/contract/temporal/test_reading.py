@@ -77,6 +77,7 @@ def test_a_run_that_nobody_follows_is_read_and_answered(tmp_path: Path, alone: C
         until(lambda: len(client.get(f"/api/v1/runs/{run}").json()["run"]["stages"][0]["attempts"]) == 2)
     far.ask("watch", run, "--plain").ended(3)
     far.ask("approve", run, "--plain").ended(0, "accepted")
+    far.ask("approve", run).ended(2, "is accepted: ", "approved code/1.2 (gate ok)")
     assert "interlock/" in far.git("branch", "--list", "interlock/*")
 
 
@@ -147,6 +148,20 @@ def test_a_server_that_is_gone_leaves_the_copy_and_keeps_answers(tmp_path: Path)
         server.start()
         until(lambda: phase(far, run) == "interrupted", "the answer did not reach the run")
         far.ask("resume", run, "--plain").ended(0, "accepted")
+
+
+def test_who_follows_is_not_disturbed_by_who_looks(tmp_path: Path, alone: Cluster) -> None:
+    far = alone.submitter(tmp_path / "far", {"interlock.yaml": PLAIN}, HERE=str(tmp_path))
+    process = started(far, tmp_path)
+    looks = [far.start("watch", "--plain") for _ in range(3)]
+    (tmp_path / "go").touch()
+    while process.poll() is None:
+        assert "interrupted" not in far.ask("status").ended(0).text
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    for look in looks:
+        said = "".join(look.communicate(timeout=120))
+        assert (look.returncode, "accepted" in said) == (0, True), said
 
 
 def test_another_clone_reads_a_run_by_its_id(tmp_path: Path, alone: Cluster) -> None:

@@ -20,6 +20,7 @@ from interlock.core.events import Action, AnswerTaken
 from interlock.core.state import Spending
 from interlock.readmodel.costs import Costs
 from interlock.readmodel.run import RunPhase, RunSummary, RunView, WaitView, unreadable
+from interlock.service import Service
 
 RUN = "20261125-221406-qb4g6x"
 TAKEN = AnswerTaken("a1", Action.CONTINUE, "me")
@@ -49,15 +50,22 @@ def test_what_comes_of_it(answer: AnswerTaken, words: str, capsys: pytest.Captur
 
 
 def test_what_takes_the_run_from_an_owner_that_hangs(capsys: pytest.CaptureFixture[str]) -> None:
-    seen: Any = SimpleNamespace(id=RUN)
+    seen: Any = SimpleNamespace(id=RUN, engine="")
     assert _print_reply(seen, None, DisplayOptions()) == 5
     assert capsys.readouterr().err.splitlines()[-1] == f"next: interlock resume --take-over {RUN}"
+    seen.engine = "temporal"
+    assert _print_reply(seen, None, DisplayOptions()) == 5
+    said = capsys.readouterr().err
+    assert "the answer is kept here" in said
+    assert said.splitlines()[-1] == f"next: interlock status {RUN}"
 
 
 def test_status_tells_of_an_answer_that_waits() -> None:
     def page(run: RunView, *, unread: bool = True) -> str:
         return click.unstyle("\n".join(status_page(run, Around(unread=unread))))
 
+    remote = replace(view(RunPhase.RUNNING, owner="temporal"), engine="temporal")
+    assert f"until the server takes it: `interlock resume {RUN}` sends it" in page(remote)
     hangs = view(RunPhase.RUNNING, owner="process 7")
     assert (
         f"until the process of the run reads it; if that process hangs:\n  interlock resume --take-over {RUN}"
@@ -150,7 +158,7 @@ def test_the_exit_code_is_that_of_the_run_whoever_answered(
     owner: str, unread: bool, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = SimpleNamespace(
-        locate_run=lambda run: SimpleNamespace(seq=7), follower_of=lambda run: owner, has_answer=lambda run: unread
+        locate_run=lambda run: SimpleNamespace(seq=7), needs_driver=lambda run: unread and not owner
     )
     app: Any = SimpleNamespace(service=service, pull_requests=SimpleNamespace(open=lambda run: None))
     codes = {"drive": 0, "watch": 1}
@@ -159,3 +167,23 @@ def test_the_exit_code_is_that_of_the_run_whoever_answered(
     monkeypatch.setattr(drive, "drive", lambda *_, after: codes["drive"])
     monkeypatch.setattr(drive, "watch_run", lambda *_, after: codes["watch"])
     assert drive.finish(app, RUN, DisplayOptions()) == codes[how]
+
+
+@pytest.mark.parametrize(
+    ("follower", "unread", "remote", "needs"),
+    [
+        ("", True, False, True),
+        ("", False, True, True),
+        ("", False, False, False),
+        ("process 7", True, True, False),
+    ],
+)
+def test_a_run_needs_a_process_for_an_answer_or_to_follow_it(
+    follower: str, unread: bool, remote: bool, needs: bool
+) -> None:
+    service: Any = SimpleNamespace(
+        follower_of=lambda run: follower,
+        has_answer=lambda run: unread,
+        locate_run=lambda run: SimpleNamespace(is_remote=remote),
+    )
+    assert Service.needs_driver(service, RUN) is needs

@@ -217,6 +217,20 @@ def test_what_no_server_has_is_not_known(here: Here) -> None:
     assert here.journal.runs() == []
 
 
+def test_where_the_server_is_silent_that_is_said(here: Here) -> None:
+    here.server.error = InfrastructureError("it does not answer")
+    runs = here.runs()
+    assert not runs.adopt(RUN)
+    assert runs.unreached() == "it does not answer"
+
+
+def test_without_a_server_none_is_asked(here: Here) -> None:
+    here.server.has(*FAR)
+    runs = here.runs()
+    runs.has_server = False
+    assert not runs.adopt(RUN)
+
+
 def test_of_a_run_of_this_machine_no_server_is_asked(here: Here) -> None:
     runs = here.runs()
     runs.start(0.0, RunStarted(RUN, "p", "d", "task", "c" * 40, "t" * 40, ("code",)), "the pipeline")
