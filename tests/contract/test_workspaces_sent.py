@@ -88,6 +88,20 @@ def test_submodules_come_with_the_base_and_with_a_persons_commit(
     assert checked_out(far, made.commit)["lib/in/i.c"] == b"2\n"
 
 
+def test_a_commit_without_its_history_comes_without_what_the_base_has(world: World, far: GitWorkspaces) -> None:
+    write(world.repository, {"large.bin": os.urandom(1_000_000)})
+    commit_all(world.repository)
+    base = world.base().commit
+    send(world, far, base)
+    commit_all(world.repository, "between, which never comes")
+    write(world.repository, {"a.txt": "mine\n"})
+    mine = commit_all(world.repository, "mine")
+    world.workspaces.import_base()
+    assert len(world.workspaces.pack(mine, base)) < 10_000
+    send(world, far, mine, base)
+    assert checked_out(far, mine)["a.txt"] == b"mine\n"
+
+
 def test_a_submodule_that_did_not_come_is_named(world: World, far: GitWorkspaces, tmp_path: Path) -> None:
     with_submodule(world, tmp_path)
     base = world.base()
