@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,9 @@ def test_held_out_files_that_only_workers_know_stay_there(world: World, blobs: F
     gone = HeldOut({"feature": str(tmp_path / "gone")}, {}, world.repository)
     with pytest.raises(UsageError, match="gone: the held-out files do not exist"):
         collect(world.workspaces, gone, blobs, request, lambda _: None)
+    here = HeldOut({"feature": str(tmp_path)})
+    assert here.source("feature") == tmp_path
+    assert replace(here, came={"feature": tmp_path / "came"}).source("feature") == tmp_path / "came"
 
 
 def test_what_did_not_come_is_asked_of_nobody(world: World, far: GitWorkspaces) -> None:
