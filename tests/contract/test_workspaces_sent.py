@@ -5,15 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.contract.workspaces_world import World, commit_all, git, make_repository, make_world, write
 
 from interlock.core.ids import AttemptId
+from interlock.gates.held_out import HeldOut
 from interlock.journal import FileBlobs
+from interlock.pipelinefile import load_pipeline
 from interlock.ports import CheckoutSpec, InfrastructureError, Stamp, UsageError
+from interlock.service import RunRequest
+from interlock.service.contents import collect
 from interlock.workspaces import GitWorkspaces
+from interlock.workspaces.manifest import decode
 
 LOCAL = ("-c", "protocol.file.allow=always")
 CONTENT = b"large content" * 1000
@@ -86,6 +92,20 @@ def test_submodules_come_with_the_base_and_with_a_persons_commit(
     far.close()
     git(store, "gc", "-q", "--prune=now")
     assert checked_out(far, made.commit)["lib/in/i.c"] == b"2\n"
+
+
+def test_a_commit_without_its_history_comes_without_what_the_base_has(world: World, far: GitWorkspaces) -> None:
+    write(world.repository, {"large.bin": os.urandom(1_000_000)})
+    commit_all(world.repository)
+    base = world.base().commit
+    send(world, far, base)
+    commit_all(world.repository, "between, which never comes")
+    write(world.repository, {"a.txt": "mine\n"})
+    mine = commit_all(world.repository, "mine")
+    world.workspaces.import_base()
+    assert len(world.workspaces.pack(mine, base)) < 10_000
+    send(world, far, mine, base)
+    assert checked_out(far, mine)["a.txt"] == b"mine\n"
 
 
 def test_a_submodule_that_did_not_come_is_named(world: World, far: GitWorkspaces, tmp_path: Path) -> None:
@@ -169,6 +189,49 @@ def test_held_out_files_are_laid_once_and_anew_if_they_change(
     assert again is not None
     assert (again / "a/test.py").read_text() == "assert 2\n"
     assert (there / "a/test.py").read_text() == "assert 1\n", "an older run still has its own"
+
+
+PIPELINE = """\
+version: 1
+carry: [large]
+stages:
+  code:
+    run: "true"
+    gates: [{id: g, run: 'sh "$HELD_OUT"', held_out: feature}]
+"""
+
+
+def asked(world: World) -> RunRequest:
+    write(world.repository, {"interlock.yaml": PIPELINE, ".git/info/exclude": "large\n"})
+    with (world.repository / "large").open("wb") as file:
+        file.truncate(60_000_000)
+    commit_all(world.repository)
+    pipeline = load_pipeline(world.repository / "interlock.yaml", world.repository).pipeline
+    base = world.base()
+    return RunRequest(pipeline, "x", base.commit, base.tree)
+
+
+def test_who_starts_a_run_is_told_that_collecting_takes_a_while(world: World, blobs: FileBlobs, tmp_path: Path) -> None:
+    request, told = asked(world), list[int]()
+    write(tmp_path, {"hidden/check.sh": "true\n"})
+    held_out = HeldOut({"feature": str(tmp_path / "hidden")}, {}, world.repository)
+    contents = collect(world.workspaces, held_out, blobs, request, told.append)
+    assert told == [60_000_005]
+    found = decode(blobs.get(contents))
+    assert [item.path for item in found.carry] == ["large"]
+    assert [item.path for item in found.held_out["feature"]] == ["hidden", "hidden/check.sh"]
+
+
+def test_held_out_files_that_only_workers_know_stay_there(world: World, blobs: FileBlobs, tmp_path: Path) -> None:
+    request = asked(world)
+    contents = collect(world.workspaces, HeldOut({}, {}, world.repository), blobs, request, lambda _: None)
+    assert decode(blobs.get(contents)).held_out == {}
+    gone = HeldOut({"feature": str(tmp_path / "gone")}, {}, world.repository)
+    with pytest.raises(UsageError, match="gone: the held-out files do not exist"):
+        collect(world.workspaces, gone, blobs, request, lambda _: None)
+    here = HeldOut({"feature": str(tmp_path)})
+    assert here.source("feature") == tmp_path
+    assert replace(here, came={"feature": tmp_path / "came"}).source("feature") == tmp_path / "came"
 
 
 def test_what_did_not_come_is_asked_of_nobody(world: World, far: GitWorkspaces) -> None:

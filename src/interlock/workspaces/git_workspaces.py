@@ -38,6 +38,7 @@ from interlock.workspaces import (
     packs,
     publish,
     storage,
+    trees,
 )
 from interlock.workspaces.base import Base, Origin
 from interlock.workspaces.checkout_git import TreePacks
@@ -276,14 +277,16 @@ class GitWorkspaces:
 
     def pack(self, commit: str, base: str = "") -> bytes:
         """As the port says. Raises InfrastructureError."""
-        return packs.pack(self._git, self._with_submodules(commit), self._with_submodules(base) if base else ())
+        commits = self._with_submodules(commit, is_base=not base)
+        without = self._with_submodules(base, is_base=len(commits) > 1) if base else ()
+        return packs.pack(self._git, commits, without)
 
     def receive(self, commit: str, content: bytes, *, is_base: bool) -> None:
         """As the port says. Raises InfrastructureError if it is no pack of that commit."""
         storage.create(self._store, "sha1" if len(commit) == 40 else "sha256")
         with storage.locked(self._store):
             packs.take(self._git, self._objects, commit, content)
-            inner = self._with_submodules(commit)[1:]
+            inner = self._with_submodules(commit, is_base=is_base)[1:]
             packs.keep(self._store, self._objects, commit, is_base=is_base)
             for oid in inner:
                 packs.keep(self._store, self._objects, oid, is_base=True)
@@ -435,8 +438,12 @@ class GitWorkspaces:
         elif spec.carry:
             carry_into(spec.carry, tree, partial(carry_from, self._origin))
 
-    def _with_submodules(self, commit: str) -> tuple[str, ...]:
-        return (commit, *self._contents.submodules(self._commit(commit).tree))
+    def _with_submodules(self, commit: str, *, is_base: bool) -> tuple[str, ...]:
+        """The commit, and those of its submodules. No folder below the root is read for others than bases, unless
+        `.gitmodules` is there: a new submodule is in it."""
+        tree = self._commit(commit).tree
+        whole = is_base or b".gitmodules" in trees.parse(self._objects.read(tree), self._objects.oid_bytes)
+        return (commit, *self._contents.submodules(tree)) if whole else (commit,)
 
     @cached_property
     def _recipes(self) -> Recipes:

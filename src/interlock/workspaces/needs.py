@@ -20,6 +20,7 @@ from interlock.workspaces import layout, manifest, storage
 from interlock.workspaces.base import Origin
 from interlock.workspaces.manifest import Found, Item, LocalBlobs, Manifest
 
+_KEPT_MAX = 8  # manifests in memory
 HeldOutFiles = Mapping[str, tuple[Path, Sequence[Path]]]  # by name: the file or folder that the user has, and its files
 
 
@@ -170,7 +171,9 @@ class Sent:
         if known is None:
             known = manifest.decode(self._listed(contents))
             with self._lock:
-                self._manifests = {contents: known}  # runs follow one another
+                if len(self._manifests) >= _KEPT_MAX:
+                    self._manifests.clear()
+                self._manifests[contents] = known
         return known
 
     def _listed(self, contents: str) -> bytes:

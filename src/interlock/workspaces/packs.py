@@ -28,9 +28,8 @@ def pack(git: Git, commits: Sequence[str], without: Sequence[str] = ()) -> bytes
     """A pack with the objects of `commits` that the others have not; all of their trees where there are no others.
     Raises InfrastructureError."""
     wanted = "".join([*(f"{commit}\n" for commit in commits), *(f"^{commit}\n" for commit in without)])
-    return git.call(
-        "pack-objects", "-q", "--revs", "--stdout", "--thin", "--delta-base-offset", stdin=wanted.encode()
-    ).out
+    options = ("-q", "--revs", "--stdout", "--thin", "--shallow", "--delta-base-offset")  # the others are no ancestors
+    return git.call("pack-objects", *options, stdin=wanted.encode()).out
 
 
 def take(git: Git, objects: Objects, commit: str, content: bytes) -> None:

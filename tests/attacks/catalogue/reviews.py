@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.attacks.catalogue.row import OPEN, Row
+from tests.attacks.catalogue.row import HELD, OPEN, Row
 
 ROWS = (
     Row(
@@ -142,6 +142,7 @@ ROWS = (
         "Held-out tests that came with a run to a worker: among the blobs, and in the store",
         "nothing of either is bound",
         tests="tests/contract/temporal/test_contents.py",
+        fs=HELD,
         none=OPEN,
         hole="no: at `none` the same test finds them",
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +107,8 @@ def test_a_context_is_given_to_another_machine_by_reference_and_has_the_environm
     assert refer(context, blobs) == reference
     with pytest.raises(InfrastructureError, match="is missing"):
         context_of(reference, MemoryBlobs(), {})
-    newer = blobs.put(b'["r1","p","d","t","c","t",[],[],"","none","","","","","","what a newer one added"]')
+    row: list[object] = ["r1", "p", "d", "t", "c", "t", [], [], "", "none"]
+    row += [""] * (len(fields(RunStarted)) - len(row))
+    newer = blobs.put(json.dumps([*row, "what a newer one added"]).encode())
     with pytest.raises(InfrastructureError, match="upgrade Interlock"):
         context_of(replace(reference, started=newer), blobs, {})
