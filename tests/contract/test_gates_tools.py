@@ -15,7 +15,7 @@ from interlock.core.events import Severity, VerdictStatus
 from interlock.core.ids import AttemptId, base_of
 from interlock.core.pipeline import Baseline, Gate, Report
 from interlock.gates.referee import Referee
-from interlock.ports import GateRequest, InfrastructureError, Judgement
+from interlock.ports import GateRequest, Judgement
 
 PASSED, FAILED, ERRORED = VerdictStatus
 
@@ -141,10 +141,12 @@ def test_a_command_without_a_report(
 
 
 def test_a_gate_that_cannot_run_on_the_input_here_blames_nobody(world: World) -> None:
-    with pytest.raises(InfrastructureError, match="cannot judge here what the candidate is compared with") as raised:
-        case(world, "none", None).judge("a passed\n", "a passed\nb passed\n")
-    assert not raised.value.permanent
-    assert "exit code 127" in str(raised.value)
+    said = case(world, "none", None).judge("a passed\n", "a passed\nb passed\n")
+    assert (said.status, said.permanent) == (ERRORED, False)
+    message = said.findings[0].message
+    assert message.startswith("it cannot judge here what the candidate is compared with, and could with other tools")
+    assert "exit code 127" in message
+    assert b"suite: " in world.evidence(said, "log")
 
 
 def test_the_input_is_judged_once_for_each_version_and_never_for_the_same(world: World) -> None:
