@@ -183,7 +183,8 @@ def test_tools_that_are_upgraded_in_the_middle_of_a_run(tmp_path: Path) -> None:
     for program, fails in ((tmp_path / "bin" / "suite", "none"), (tmp_path / "newer", "b")):
         program.write_text(SUITE.replace("FAILS", fails))
         program.chmod(0o755)
-    environ = {"HERE": str(tmp_path), "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    environ = {"HERE": str(tmp_path), "PATH": path, "INTERLOCK_SANDBOX": "none"}  # the agent upgrades them
     files = {"interlock.yaml": UPGRADED, "tests": "a passed\nb passed\n"}
     mine = new_world(tmp_path / "mine", files, **environ)
     said = mine.ask("run", "--plain", "-t", "x").ended(0, "accepted")
