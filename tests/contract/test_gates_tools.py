@@ -149,6 +149,14 @@ def test_a_gate_that_cannot_run_on_the_input_here_blames_nobody(world: World) ->
     assert b"suite: " in world.evidence(said, "log")
 
 
+@pytest.mark.parametrize("other", ["b", None])
+def test_nothing_of_held_out_tests_is_told_on_that_way(world: World, tmp_path: Path, other: str | None) -> None:
+    (tmp_path / "hidden").mkdir()
+    said = case(world, "none", other, held_out=str(tmp_path / "hidden")).judge("b passed\n", "b passed\na passed\n")
+    assert said.status is ERRORED
+    assert all(finding.secret for finding in said.findings)
+
+
 def test_the_input_is_judged_once_for_each_version_and_never_for_the_same(world: World) -> None:
     made = case(world, "none", "c")
     for machine, rooms in ((made.other, 3), (made.other, 4), (made.first, 5)):
