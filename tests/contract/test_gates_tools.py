@@ -15,7 +15,7 @@ from interlock.core.events import Severity, VerdictStatus
 from interlock.core.ids import AttemptId, base_of
 from interlock.core.pipeline import Baseline, Gate, Report
 from interlock.gates.referee import Referee
-from interlock.ports import GateRequest, InfrastructureError, Judgement
+from interlock.ports import GateRequest, Judgement
 
 PASSED, FAILED, ERRORED = VerdictStatus
 
@@ -141,10 +141,20 @@ def test_a_command_without_a_report(
 
 
 def test_a_gate_that_cannot_run_on_the_input_here_blames_nobody(world: World) -> None:
-    with pytest.raises(InfrastructureError, match="cannot judge here what the candidate is compared with") as raised:
-        case(world, "none", None).judge("a passed\n", "a passed\nb passed\n")
-    assert not raised.value.permanent
-    assert "exit code 127" in str(raised.value)
+    said = case(world, "none", None).judge("a passed\n", "a passed\nb passed\n")
+    assert (said.status, said.permanent) == (ERRORED, False)
+    message = said.findings[0].message
+    assert message.startswith("it cannot judge here what the candidate is compared with, and could with other tools")
+    assert "exit code 127" in message
+    assert b"suite: " in world.evidence(said, "log")
+
+
+@pytest.mark.parametrize("other", ["b", None])
+def test_nothing_of_held_out_tests_is_told_on_that_way(world: World, tmp_path: Path, other: str | None) -> None:
+    (tmp_path / "hidden").mkdir()
+    said = case(world, "none", other, held_out=str(tmp_path / "hidden")).judge("b passed\n", "b passed\na passed\n")
+    assert said.status is ERRORED
+    assert all(finding.secret for finding in said.findings)
 
 
 def test_the_input_is_judged_once_for_each_version_and_never_for_the_same(world: World) -> None:
@@ -181,7 +191,8 @@ def test_tools_that_are_upgraded_in_the_middle_of_a_run(tmp_path: Path) -> None:
     for program, fails in ((tmp_path / "bin" / "suite", "none"), (tmp_path / "newer", "b")):
         program.write_text(SUITE.replace("FAILS", fails))
         program.chmod(0o755)
-    environ = {"HERE": str(tmp_path), "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    environ = {"HERE": str(tmp_path), "PATH": path, "INTERLOCK_SANDBOX": "none"}  # the agent upgrades them
     files = {"interlock.yaml": UPGRADED, "tests": "a passed\nb passed\n"}
     mine = new_world(tmp_path / "mine", files, **environ)
     said = mine.ask("run", "--plain", "-t", "x").ended(0, "accepted")

@@ -24,7 +24,7 @@ from interlock.core.pipeline import CommandLine, Expect, Report, Tests
 from interlock.gates import canary, proof
 from interlock.gates.baseline import Comparison, compare, explained
 from interlock.gates.cache import recall, remember, run_key, tools_of, verdict_key
-from interlock.gates.compared import SAME_TOOLS, excused, made_here, with_tests_of_base
+from interlock.gates.compared import SAME_TOOLS, CannotCompare, excused, made_here, with_tests_of_base
 from interlock.gates.held_out import HeldOutMissing
 from interlock.gates.hidden import missed
 from interlock.gates.locks import Slot, WaitingWork, hold_locks, show_waiting
@@ -43,12 +43,12 @@ _NO_FORK = 254  # of bash, which says "fork: Resource temporarily unavailable"
 def judge_command(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
     """The judgement of a candidate by the gate's command. Raises Cancelled and InfrastructureError."""
     request = with_tests_of_base(context, request)
+    tools = tools_of(request, context.environ)
+
+    def ask(other: GateRequest) -> tuple[Judgement, Sequence[CommandRun]]:
+        return _judged(context, other, tools, cancel)
+
     try:
-        tools = tools_of(request, context.environ)
-
-        def ask(other: GateRequest) -> tuple[Judgement, Sequence[CommandRun]]:
-            return _judged(context, other, tools, cancel)
-
         request = made_here(context, request, tools, lambda other: ask(other)[0])
         judgement, runs = ask(request)
         judgement = excused(request, judgement, tools, lambda other: ask(other)[0])
@@ -58,6 +58,8 @@ def judge_command(context: GateContext, request: GateRequest, cancel: Cancel) ->
         return replace(proved, findings=bounded(proved.findings, secret=bool(request.gate.held_out)))
     except HeldOutMissing as error:
         return Judgement(VerdictStatus.ERRORED, (Finding("held_out", str(error), secret=True),), permanent=True)
+    except CannotCompare as error:
+        return Judgement(VerdictStatus.ERRORED, (Finding(TOOLS, str(error)),), error.evidence, tools=tools)
     except UnfitSetup as error:
         log = Evidence("log", context.blobs.put(error.output), len(error.output))
         return Judgement(VerdictStatus.FAILED, (Finding("setup", str(error)),), (log,))

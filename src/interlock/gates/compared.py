@@ -19,10 +19,22 @@ from interlock.core.pipeline import Tests
 from interlock.gates import inline, proof
 from interlock.gates.manifests import DEPENDENCIES
 from interlock.gates.referee import GateContext
-from interlock.ports import GateRequest, InfrastructureError, Judgement, Stamp
+from interlock.ports import GateRequest, Judgement, Stamp
 
 SAME_TOOLS = "use the same versions on all machines, or keep the stage to those that have them"
 _OF_THE_CANDIDATE = (RESERVED, *CONFIGURATION, *MIXED, *DEPENDENCIES)
+
+
+class CannotCompare(Exception):
+    """The gate cannot decide here on what a candidate is compared with, and could with other tools."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        super().__init__(
+            f"it cannot judge here what the candidate is compared with, and could with other tools:"
+            f" {SAME_TOOLS}\n{_first(judgement)}".rstrip()
+        )
+        self.evidence = judgement.evidence
+
 
 Ask = Callable[[GateRequest], Judgement]  # the same gate, on this machine
 
@@ -32,7 +44,7 @@ Ask = Callable[[GateRequest], Judgement]  # the same gate, on this machine
 
 def made_here(context: GateContext, request: GateRequest, tools: str, ask: Ask) -> GateRequest:
     """The request with reports made here in place of those that were made with other tools than `tools`. Raises
-    InfrastructureError if the gate cannot decide here on what it is compared with."""
+    CannotCompare."""
     base, made = (request.base_commit, request.base_tree), dict[str, bytes]()
 
     def report(commit: str, tree: str) -> bytes:
@@ -79,10 +91,7 @@ def _report(context: GateContext, request: GateRequest, ask: Ask) -> bytes:
     judgement = ask(request)
     digest = next((item.digest for item in judgement.evidence if item.name == "report"), "")
     if judgement.status is VerdictStatus.ERRORED or not digest:
-        raise InfrastructureError(
-            f"{request.gate.id} cannot judge here what the candidate is compared with, and could with other tools:"
-            f" {SAME_TOOLS}\n{_first(judgement)}".rstrip()
-        )
+        raise CannotCompare(judgement)
     return context.blobs.get(digest)
 
 
