@@ -128,6 +128,7 @@ def _cluster(root: Path) -> Iterator[tuple[Path, dict[str, str], str]]:
     """A repository with both pipelines, the environment of its user, and the address of the server."""
     address = f"127.0.0.1:{_free_port()}"
     settings = json.dumps({"temporal": {"address": address, "queue": "bench", "blobs": str(root / "blobs")}})
+    (root / "blobs").mkdir()
     environ = _user(root / "me", settings)
     place = repository(root / "repo", environ, _pipeline(1), files=200)
     for attempts in (SHORT, LONG):

@@ -80,7 +80,9 @@ def test_a_folder_that_takes_nothing_is_said_and_goes_on_once_it_does(waiting: t
     blobs = many.root / "blobs"
     blobs.rename(many.root / "away")
     blobs.write_text("no folder")
-    far.ask("approve", run, "--plain").ended(3, f"missing in {blobs}")
+    said = far.ask("approve", run, "--plain")  # 5 if this process meets it first
+    assert said.code in (3, 5), said.text
+    assert str(blobs) in said.text
     blobs.unlink()
     (many.root / "away").rename(blobs)
     far.ask("resume", run, "--plain").ended(0, "accepted")

@@ -131,7 +131,7 @@ class Cluster:
 
     def places(self, name: str) -> list[Path]:
         """What is left of checkouts of attempts on that machine."""
-        return [*(self.root / name / "home/.cache/interlock/worker/places").glob("*/*")]
+        return [*(self.root / name / "home/.cache").glob("interlock/worker*/places/*/*")]
 
     def start(self, name: str, *words: str, **environ: str) -> subprocess.Popen[str]:
         """A worker that is ready, on a machine without a repository."""
