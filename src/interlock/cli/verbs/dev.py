@@ -119,8 +119,8 @@ def _require_free(host: str, port: int) -> None:
         _listen(host, port).close()
     except OSError as error:
         raise InfrastructureError(
-            f"{host}:{port}: {os.strerror(error.errno or 0)}: another program listens there: end it, or set temporal.address to"
-            f" {host} with another port",
+            f"{host}:{port}: {os.strerror(error.errno or 0)}: another program listens there: end it, or set"
+            f" temporal.address to {host} with another port",
             permanent=True,
         ) from error
 
