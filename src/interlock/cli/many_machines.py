@@ -68,8 +68,7 @@ def _clock(look: ServerLook) -> str:
     return "its clock is ours" if abs(look.ahead_s) < 1 else f"its clock differs by {abs(look.ahead_s):.0f} s"
 
 
-def _polling(topic: str, found: Mapping[str, str], queue: str, command: str) -> DoctorResult:
-    names = [f"{name} ({version})" if version else name for name, version in found.items()]
+def _polling(topic: str, names: tuple[str, ...], queue: str, command: str) -> DoctorResult:
     if not names:
         return DoctorResult(topic, "warn", f"none serves the queue {queue}: start one: {command}")
     shown = ", ".join(names[:_SHOWN_MAX]) + (", ..." if len(names) > _SHOWN_MAX else "")

@@ -129,8 +129,9 @@ def test_the_clock_and_the_version_of_the_server_are_looked_at(
 
     monkeypatch.setattr(checks, "time", Late)
     assert "the clock of the server is 1.0 hours ahead of that of this machine" in next(checks.looked(here).warnings())
-    old = replace(seen, version="1.27.9", workers={"7@host": "0.0.1", "8@host": checks.__version__})
+    old = replace(seen, version="1.24.9", workers=("7@host interlock-0.0.1",))
     assert list(old.warnings()) == [
-        "the server is Temporal 1.27.9: runs need 1.28 or newer: upgrade it",
-        f"worker 7@host has interlock 0.0.1, and this is {checks.__version__}: upgrade the older of them",
+        "the server is Temporal 1.24.9: runs need 1.25 or newer: upgrade it",
+        f"7@host has interlock 0.0.1, and this is {checks.__version__}: upgrade all machines of the queue to one"
+        " version",
     ]

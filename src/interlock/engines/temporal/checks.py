@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,24 +25,25 @@ from temporalio.service import RPCError
 
 from interlock import __version__
 from interlock.engines.temporal.access import refusal
-from interlock.engines.temporal.server import Server, name_here
+from interlock.engines.temporal.server import Server, identity
 from interlock.ports import InfrastructureError
 
-_OLDEST = (1, 28)  # of the servers that know worker deployments
+_OLDEST = (1, 25)  # of the servers that take updates without being told to
 _CLOCK_MAX_S = 30.0
 _LOOKS = 40  # for our own poller to appear
 _PAUSE_S = 0.05
+_VERSION = re.compile(r"interlock-(\S+)")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerLook:
     """`ahead_s` is how far the server's clock is ahead of ours; None if it did not tell. `controllers` and `workers`
-    are those that poll: names, each with its version of Interlock, which is empty if it does not tell."""
+    are the identities of those that poll."""
 
     version: str
     ahead_s: float | None
-    controllers: Mapping[str, str]
-    workers: Mapping[str, str]
+    controllers: tuple[str, ...]
+    workers: tuple[str, ...]
 
     def warnings(self) -> Iterator[str]:
         """What will go wrong, and what to do."""
@@ -56,9 +57,15 @@ class ServerLook:
                 f"the clock of the server is {_span(abs(self.ahead_s))} {side} that of this machine: set both by NTP:"
                 " waits, limits and certificates go by them"
             )
-        for name, version in self.workers.items():
-            if version and version != __version__:
-                yield f"worker {name} has interlock {version}, and this is {__version__}: upgrade the older of them"
+        for other in self.others():
+            yield f"{other}, and this is {__version__}: upgrade all machines of the queue to one version"
+
+    def others(self) -> Iterator[str]:
+        """The controllers and workers of another version than ours."""
+        for name in dict.fromkeys((*self.controllers, *self.workers)):
+            found = _VERSION.search(name)
+            if found and found[1] != __version__:
+                yield f"{name.partition(' ')[0]} has interlock {found[1]}"
 
 
 def is_old(version: str) -> bool:
@@ -91,13 +98,9 @@ async def _look(server: Server, client: Client) -> ServerLook:
     return ServerLook(
         info.server_version,
         await _ahead(client, server.queue),
-        {poller.identity: _version(poller) for poller in controllers},
-        {poller.identity: _version(poller) for poller in workers},
+        tuple(dict.fromkeys(poller.identity for poller in controllers)),
+        tuple(dict.fromkeys(poller.identity for poller in workers)),
     )
-
-
-def _version(poller: PollerInfo) -> str:
-    return poller.deployment_options.build_id.partition("-")[0]
 
 
 async def _pollers(client: Client, queue: str, kind: TaskQueueType.ValueType) -> list[PollerInfo]:
@@ -110,16 +113,14 @@ async def _ahead(client: Client, queue: str) -> float | None:
     name, kind = f"{queue}.clock", TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
     began = time.time()
     asked = PollWorkflowTaskQueueRequest(
-        namespace=client.namespace, task_queue=TaskQueue(name=name), identity=name_here()
+        namespace=client.namespace, task_queue=TaskQueue(name=name), identity=identity()
     )
     polling = asyncio.create_task(
         client.workflow_service.poll_workflow_task_queue(asked, timeout=timedelta(seconds=10))
     )
     try:
         for _ in range(_LOOKS):
-            seen = [
-                each.last_access_time for each in await _pollers(client, name, kind) if each.identity == name_here()
-            ]
+            seen = [each.last_access_time for each in await _pollers(client, name, kind) if each.identity == identity()]
             if seen:
                 there = max(moment.ToNanoseconds() for moment in seen) / 1e9
                 return _beyond(there, began, time.time())

@@ -14,6 +14,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, RPCError
 from temporalio.service import RPCStatusCode
 
+from interlock import __version__
 from interlock.engines.temporal.access import Access, refusal
 from interlock.ports import InfrastructureError
 
@@ -38,7 +39,7 @@ class Server:
             tls=shown.tls or False,
             api_key=shown.api_key or None,
             rpc_metadata={"temporal-namespace": self.namespace} if shown.api_key else {},
-            identity=name_here(),
+            identity=identity(),
         )
         try:
             client = await asyncio.wait_for(reached, _CONNECT_S)
@@ -68,6 +69,6 @@ class Server:
         return f"{self.queue}.deliver.{repository}"
 
 
-def name_here() -> str:
-    """What this process is called at the server."""
-    return f"{os.getpid()}@{socket.gethostname()}"
+def identity() -> str:
+    """What this process is called at the server: `pid@host interlock-VERSION`."""
+    return f"{os.getpid()}@{socket.gethostname()} interlock-{__version__}"

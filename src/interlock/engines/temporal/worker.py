@@ -17,12 +17,10 @@ from datetime import timedelta
 
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.common import WorkerDeploymentVersion
 from temporalio.exceptions import ApplicationError, CancelledError
-from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from interlock import __version__
 from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput, StartAttempt, WaitUntil
 from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
 from interlock.core.wire import decode_effect, decode_record
@@ -144,10 +142,6 @@ def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
         task_queue=serving.queue,
         workflows=[RunWorkflow] if serving.controls else [],
         activities=[performer.perform],
-        deployment_config=WorkerDeploymentConfig(
-            WorkerDeploymentVersion(serving.queue, __version__),
-            use_worker_versioning=False,  # only told
-        ),
         activity_executor=ThreadPoolExecutor(serving.slots),
         max_concurrent_activities=serving.slots,
         no_remote_activities=not serving.works,
