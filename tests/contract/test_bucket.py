@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from tests.contract.bucket_world import KEYS, S3, bucket_served
 
 from interlock.journal import Bucket, FileBlobs, SharedBlobs
-from interlock.ports import InfrastructureError
+from interlock.ports import InfrastructureError, UsageError
 
 pytest.importorskip("obstore")
 
@@ -112,6 +113,16 @@ def test_each_wrong_setting_says_what_to_do(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
     with pytest.raises(InfrastructureError, match="correct AWS_SECRET_ACCESS_KEY"):
         Bucket("s3://blobs", endpoint).check()
+
+
+def test_without_the_library_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("obstore", "obstore.exceptions", "obstore.store"):
+        monkeypatch.setitem(sys.modules, name, None)
+    bucket = Bucket("s3://blobs", "http://127.0.0.1:1")
+    (tmp_path / "file").touch()
+    for act in (bucket.check, lambda: bucket.get("0" * 64), lambda: bucket.put_file(tmp_path / "file")):
+        with pytest.raises(UsageError, match=r"pip install 'interlock\[s3\]'"):
+            act()
 
 
 @pytest.fixture(params=["folder", "bucket"])

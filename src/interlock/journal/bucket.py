@@ -135,15 +135,14 @@ class Bucket:
     @contextmanager
     def _explained(self, act: str) -> Iterator[None]:
         """Raises KeyError if there is no such object."""
-        from obstore.exceptions import BaseError
-
+        library = _obstore()
         try:
             yield
         except FileNotFoundError as error:
             if "NoSuchBucket" not in str(error):
                 raise KeyError from error
             raise self._trouble(act, error) from error
-        except BaseError as error:
+        except library.exceptions.BaseError as error:
             raise self._trouble(act, error) from error
 
     def _trouble(self, act: str, error: Exception) -> InfrastructureError:

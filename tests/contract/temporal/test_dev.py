@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,14 +35,21 @@ def settle(world: World, address: str, **more: str) -> None:
     (folder / "settings.yaml").write_text(json.dumps({"temporal": {"address": address, **more}}))
 
 
-def started(world: World) -> tuple[subprocess.Popen[str], str]:
-    """`dev`, when all is ready, and the address of its page."""
-    process = world.start("dev")
+@pytest.fixture
+def process(world: World) -> Iterator[subprocess.Popen[str]]:
+    made = world.start("dev")
+    yield made
+    made.kill()
+    made.communicate()
+
+
+def page_of(process: subprocess.Popen[str]) -> str:
+    """The address of its page, when all is ready."""
     assert process.stderr is not None
     assert process.stdout is not None
     line = process.stderr.readline()
     assert line.startswith("Temporal at 127."), line + process.stderr.read()
-    return process, process.stdout.readline().strip()
+    return process.stdout.readline().strip()
 
 
 def children(pid: int) -> set[int]:
@@ -63,8 +71,8 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def test_all_of_it_works_says_its_page_and_ends_as_one(world: World) -> None:
-    process, page = started(world)
+def test_all_of_it_works_says_its_page_and_ends_as_one(world: World, process: subprocess.Popen[str]) -> None:
+    page = page_of(process)
     below = children(process.pid)
     world.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(0)
     opened = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())  # the first answer sets a cookie
@@ -82,8 +90,8 @@ def test_all_of_it_works_says_its_page_and_ends_as_one(world: World) -> None:
     assert {"server.log", "controller.log", "worker.log", "page.log"} <= {path.name for path in folder.iterdir()}
 
 
-def test_what_it_has_started_ends_with_it_when_it_is_killed(world: World) -> None:
-    process, _ = started(world)
+def test_what_it_has_started_ends_with_it_when_it_is_killed(process: subprocess.Popen[str]) -> None:
+    page_of(process)
     below = children(process.pid)
     process.kill()
     process.communicate()
