@@ -34,7 +34,9 @@ def test_an_interrupt_while_the_run_is_being_stopped_changes_nothing(
 ) -> None:
     ended: list[str] = []
 
-    def drive(run: str, *, take_over: bool, listener: Callable[[object], None], stop: threading.Event) -> None:
+    def drive(
+        run: str, *, take_over: bool, listener: Callable[[object], None], stop: threading.Event, owned: object
+    ) -> None:
         listener(None)
         stop.wait()
         for number in range(3):

@@ -31,10 +31,9 @@ from interlock.core.effects import EvaluateGate, Operation
 from interlock.core.events import Finding, VerdictGiven, VerdictStatus
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import GateClass, Pipeline
-from interlock.engines.temporal.messages import EventRow, event_row
+from interlock.engines.temporal.messages import WAITS, EventRow, event_row
 
 HOLD, FREE = "interlock-hold", "free"
-HELD = "held"  # the type of the failure that says who holds a name
 _WAIT_MAX = timedelta(hours=4)  # as on one machine
 _LOOK_MAX = timedelta(seconds=30)
 _RETRY_S = 60.0
@@ -82,7 +81,7 @@ class Names:
         if found.status is WorkflowExecutionStatus.RUNNING:
             run = (found.parent_id or "another run").removeprefix("interlock-")
             why = f"waits for {wanted.name}, which a gate of {run} has (`exclusive`)"
-            raise ApplicationError(why, wanted.subject, wanted.gate, type=HELD)
+            raise ApplicationError(why, wanted.subject, wanted.gate, type=WAITS)
 
 
 async def alone(pipeline: Pipeline, effect: Operation, work: Callable[[], Awaitable[list[EventRow]]]) -> list[EventRow]:

@@ -26,13 +26,13 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, Te
 from temporalio.service import RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from interlock.engines.temporal.messages import WAITS
 from interlock.engines.temporal.needs import Need, Offer, Seen, chosen, fits, unmet
 from interlock.engines.temporal.server import identity
 from interlock.gates.locks import WaitingWork
 
 PLACE, FLEET, OFFERED, OFFERS = "place", "interlock-workers", "offered", "offers"
 THE_RUN = "run"  # the subject of what the run itself waits for
-NO_WORKER = "no worker fits"  # the type of the failure that says for whom an effect waits
 
 EXPECTED = ApplicationErrorCategory.BENIGN  # of a failure that belongs to no log
 
@@ -168,7 +168,7 @@ class Placer:
             return offer.queue(self.queue)
         if info.is_local:
             return ""
-        raise ApplicationError(unmet(given.need), given.subject, given.gate, type=NO_WORKER, category=EXPECTED)
+        raise ApplicationError(unmet(given.need), given.subject, given.gate, type=WAITS, category=EXPECTED)
 
     async def _offers(self) -> list[Offer]:
         at, known = self._known
@@ -209,8 +209,8 @@ async def _living(client: Client, queue: str, now: float) -> set[str]:
 
 
 async def waiting(handle: WorkflowHandle[Any, Any], run: str) -> tuple[WaitingWork, ...]:
-    """What the run waits for since no worker fits, or none that fits is free, or there is no controller. Raises
-    RPCError."""
+    """What the run waits for since no worker fits, none that fits is free, a name is held, or there is no controller.
+    Raises RPCError."""
     described = await handle.describe(rpc_timeout=_ASK)
     raw, converter = described.raw_description, described.data_converter
     found = [one for pending in raw.pending_activities if (one := await _waits(pending, converter, run)) is not None]
@@ -220,16 +220,10 @@ async def waiting(handle: WorkflowHandle[Any, Any], run: str) -> tuple[WaitingWo
     return tuple(sorted(found, key=str))
 
 
-async def waiting_for(handle: WorkflowHandle[Any, Any]) -> tuple[str, ...]:
-    """The same in words, a line for each. Raises RPCError."""
-    found = await waiting(handle, "")
-    return tuple(f"gate {one.gate} of {one.about} {one.why}" if one.gate else f"{one.about} {one.why}" for one in found)
-
-
 async def _waits(pending: PendingActivityInfo, converter: DataConverter, run: str) -> WaitingWork | None:
-    if pending.activity_type.name == PLACE and pending.HasField("last_failure"):
+    if pending.HasField("last_failure"):
         failure = await converter.decode_failure(pending.last_failure)
-        if isinstance(failure, ApplicationError) and failure.type == NO_WORKER:
+        if isinstance(failure, ApplicationError) and failure.type == WAITS:
             subject, gate = failure.details
             return WaitingWork(run, str(subject), str(gate), failure.message)
     is_scheduled = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED

@@ -78,6 +78,7 @@ _SEEK = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=time
 _KEPT = timedelta(minutes=1)  # how long a place is believed to be a good one
 _PATIENCE = timedelta(seconds=30)  # until it is asked whether anybody serves the place still; twice as long then
 _PATIENCE_MAX = timedelta(minutes=10)
+_UNREADABLE = (ValueError, TypeError, KeyError)  # of what somebody else wrote
 _AGAIN = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30))
 
 
@@ -142,12 +143,16 @@ class RunWorkflow:
     @workflow.update(name=ANSWER)
     async def answer(self, row: EventRow) -> None:
         """Take a person's answer; what became of it stands in the history. The same answer twice is one."""
-        event = decode_event(*row)
-        assert isinstance(event, AnswerTaken)
+        event = _answer(row)
         if event.answer not in self._answered:
             self._answered.add(event.answer)
             self._waiting.append(event)
             self._moved += 1
+
+    @answer.validator
+    def check_answer(self, row: EventRow) -> None:
+        """What is no answer is refused, and reaches no history."""
+        _answer(row)
 
     def _take_answers(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -239,6 +244,9 @@ class RunWorkflow:
         except (TemporalError, asyncio.CancelledError) as error:
             if not is_cancelled_exception(error):
                 self._failed(effect, error)
+        except _UNREADABLE as error:
+            said = f"what its worker reports cannot be read: {error}"
+            self._failed(effect, ApplicationError(said, type=LASTING))
         finally:
             self._in_flight.pop(key(effect), None)
             self._moved += 1
@@ -356,6 +364,17 @@ class RunWorkflow:
         """The pack of the base, and of each commit that the effect names."""
         base = (self._started.base_commit, self._given.base_pack)
         return [base, *((commit, pack) for commit, pack in self._packs.items() if commit in text)]
+
+
+def _answer(row: EventRow) -> AnswerTaken:
+    """Raises ApplicationError, which refuses the answer and nothing else, if it is none."""
+    try:
+        event = decode_event(*row)
+    except _UNREADABLE as error:
+        raise ApplicationError(f"the answer cannot be read: {error}") from error
+    if not isinstance(event, AnswerTaken):
+        raise ApplicationError(f"no answer, but {row[0]}")
+    return event
 
 
 def _answer_of(event: Event) -> str:

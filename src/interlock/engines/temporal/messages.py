@@ -18,6 +18,7 @@ from interlock.core.wire import decode_record, encode_event, encode_record, kind
 EventRow = tuple[str, str]  # kind, body
 PackRow = tuple[str, str]  # a commit, and the digest of a pack with all that the run's base has not
 
+WAITS = "waits"  # the type of a failure that says for what an effect waits; its details are subject and gate
 TAKEN_BY_ITS_MAKER = "taken-by-its-maker"  # the type of the failure of an effect that is for other workers
 WORKFLOW, PERFORM, KEEP, ANSWER, HISTORY = "interlock-run", "perform", "keep", "answer", "history"
 

@@ -14,7 +14,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from temporalio.client import Client, RPCError, WorkflowHandle, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import (
+    Client,
+    RPCError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.service import RPCStatusCode
 
 from interlock.core.events import HandoffAccepted, Recorded, RunStarted
@@ -141,6 +147,8 @@ class ServerRuns:
             return asyncio.run_coroutine_threadsafe(question, self._loop).result()
         except RPCError as error:
             raise self._trouble(run, error) from error
+        except WorkflowUpdateFailedError as error:
+            raise InfrastructureError(f"{self._named} refuses the answer: {error.cause}") from error
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             raise InfrastructureError(f"{self._named} does not answer in time") from error
 

@@ -15,7 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from temporalio.client import Client, RPCError, WorkflowHandle, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import (
+    Client,
+    RPCError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
@@ -210,6 +216,8 @@ class RemoteEngine:
         while True:
             try:
                 return await asyncio.wait_for(ask(), _SILENT_MAX_S)
+            except WorkflowUpdateFailedError as error:
+                raise InfrastructureError(f"run {self.run.ledger.run} refuses the answer: {error.cause}") from error
             except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
                 raise InfrastructureError(await silence(handle, self.run.ledger.run)) from error
             except RPCError as error:
