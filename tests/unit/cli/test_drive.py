@@ -34,7 +34,7 @@ def test_an_interrupt_while_the_run_is_being_stopped_changes_nothing(
 ) -> None:
     ended: list[str] = []
 
-    def drive(run: str, *, stop: threading.Event, owned: Callable[[], None], **_: object) -> None:
+    def drive(run: str, *, stop: threading.Event, owned: Callable[[], None], **others: object) -> None:
         owned()
         stop.wait()
         for number in range(3):
