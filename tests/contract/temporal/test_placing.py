@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("temporalio", reason="the Temporal client is not installed")
 
 from tests.contract.cli_world import World, new_world
-from tests.contract.temporal.world import Cluster, Server, cluster_in, run_on
+from tests.contract.temporal.world import Cluster, Server, cluster_in, free_port, program, run_on, until
 
 from interlock.engines.temporal.fleet import FleetWorkflow
 from interlock.engines.temporal.needs import offer_of
@@ -51,6 +51,11 @@ stages:
   far: {labels: [gpu], run: "echo 1 > far.txt"}
   near: {run: "echo 1 > near.txt"}
   both: {needs: [far, near], gates: [{id: g, run: "true"}], on_reject: [{pause: true}]}
+"""
+LONG = """\
+version: 1
+stages:
+  code: {env: [HERE], run: 'touch "$HERE/at-work"; until [ -e "$HERE/go" ]; do sleep 0.1; done; echo x > a.txt'}
 """
 SECRET = f"""\
 version: 1
@@ -144,6 +149,33 @@ def test_what_a_dead_worker_left_in_its_queue_is_placed_anew(tmp_path: Path, man
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert made_by(far, out.split()[1]) == "special"
+
+
+def test_a_worker_whose_slots_are_taken_for_long_lives(tmp_path: Path, server: Server) -> None:
+    many = Cluster(tmp_path / "many", server, f"q{free_port()}")
+    try:
+        many.start("controller", "--controller")
+        many.start("worker", "--slots", "1", HERE=str(tmp_path))
+        first = many.submitter(tmp_path / "first", {"interlock.yaml": LONG})
+        other = many.submitter(tmp_path / "other", {"interlock.yaml": LONG})
+        at_work = first.start("run", "--engine", "temporal", "--plain", "-t", "x")
+        until((tmp_path / "at-work").exists, "no attempt began")
+        waiting = other.start("run", "--engine", "temporal", "--plain", "-t", "x")
+        run = said_until(waiting, "run 2").split()[1]
+        until(lambda: "ACTIVITY_TASK_TIMED_OUT" in server_history(server, run), "nobody looked again for a place")
+        (tmp_path / "go").touch()
+        said = [process.communicate(timeout=300)[1] for process in (at_work, waiting)]
+        assert (at_work.returncode, waiting.returncode) == (0, 0), said
+        assert said[1].count("waits until a worker that can do it is free") == 1
+        assert "waits for a worker" not in said[1]
+    finally:
+        many.close()
+
+
+def server_history(server: Server, run: str) -> str:
+    words = ("workflow", "show", "--workflow-id", f"interlock-{run}", "--output", "json")
+    argv = [program(), *words, "--address", f"127.0.0.1:{server.port}"]
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
 
 def test_without_a_controller_it_is_said(tmp_path: Path, many: Cluster) -> None:

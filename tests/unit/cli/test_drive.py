@@ -34,10 +34,8 @@ def test_an_interrupt_while_the_run_is_being_stopped_changes_nothing(
 ) -> None:
     ended: list[str] = []
 
-    def drive(
-        run: str, *, take_over: bool, listener: Callable[[object], None], stop: threading.Event, owned: object
-    ) -> None:
-        listener(None)
+    def drive(run: str, *, stop: threading.Event, owned: Callable[[], None], **others: object) -> None:
+        owned()
         stop.wait()
         for number in range(3):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

@@ -26,6 +26,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, Te
 from temporalio.service import RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from interlock.core.effects import Operation, key
 from interlock.engines.temporal.messages import WAITS
 from interlock.engines.temporal.needs import Need, Offer, Seen, chosen, fits, unmet
 from interlock.engines.temporal.server import identity
@@ -226,16 +227,20 @@ async def _waits(pending: PendingActivityInfo, converter: DataConverter, run: st
         if isinstance(failure, ApplicationError) and failure.type == WAITS:
             subject, gate = failure.details
             return WaitingWork(run, str(subject), str(gate), failure.message)
-    is_scheduled = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
-    if is_scheduled and _is_late(pending.scheduled_time):
-        match pending.activity_id.split():  # the key of its effect, where it is one for workers
-            case ["StartAttempt", subject]:
-                return WaitingWork(run, subject, why=_NONE_FREE)
-            case ["EvaluateGate", subject, gate, _]:
-                return WaitingWork(run, subject, gate.partition("/")[2], _NONE_FREE)
-            case _:
-                pass
-    return None
+    if pending.state != PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED:
+        return None
+    match pending.activity_id.split():  # see `activity_id`
+        case ["StartAttempt", subject, *again] if again or _is_late(pending.scheduled_time):
+            return WaitingWork(run, subject, why=_NONE_FREE)
+        case ["EvaluateGate", subject, gate, _, *again] if again or _is_late(pending.scheduled_time):
+            return WaitingWork(run, subject, gate.partition("/")[2], _NONE_FREE)
+        case _:
+            return None
+
+
+def activity_id(effect: Operation, *, again: bool) -> str:
+    """Of an effect that a worker performs: it tells what it is. `again`: nobody has taken it before."""
+    return f"{key(effect)} again" if again else key(effect)
 
 
 def _is_late(scheduled: Timestamp) -> bool:

@@ -43,7 +43,7 @@ from interlock.core.state import RunState
 from interlock.core.wire import decode_event, encode_effect, encode_record
 from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.exclusive import alone
-from interlock.engines.temporal.fleet import PLACE, PlaceInput
+from interlock.engines.temporal.fleet import PLACE, PlaceInput, activity_id
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
@@ -318,7 +318,8 @@ class RunWorkflow:
         while True:
             try:
                 result: list[EventRow] = await workflow.execute_activity(
-                    PERFORM, given, result_type=list, task_queue=place, activity_id=key(effect),
+                    PERFORM, given, result_type=list, task_queue=place,
+                    activity_id=activity_id(effect, again=patience > _PATIENCE),
                     start_to_close_timeout=_ATTEMPT_MAX,
                     schedule_to_start_timeout=patience, heartbeat_timeout=timedelta(seconds=self._given.heartbeat_s),
                     retry_policy=_ONCE if isinstance(effect, StartAttempt) else _AGAIN,
