@@ -131,7 +131,7 @@ def test_a_long_run_begins_anew_and_outlives_the_servers_memory(tmp_path: Path, 
     """With loops and an open question; encrypted; forgotten by the server, and read from what was kept."""
     far = early.submitter(tmp_path / "far", {"interlock.yaml": HEAD + LOOPS})
     run = run_on(far, code=3)
-    assert len(server_histories(early.server, run)) > 1
+    assert len(server_histories(early.server, run)) > 3
     shutil.copytree(tmp_path / "far/state", tmp_path / "before")
     far.ask("reject", run, "-m", WORD, "--plain").ended(3)
     far.ask("approve", run, "--plain").ended(0, "accepted")
