@@ -54,12 +54,12 @@ stages:
 """
 RESTLESS = (
     "stages:\n"
+    "  slow: {run: echo x > c.txt, gates: [{id: g, run: 'test ! -e c.txt || sleep 15'}]}\n"
     + "".join(
-        f"  {side}{number}: {{needs: [{needs}], run: echo {number} > {side}.txt, gates: [{{id: g, run: sleep 0.5}}]}}\n"
-        for side in "ab"
-        for number, needs in enumerate(["", *(f"{side}{former}" for former in range(4))])
+        f"  a{number}: {{needs: [{needs}], run: echo {number} > a.txt, gates: [{{id: g, run: 'true'}}]}}\n"
+        for number, needs in enumerate(["", *(f"a{former}" for former in range(7))])
     )
-    + "  end: {needs: [a4, b4], run: 'echo x > end.txt', gates: [{id: g, run: test -s a.txt}]}\n"
+    + "  end: {needs: [a7, slow], run: 'echo x > end.txt', gates: [{id: g, run: test -s a.txt}]}\n"
 )
 GATE = r"""
 import json, sys
@@ -131,7 +131,7 @@ def test_a_long_run_begins_anew_and_outlives_the_servers_memory(tmp_path: Path, 
     """With loops and an open question; encrypted; forgotten by the server, and read from what was kept."""
     far = early.submitter(tmp_path / "far", {"interlock.yaml": HEAD + LOOPS})
     run = run_on(far, code=3)
-    assert len(server_histories(early.server, run)) > 1
+    assert len(server_histories(early.server, run)) > 3
     shutil.copytree(tmp_path / "far/state", tmp_path / "before")
     far.ask("reject", run, "-m", WORD, "--plain").ended(3)
     far.ask("approve", run, "--plain").ended(0, "accepted")
@@ -175,7 +175,7 @@ def test_a_run_that_never_rests_begins_anew_before_the_server_ends_it(tmp_path: 
     with cluster_in(tmp_path / "many", early.server, PYTHONPATH=path) as many:
         far = many.submitter(tmp_path / "far", {"interlock.yaml": "version: 1\n" + RESTLESS})
         run = run_on(far)
-        assert len(server_histories(many.server, run)) > 1
+        assert max(len(part.events) for part in server_histories(many.server, run)) < 90
 
 
 async def answered(handle: WorkflowHandle[Any, Any], answer: AnswerTaken) -> None:

@@ -119,16 +119,16 @@ class RunWorkflow:
             turn = reconcile(plan(self._pipeline, self._state), self._effects(), places)
             for unwanted in turn.cancel:
                 self._in_flight[key(unwanted)][1].cancel()
+            if self._moved == seen and self._may_begin_anew():
+                await self._keep()
+                if self._moved == seen and self._may_begin_anew():
+                    workflow.continue_as_new(replace(given, records=packed(self._records)))
+                continue
             for effect in turn.start:
                 if isinstance(effect, Decision) or not self._must_begin_anew():
                     self._start(effect)
             if self._moved != seen:
                 continue
-            if self._may_begin_anew():
-                await self._keep()
-                if self._moved != seen or not self._may_begin_anew():
-                    continue
-                workflow.continue_as_new(replace(given, records=packed(self._records)))
             await self._wait(seen, turn.alarm)
         await self._keep()
         await workflow.wait_condition(lambda: not self._in_flight and workflow.all_handlers_finished())
