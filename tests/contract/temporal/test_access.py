@@ -14,6 +14,7 @@ pytest.importorskip("temporalio", reason="the Temporal client is not installed")
 
 from tests.contract.temporal.tls import Authority, fronted
 from tests.contract.temporal.world import Server as RealServer
+from tests.contract.temporal.world import until
 
 from interlock.engines.temporal import checks
 from interlock.engines.temporal.access import access_of
@@ -42,6 +43,21 @@ class Front:
 
 def connect(given: TemporalSettings, **environ: str) -> None:
     asyncio.run(Server(given.address, given.namespace, given.queue, access_of(given, environ)).connect())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def healthy(server: RealServer) -> None:
+    """The server takes connections before it answers."""
+
+    def answers() -> bool:
+        try:
+            connect(TemporalSettings(f"127.0.0.1:{server.port}"))
+        except InfrastructureError as error:
+            assert "the server is starting: try again" in str(error)
+            return False
+        return True
+
+    until(answers)
 
 
 @pytest.fixture(scope="module")
