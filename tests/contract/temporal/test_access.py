@@ -14,6 +14,7 @@ pytest.importorskip("temporalio", reason="the Temporal client is not installed")
 
 from tests.contract.temporal.tls import Authority, fronted
 from tests.contract.temporal.world import Server as RealServer
+from tests.contract.temporal.world import until
 
 from interlock.engines.temporal import checks
 from interlock.engines.temporal.access import access_of
@@ -44,6 +45,20 @@ class Front:
 def connect(given: TemporalSettings, **environ: str) -> None:
     access = access_of(given, environ)
     asyncio.run(Server(given.address, given.namespace, given.queue, MemoryBlobs(), access=access).connect())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def healthy(server: RealServer) -> None:
+    """The server takes connections before it answers."""
+
+    def answers() -> bool:
+        try:
+            connect(TemporalSettings(f"127.0.0.1:{server.port}"))
+        except InfrastructureError as error:
+            return "the server is starting: try again" not in str(error)
+        return True
+
+    until(answers)
 
 
 @pytest.fixture(scope="module")

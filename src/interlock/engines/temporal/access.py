@@ -118,6 +118,7 @@ _REFUSALS = {
     " temporal.tls.server_name to it",
     "InvalidContentType": "the server speaks no TLS: take temporal.tls out of the settings, or correct"
     " temporal.address",
+    "not healthy yet": "the server is starting: try again in some seconds",
     "dns error": "there is no host of that name: correct temporal.address in the settings",
     "Unauthenticated": "the server does not accept this API key: renew it in the variable that temporal.api_key names",
     "PermissionDenied": "the server lets this key or certificate not into the namespace: correct temporal.namespace, or"
