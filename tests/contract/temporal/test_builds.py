@@ -10,10 +10,17 @@ import pytest
 pytest.importorskip("temporalio", reason="the Temporal client is not installed")
 
 from temporalio.client import Client
-from tests.contract.temporal.test_both_engines import ASKS, HEAD
 from tests.contract.temporal.world import Cluster, Server, cluster_in, other_build, run_on
 
 from interlock.engines.temporal.builds import build
+
+PIPELINE = """\
+version: 1
+agents:
+  writer: {use: command, run: [bash, -c, 'echo "$INTERLOCK_ATTEMPT" >> a.txt']}
+stages:
+  code: {agent: writer, gates: [{id: ok, approve: "Is it good?"}]}
+"""
 
 
 def began_with(many: Cluster, run: str) -> str:
@@ -27,7 +34,7 @@ def began_with(many: Cluster, run: str) -> str:
 
 def test_a_run_ends_on_the_build_it_began_with(tmp_path: Path, server: Server) -> None:
     with cluster_in(tmp_path / "many", server) as many:
-        far = many.submitter(tmp_path / "far", {"interlock.yaml": HEAD + ASKS})
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": PIPELINE})
         old, older = run_on(far, code=3), run_on(far, code=3)
         many.start(
             "newer",

@@ -21,7 +21,6 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from tests.contract.cli_world import World
-from tests.contract.temporal.test_both_engines import ASKS, HEAD
 from tests.contract.temporal.world import (
     SOON_S,
     Cluster,
@@ -41,6 +40,15 @@ from interlock.engines.temporal.server import Server as Connected
 from interlock.journal import FileBlobs
 
 WORD = "visible-to-nobody"
+HEAD = """\
+version: 1
+agents:
+  writer: {use: command, run: [bash, -c, 'echo "$INTERLOCK_ATTEMPT" >> a.txt']}
+"""
+ASKS = """\
+stages:
+  code: {agent: writer, gates: [{id: ok, approve: "Is it good?"}]}
+"""
 LOOPS = """\
 stages:
   plan: {agent: writer, gates: [{id: g, run: "test -s a.txt"}]}

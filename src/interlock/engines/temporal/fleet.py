@@ -20,7 +20,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, PollWorkflowTaskQueueRequest
 from temporalio.client import Client, RPCError, WorkflowHandle
-from temporalio.common import VersioningBehavior, WorkflowIDConflictPolicy
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, TemporalError
 from temporalio.service import RPCStatusCode
@@ -60,7 +60,7 @@ class PlaceInput:
     at: float
 
 
-@workflow.defn(name=FLEET, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name=FLEET)
 class FleetWorkflow:
     """Remembers what workers have ever offered, the newest last, a bounded number of offers."""
 
