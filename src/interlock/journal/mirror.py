@@ -42,7 +42,7 @@ class Far(Protocol):
     def news(self, run: str, after: int) -> list[Recorded]:
         """The next events beyond seq `after`, with all that they tell of on this machine."""
 
-    def tell(self, answer: Answer, base: str) -> None:
+    def tell(self, run: str, answers: Sequence[Answer], base: str) -> None:
         """`base` is the commit that the run began with."""
 
     def find(self, run: str) -> Found:
@@ -193,8 +193,8 @@ class MirroredRuns:
         copied = False
         try:
             far = self.far()
-            for answer in self.local.untaken(run):
-                far.tell(answer, self._base(run))
+            if untaken := self.local.untaken(run):
+                far.tell(run, untaken, self._base(run))
             while records := far.news(run, newest):
                 copied = True
                 if not self._append(run, newest, records):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -37,10 +38,10 @@ class Server:
             raise self.error
         return self.records[after : after + 2]
 
-    def tell(self, answer: Answer, base: str) -> None:
+    def tell(self, run: str, answers: Sequence[Answer], base: str) -> None:
         if self.error:
             raise self.error
-        self.told.append(answer.id)
+        self.told += [answer.id for answer in answers]
 
     def find(self, run: str) -> Found:
         if self.error:

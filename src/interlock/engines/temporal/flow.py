@@ -141,18 +141,20 @@ class RunWorkflow:
         return [encode_record(record) for record in self._records[after : after + _PAGE]]
 
     @workflow.update(name=ANSWER)
-    async def answer(self, row: EventRow) -> None:
-        """Take a person's answer; what became of it stands in the history. The same answer twice is one."""
-        event = _answer(row)
-        if event.answer not in self._answered:
-            self._answered.add(event.answer)
-            self._waiting.append(event)
-            self._moved += 1
+    async def answer(self, rows: list[EventRow]) -> None:
+        """Take a person's answers, all in one turn; what became of them stands in the history. The same answer twice is
+        one."""
+        for event in map(_answer, rows):
+            if event.answer not in self._answered:
+                self._answered.add(event.answer)
+                self._waiting.append(event)
+                self._moved += 1
 
     @answer.validator
-    def check_answer(self, row: EventRow) -> None:
+    def check_answer(self, rows: list[EventRow]) -> None:
         """What is no answer is refused, and reaches no history."""
-        _answer(row)
+        for row in rows:
+            _answer(row)
 
     def _take_answers(self) -> None:
         waiting, self._waiting = self._waiting, []

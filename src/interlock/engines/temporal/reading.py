@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any, TypeVar
 
 from temporalio.client import (
@@ -69,6 +70,11 @@ def answer_row(workspaces: Workspaces, blobs: Blobs, answer: Answer, base: str) 
     return event_row(event)
 
 
+def told_once(answers: Sequence[Answer]) -> str:
+    """The id of an update with these answers: the server takes it once."""
+    return sha256(" ".join(answer.id for answer in answers).encode()).hexdigest()
+
+
 @dataclass(slots=True)
 class ServerRuns:
     """Implements `mirror.Far`. The blobs are shared with the workers. Threads may share it; it talks to the server on a
@@ -99,9 +105,9 @@ class ServerRuns:
                 raise
             return [record for record in kept if record.seq > after]
 
-    def tell(self, answer: Answer, base: str) -> None:
-        row = answer_row(self.workspaces(), self.blobs, answer, base)
-        self._ask(self._tell(answer, row), answer.run)
+    def tell(self, run: str, answers: Sequence[Answer], base: str) -> None:
+        rows = [answer_row(self.workspaces(), self.blobs, answer, base) for answer in answers]
+        self._ask(self._tell(run, rows, told_once(answers)), run)
 
     def find(self, run: str) -> Found:
         started = self._told(run, 0)[0].event
@@ -121,9 +127,9 @@ class ServerRuns:
         rows: list[str] = await handle.query(HISTORY, after, result_type=list, rpc_timeout=timedelta(seconds=_ASK_S))
         return rows
 
-    async def _tell(self, answer: Answer, row: tuple[str, str]) -> None:
-        handle = await self._handle(answer.run)
-        await handle.execute_update(ANSWER, row, id=answer.id, rpc_timeout=timedelta(seconds=_ASK_S))
+    async def _tell(self, run: str, rows: list[EventRow], known_as: str) -> None:
+        handle = await self._handle(run)
+        await handle.execute_update(ANSWER, rows, id=known_as, rpc_timeout=timedelta(seconds=_ASK_S))
 
     async def _memo(self, run: str) -> str:
         described = await (await self._handle(run)).describe(rpc_timeout=timedelta(seconds=_ASK_S))

@@ -42,7 +42,7 @@ from interlock.engines.temporal.messages import (
     Documents,
     RunInput,
 )
-from interlock.engines.temporal.reading import answer_row, memo, take_in, workflow_of
+from interlock.engines.temporal.reading import answer_row, memo, take_in, told_once, workflow_of
 from interlock.engines.temporal.server import Server
 from interlock.engines.temporal.worker import Performer, Serving, serve
 from interlock.execution.context import refer
@@ -149,13 +149,15 @@ class RemoteEngine:
                 await asyncio.sleep(_WAITING_LOOK_S)
 
     async def _answer(self, handle: WorkflowHandle[Any, Any]) -> None:
-        for answer in self.run.answers():
-            if answer.id not in self._sent:
-                world, base = self.run.world, self.run.ledger.started.base_commit
-                row = await asyncio.to_thread(answer_row, world.workspaces, world.blobs, answer, base)
-                with suppress(RPCError):  # the run has ended, or is nowhere: the history tells
-                    await self._reached(handle, partial(handle.execute_update, ANSWER, row, id=answer.id))
-                self._sent.add(answer.id)
+        """All that lie in the inbox at once: of several, the newest decides."""
+        new = [answer for answer in self.run.answers() if answer.id not in self._sent]
+        if not new:
+            return
+        world, base = self.run.world, self.run.ledger.started.base_commit
+        rows = [await asyncio.to_thread(answer_row, world.workspaces, world.blobs, answer, base) for answer in new]
+        with suppress(RPCError):  # the run has ended, or is nowhere: the history tells
+            await self._reached(handle, partial(handle.execute_update, ANSWER, rows, id=told_once(new)))
+        self._sent.update(answer.id for answer in new)
 
     async def _copy(self, handle: WorkflowHandle[Any, Any]) -> bool:
         """Append what is new. Whether there was anything."""
