@@ -158,10 +158,11 @@ class Application:
         return self.notices.undelivered(run) if wanted else ()
 
     def waiting_work(self, run: str) -> tuple[WaitingWork, ...]:
-        """Work of the run that waits for a slot, or for an exclusive gate."""
-        from interlock.gates.locks import waiting_work
+        """Work of the run that waits: for a slot, an exclusive gate, or a worker."""
+        from interlock.gates.locks import WaitingWork, waiting_work
 
-        return waiting_work(paths_of(self.environ).state / "slots", run)
+        there = (WaitingWork(run, *words) for words in self.service.engine.waits(run))
+        return (*waiting_work(paths_of(self.environ).state / "slots", run), *there)
 
     def person(self) -> str:
         """The person who answers, for the journal: the system's user, with the name and mail of git."""

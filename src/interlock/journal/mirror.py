@@ -45,6 +45,9 @@ class Far(Protocol):
     def tell(self, run: str, answers: Sequence[Answer], base: str) -> None:
         """`base` is the commit that the run began with."""
 
+    def waits(self, run: str) -> tuple[tuple[str, str, str], ...]:
+        """Subject, gate and why of what waits there, such as for a worker."""
+
     def find(self, run: str) -> Found:
         """With the commit of its base on this machine."""
 
@@ -127,6 +130,15 @@ class MirroredRuns:
         if run in self._over or not self._engine(run):
             return ""
         return self._why_silent(run)
+
+    def waits(self, run: str) -> tuple[tuple[str, str, str], ...]:
+        """A process that follows the run tells it itself."""
+        if self.copier(run) or run in self._over or not self._engine(run) or self._why_silent(run):
+            return ()
+        try:
+            return self.far().waits(run)
+        except InterlockError:
+            return ()
 
     def unreached(self) -> str:
         return next((each[1] for each in self._silent.values() if self.elapsed() < each[0]), "")

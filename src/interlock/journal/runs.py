@@ -54,6 +54,9 @@ class LocalRuns:
     def behind(self, run: str) -> str:
         return ""
 
+    def waits(self, run: str) -> tuple[tuple[str, str, str], ...]:
+        return ()
+
     def unreached(self) -> str:
         return ""
 

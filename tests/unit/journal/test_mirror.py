@@ -43,6 +43,11 @@ class Server:
             raise self.error
         self.told += [answer.id for answer in answers]
 
+    def waits(self, run: str) -> tuple[tuple[str, str, str], ...]:
+        if self.error:
+            raise self.error
+        return (("code/1.1", "", "waits for a worker"),)
+
     def find(self, run: str) -> Found:
         if self.error:
             raise self.error
@@ -237,3 +242,11 @@ def test_of_a_run_of_this_machine_no_server_is_asked(here: Here) -> None:
     runs.start(0.0, RunStarted(RUN, "p", "d", "task", "c" * 40, "t" * 40, ("code",)), "the pipeline")
     runs.answer(answer())
     assert (len(seen(runs)), runs.owner_of(RUN), runs.behind(RUN), here.server.asked) == (1, "", "", 0)
+
+
+def test_what_waits_on_the_server_is_told_where_nobody_follows(here: Here, runs: MirroredRuns) -> None:
+    assert runs.waits(RUN) == (("code/1.1", "", "waits for a worker"),)
+    here.follower = "7@here"
+    assert runs.waits(RUN) == ()
+    here.follower, here.server.error = "", InfrastructureError("it does not answer")
+    assert runs.waits(RUN) == ()

@@ -27,9 +27,11 @@ from temporalio.service import RPCStatusCode
 from interlock.core.events import HandoffAccepted, Recorded, RunStarted
 from interlock.core.inbox import Answer, feedback_of, taken
 from interlock.core.wire import decode_record
+from interlock.engines.temporal.fleet import waiting
 from interlock.engines.temporal.histories import kept_history
 from interlock.engines.temporal.messages import ANSWER, HISTORY, EventRow, event_row, made_commit
 from interlock.engines.temporal.server import Server
+from interlock.gates.locks import WaitingWork
 from interlock.journal.mirror import Found, NotThere
 from interlock.ports import Blobs, InfrastructureError, Records, UsageError, Workspaces
 
@@ -109,6 +111,9 @@ class ServerRuns:
         rows = [answer_row(self.workspaces(), self.blobs, answer, base) for answer in answers]
         self._ask(self._tell(run, rows, told_once(answers)), run)
 
+    def waits(self, run: str) -> tuple[tuple[str, str, str], ...]:
+        return tuple((one.subject, one.gate, one.why) for one in self._ask(self._waiting(run), run))
+
     def find(self, run: str) -> Found:
         started = self._told(run, 0)[0].event
         assert isinstance(started, RunStarted)
@@ -130,6 +135,9 @@ class ServerRuns:
     async def _tell(self, run: str, rows: list[EventRow], known_as: str) -> None:
         handle = await self._handle(run)
         await handle.execute_update(ANSWER, rows, id=known_as, rpc_timeout=timedelta(seconds=_ASK_S))
+
+    async def _waiting(self, run: str) -> tuple[WaitingWork, ...]:
+        return await waiting(await self._handle(run), run)
 
     async def _memo(self, run: str) -> str:
         described = await (await self._handle(run)).describe(rpc_timeout=timedelta(seconds=_ASK_S))
