@@ -293,8 +293,8 @@ class Engine(Protocol):
         """Why what the history says may be old; empty if it is not."""
 
     def waits(self, run: str) -> tuple[tuple[str, str, str], ...]:
-        """What its server lets wait, such as for a worker: subject, gate and why, for people. Empty too where nobody can
-        tell."""
+        """What its server lets wait, such as for a worker: subject, gate and why, for people. Empty if nobody can tell
+        either."""
 
     def unreached(self) -> str:
         """Why a server does not tell of any of its runs; empty if it does, or was not asked."""
