@@ -116,7 +116,7 @@ def test_what_waits_for_a_worker_is_in_nobodys_way(tmp_path: Path, many: Cluster
     settings.write_text(json.dumps({**json.loads(settings.read_text()), "max_parallel": 1}))
     process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
     assert "near/1.1" in said_until(process, "accepted")
-    assert "waits for a worker with label gpu" in far.ask("status").text
+    until(lambda: "waits for a worker with label gpu" in far.ask("status").text)
     far.ask("cancel", "--plain")
     process.communicate(timeout=300)
 
