@@ -190,7 +190,7 @@ async def answered(handle: WorkflowHandle[Any, Any], answer: AnswerTaken) -> Non
     """As who follows a run sends it: again where the server could not take it."""
     while True:
         try:
-            await handle.execute_update(ANSWER, event_row(answer), id=answer.answer)
+            await handle.execute_update(ANSWER, [event_row(answer)], id=answer.answer)
         except RPCError as error:
             print(error.status, error)
         else:

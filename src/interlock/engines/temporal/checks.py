@@ -21,6 +21,7 @@ from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueRequest,
 )
 from temporalio.client import Client
+from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 
 from interlock import __version__
@@ -98,7 +99,7 @@ async def _look(server: Server, client: Client) -> ServerLook:
     ahead_s = await _ahead(client, server.queue)
     at_work: tuple[str, ...] = ()
     if controllers:
-        with suppress(RPCError):  # they have gone a moment ago: nobody tells who works for them
+        with suppress(TemporalError):  # they have gone a moment ago: nobody tells who works for them
             at_work = await workers(client, server.queue, time.time() + (ahead_s or 0.0))
     return ServerLook(
         info.server_version, ahead_s, tuple(dict.fromkeys(poller.identity for poller in controllers)), at_work

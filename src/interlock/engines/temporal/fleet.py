@@ -163,13 +163,19 @@ class Placer:
         fails with what is missing, and is tried again."""
         info = activity.info()
         now = given.at if info.is_local else info.current_attempt_scheduled_time.timestamp()
-        fitting = [offer for offer in await self._offers() if fits(offer, given.need)]
-        offer = chosen(await asyncio.gather(*(self._look(offer, now) for offer in fitting)), given.need)
-        if offer is not None:
-            return offer.queue(self.queue)
+        why = unmet(given.need)
+        try:
+            if (offer := await self._choose(given.need, now)) is not None:
+                return offer.queue(self.queue)
+        except TemporalError as error:  # controllers serve the list, and they come and go
+            why = f"waits until it is known which workers there are ({error})"
         if info.is_local:
             return ""
-        raise ApplicationError(unmet(given.need), given.subject, given.gate, type=WAITS, category=EXPECTED)
+        raise ApplicationError(why, given.subject, given.gate, type=WAITS, category=EXPECTED)
+
+    async def _choose(self, need: Need, now: float) -> Offer | None:
+        fitting = [offer for offer in await self._offers() if fits(offer, need)]
+        return chosen(await asyncio.gather(*(self._look(offer, now) for offer in fitting)), need)
 
     async def _offers(self) -> list[Offer]:
         at, known = self._known

@@ -304,7 +304,7 @@ class RunWorkflow:
             place = await workflow.execute_local_activity(
                 PLACE, given, result_type=str, start_to_close_timeout=_LOOK_MAX, retry_policy=_ONCE
             )
-        except ActivityError as error:
+        except TemporalError as error:
             if is_cancelled_exception(error):
                 raise
         if not place:
