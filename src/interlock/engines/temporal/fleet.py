@@ -92,7 +92,7 @@ def fleet_of(queue: str) -> str:
 def fleet_worker(client: Client, queue: str) -> Worker:
     """What a controller serves it with."""
     return Worker(
-        client, task_queue=fleet_of(queue), workflows=[FleetWorkflow], workflow_runner=UnsandboxedWorkflowRunner()
+        _plain(client), task_queue=fleet_of(queue), workflows=[FleetWorkflow], workflow_runner=UnsandboxedWorkflowRunner()
     )
 
 
@@ -123,8 +123,15 @@ async def _stay_seen(client: Client, queue: str, worker: str) -> None:
             await asyncio.sleep(1)
 
 
+def _plain(client: Client) -> Client:
+    """The same without a key: offers are names, and are kept for longer than any key."""
+    given = client.config()
+    given["data_converter"] = DataConverter.default
+    return Client(**given)
+
+
 async def _offer(client: Client, queue: str, offer: Offer) -> None:
-    await client.start_workflow(
+    await _plain(client).start_workflow(
         FLEET, [], id=fleet_of(queue), task_queue=fleet_of(queue), start_signal=OFFERED, start_signal_args=[offer],
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
     )  # fmt: skip
@@ -138,7 +145,7 @@ async def workers(client: Client, queue: str, now: float) -> tuple[str, ...]:
 
 
 async def _offers(client: Client, queue: str, patience: timedelta = _ASK) -> list[Offer]:
-    handle = client.get_workflow_handle(fleet_of(queue))
+    handle = _plain(client).get_workflow_handle(fleet_of(queue))
     try:
         known: list[Offer] = await handle.query(OFFERS, result_type=list[Offer], rpc_timeout=patience)
     except RPCError as error:
