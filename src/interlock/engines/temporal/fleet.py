@@ -92,7 +92,10 @@ def fleet_of(queue: str) -> str:
 def fleet_worker(client: Client, queue: str) -> Worker:
     """What a controller serves it with."""
     return Worker(
-        _plain(client), task_queue=fleet_of(queue), workflows=[FleetWorkflow], workflow_runner=UnsandboxedWorkflowRunner()
+        _plain(client),
+        task_queue=fleet_of(queue),
+        workflows=[FleetWorkflow],
+        workflow_runner=UnsandboxedWorkflowRunner(),
     )
 
 
