@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import os
 import sys
+from contextlib import suppress
 
 from interlock import __version__
 
@@ -24,11 +27,24 @@ def main() -> int:
         print(_WINDOWS, file=sys.stderr)
         return 2
     gc.set_threshold(_COLLECT_AFTER)
+    ended: list[int] = []
+    atexit.register(_leave, ended)  # the first one, which Python calls last
     try:
         from interlock.cli.app import call  # lazy: --version imports nothing
 
-        return call(sys.argv[1:])
+        ended.append(call(sys.argv[1:]))
+        return ended[0]
     except KeyboardInterrupt:  # during imports, or at the end
         return _INTERRUPTED
     finally:
         gc.freeze()  # the process ends: what it holds need not be looked through for garbage
+
+
+def _leave(ended: list[int]) -> None:
+    """The client of a Temporal server has threads that Python does not know; if one of them still lets go of something
+    while Python ends, Python aborts."""
+    if ended and "temporalio" in sys.modules:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(ended[0])
