@@ -14,7 +14,7 @@ from typing import Protocol
 
 from interlock.core.events import Recorded, RunFinished, RunStarted
 from interlock.core.inbox import Answer
-from interlock.ports import Engine, Fenced, InfrastructureError, InterlockError, Journal, Notes
+from interlock.ports import Damaged, Engine, Fenced, InfrastructureError, InterlockError, Journal, Notes
 
 LOOK_S = 1.0  # between two looks at a run on the server
 DOWN_S = 10.0  # a server that did not answer is not asked again for so long
@@ -149,17 +149,17 @@ class MirroredRuns:
             return False
         try:
             found = self.far().find(run)
+            first = _first(run, found.records)
         except NotThere:
             return False
         except InterlockError as error:
             self._silent[_SILENT] = self.elapsed() + DOWN_S, str(error)
             return False
-        first, *rest = found.records
-        assert isinstance(first.event, RunStarted)
+        at, started = first
         self.notes.note(ADOPTED, run, "1")
-        self.start(first.at, first.event, found.pipeline)
-        self._engines[run] = first.event.engine
-        self._append(run, first.seq, rest)
+        self.start(at, started, found.pipeline)
+        self._engines[run] = started.engine
+        self._append(run, 1, found.records[1:])
         return True
 
     # --- what is known of a run
@@ -208,6 +208,7 @@ class MirroredRuns:
             if untaken := self.local.untaken(run):
                 far.tell(run, untaken, self._base(run))
             while records := far.news(run, newest):
+                _require_next(run, newest, records)
                 copied = True
                 if not self._append(run, newest, records):
                     break
@@ -215,6 +216,8 @@ class MirroredRuns:
         except NotThere as error:
             if newest > 1:  # else it waits for a process that starts it there
                 self._silent[run] = self.elapsed() + DOWN_S, str(error)
+        except Damaged as error:
+            self._silent[run] = self.elapsed() + DOWN_S, str(error)
         except InterlockError as error:
             self._silent[_SILENT] = self.elapsed() + DOWN_S, str(error)
         return copied
@@ -241,3 +244,20 @@ class MirroredRuns:
             except Fenced:  # another process has copied them meanwhile
                 return False
         return True
+
+
+def _first(run: str, records: Sequence[Recorded]) -> tuple[float, RunStarted]:
+    """When and how the run began. Raises Damaged if these are not the records of this run from its beginning, or if it
+    is not driven by a server: this machine would drive it."""
+    _require_next(run, 0, records)
+    started = records[0].event if records else None
+    if not isinstance(started, RunStarted) or started.run != run or not started.engine:
+        raise Damaged(f"what the server tells of run {run} is not the history of that run: it is not taken")
+    return records[0].at, started
+
+
+def _require_next(run: str, after: int, records: Sequence[Recorded]) -> None:
+    """Raises Damaged unless these are the next events after seq `after`, none of them another beginning."""
+    for seq, record in enumerate(records, after + 1):
+        if record.seq != seq or (seq > 1 and isinstance(record.event, RunStarted)):
+            raise Damaged(f"the server tells event {record.seq} of run {run} where event {seq} comes: it is not taken")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -250,3 +250,30 @@ def test_what_waits_on_the_server_is_told_where_nobody_follows(here: Here, runs:
     assert runs.waits(RUN) == ()
     here.follower, here.server.error = "", InfrastructureError("it does not answer")
     assert runs.waits(RUN) == ()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        (),
+        (TimeReached(3.0),),
+        (replace(STARTED, run="20261126-120000-other1"),),
+        (replace(STARTED, engine=""), OwnerChanged(1, "me")),  # this machine would drive it
+        (STARTED, STARTED),
+    ],
+)
+def test_another_history_than_that_of_the_run_is_not_adopted(here: Here, told: tuple[Event, ...]) -> None:
+    here.server.has(*told)
+    runs = here.runs()
+    assert (runs.adopt(RUN), runs.runs()) == (False, [])
+    assert RUN in runs.unreached()
+
+
+@pytest.mark.parametrize("wrong", [Recorded(9, 1.0, TimeReached(9.0)), Recorded(4, 1.0, STARTED)])
+def test_events_that_are_not_the_next_ones_are_not_copied(here: Here, runs: MirroredRuns, wrong: Recorded) -> None:
+    seen(runs)
+    here.now += LOOK_S
+    here.server.records.append(wrong)
+    assert seen(runs, 3) == []
+    assert len(here.journal.records(RUN)) == 3
+    assert (RUN in runs.behind(RUN), runs.unreached() != "") == (True, True)

@@ -78,7 +78,7 @@ _SEEK = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=time
 _KEPT = timedelta(minutes=1)  # how long a place is believed to be a good one
 _PATIENCE = timedelta(seconds=30)  # until it is asked whether anybody serves the place still; twice as long then
 _PATIENCE_MAX = timedelta(minutes=10)
-_UNREADABLE = (ValueError, TypeError, KeyError)  # of what somebody else wrote
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)  # what others wrote
 _AGAIN = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30))
 
 

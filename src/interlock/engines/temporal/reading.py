@@ -33,7 +33,7 @@ from interlock.engines.temporal.messages import ANSWER, HISTORY, EventRow, event
 from interlock.engines.temporal.server import Server
 from interlock.gates.locks import WaitingWork
 from interlock.journal.mirror import Found, NotThere
-from interlock.ports import Blobs, InfrastructureError, Records, UsageError, Workspaces
+from interlock.ports import Blobs, Damaged, InfrastructureError, Records, UsageError, Workspaces
 
 Told = TypeVar("Told")
 
@@ -100,12 +100,16 @@ class ServerRuns:
     def _told(self, run: str, after: int) -> list[Recorded]:
         """By the server; or, where it knows the run no more, out of what was kept of it."""
         try:
-            return [decode_record(row) for row in self._ask(self._history(run, after), run)]
+            rows = self._ask(self._history(run, after), run)
         except NotThere:
             kept = kept_history(self.server.blobs, run)
             if kept is None:
                 raise
             return [record for record in kept if record.seq > after]
+        try:
+            return [decode_record(row) for row in rows]
+        except (ValueError, TypeError, KeyError) as error:
+            raise Damaged(f"what the server tells of run {run} cannot be read: {error}") from error
 
     def tell(self, run: str, answers: Sequence[Answer], base: str) -> None:
         rows = [answer_row(self.workspaces(), self.blobs, answer, base) for answer in answers]
@@ -115,8 +119,10 @@ class ServerRuns:
         return tuple((one.subject, one.gate, one.why) for one in self._ask(self._waiting(run), run))
 
     def find(self, run: str) -> Found:
-        started = self._told(run, 0)[0].event
-        assert isinstance(started, RunStarted)
+        told = self._told(run, 0)
+        started = told[0].event if told else None
+        if not isinstance(started, RunStarted):
+            raise Damaged(f"what the server tells of run {run} does not begin with its start")
         if not self.workspaces().has(started.base_commit):  # the others are made from it
             kept = json.loads(self._ask(self._memo(run), run))
             self.workspaces().receive(started.base_commit, self.blobs.get(kept["base_pack"]), is_base=True)
