@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -303,6 +304,14 @@ def test_a_killed_fork_server_is_replaced(run: Run) -> None:
     made.close()
 
 
+@contextmanager
+def ids_from(fifo: Path) -> Iterator[Callable[[], list[int]]]:
+    """Waits for two ids that programs write there. It stays open: who has opened it to write is never left alone."""
+    os.mkfifo(fifo)
+    with os.fdopen(os.open(fifo, os.O_RDWR), "rb", buffering=0) as lines:
+        yield lambda: [int(lines.readline()) for _ in range(2)]
+
+
 CONTROLLER = """
 import os, sys, threading
 from pathlib import Path
@@ -316,11 +325,9 @@ supervise(work, threading.Event())
 @linux
 def test_kill_9_of_the_controller_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
-    os.mkfifo(tmp_path / "fifo")
-    controller = subprocess.Popen([sys.executable, "-c", CONTROLLER, str(tmp_path)])
-    found: list[int] = []
-    while len(found) < 2:
-        found += [int(line) for line in (tmp_path / "fifo").read_text().split()]
+    with ids_from(tmp_path / "fifo") as two:
+        controller = subprocess.Popen([sys.executable, "-c", CONTROLLER, str(tmp_path)])
+        found = two()
     watched = [os.pidfd_open(number) for number in found]
     controller.kill()
     controller.wait()
@@ -344,11 +351,9 @@ supervise(work, threading.Event())
 def test_what_a_stopped_supervisor_leaves_is_ended_by_who_clears_the_place(tmp_path: Path) -> None:
     for folder in ("work", "agent"):
         (tmp_path / folder).mkdir()
-    os.mkfifo(tmp_path / "fifo")
-    controller = subprocess.Popen([sys.executable, "-c", STOPPED, str(tmp_path)])
-    found: list[int] = []
-    while len(found) < 2:
-        found += [int(line) for line in (tmp_path / "fifo").read_text().split()]
+    with ids_from(tmp_path / "fifo") as two:
+        controller = subprocess.Popen([sys.executable, "-c", STOPPED, str(tmp_path)])
+        found = two()
     controller.kill()
     controller.wait()
     assert not dead(found)
