@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from interlock.cli.application import application
-from interlock.cli.terminal import note
+from interlock.cli.terminal import note, until_interrupted
 from interlock.ports import InterlockError
 from interlock.readmodel.run import OVER, RunPhase
 from interlock.settings import RunLock, owner_of, this_process
@@ -51,13 +50,8 @@ async def _served(app: Application, server: Server, performer: Performer) -> Non
 
     client = await server.connect()
     ready = f"worker {os.getpid()} delivers into {app.repository}: {server.address}, namespace {server.namespace}"
-    queue = Serving(server.delivery(app.paths.root.name), 1)
-    task = asyncio.create_task(serve(client, performer, (queue,), lambda: note(ready)))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
+    serving = Serving(server.delivery(app.paths.root.name), 1)
+    if await until_interrupted(serve(client, performer, serving, lambda: note(ready))):
         note("the worker has stopped")
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import signal
 from typing import TYPE_CHECKING
 
 import click
 
-from interlock.cli.terminal import note
+from interlock.cli.terminal import note, until_interrupted
 from interlock.ports import UsageError
 from interlock.text.cleaning import plain
 
@@ -107,12 +106,7 @@ async def _served(server: Server, performer: Performer, serving: Serving, ready:
     from interlock.engines.temporal.worker import serve
 
     client = await server.connect()
-    work = serve(client, performer, (serving,), lambda: note(ready))
-    task = asyncio.create_task(server.while_readable(work))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
+    work = serve(client, performer, serving, lambda: note(ready))
+    if await until_interrupted(server.while_readable(work)):
         note("the worker has stopped")
     return 0

@@ -26,7 +26,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, Te
 from temporalio.service import RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from interlock.core.effects import Operation, key
+from interlock.core.effects import EvaluateGate, Operation, StartAttempt, key
 from interlock.engines.temporal.messages import WAITS
 from interlock.engines.temporal.needs import Need, Offer, Seen, chosen, fits, unmet
 from interlock.engines.temporal.server import identity
@@ -58,6 +58,14 @@ class PlaceInput:
     gate: str
     need: Need
     at: float
+
+
+def place_input(effect: Operation, need: Need, at: float) -> PlaceInput:
+    """What is asked for a place of the effect, at the time `at` of the server."""
+    if isinstance(effect, EvaluateGate):
+        return PlaceInput(str(effect.subject), effect.gate.partition("/")[2], need, at)
+    assert isinstance(effect, StartAttempt)
+    return PlaceInput(str(effect.attempt), "", need, at)
 
 
 @workflow.defn(name=FLEET)

@@ -43,7 +43,7 @@ from interlock.core.state import RunState
 from interlock.core.wire import decode_event, encode_effect, encode_record
 from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.exclusive import alone
-from interlock.engines.temporal.fleet import PLACE, PlaceInput, activity_id
+from interlock.engines.temporal.fleet import PLACE, activity_id, place_input
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
@@ -58,6 +58,7 @@ from interlock.engines.temporal.messages import (
     HistoryInput,
     PackRow,
     RunInput,
+    answer_of,
     made_by,
     made_commit,
     packed,
@@ -97,7 +98,7 @@ class RunWorkflow:
         self._state = RunState()
         for record in self._records:
             self._state = apply(self._state, record)
-        self._answered = {answer for record in self._records if (answer := _answer_of(record.event))}
+        self._answered = {answer for record in self._records if (answer := answer_of(record.event))}
         self._makers = dict(maker for record in self._records if (maker := made_by(record.event)))
         self._packs = {made[0]: made[1] for record in self._records if (made := made_commit(record.event))}
         self._in_flight: dict[str, tuple[Operation, asyncio.Task[None]]] = {}
@@ -298,7 +299,7 @@ class RunWorkflow:
     async def _find(self, effect: Operation, need: Need) -> str:
         """Find a task queue. Where no worker fits, the same is asked by an activity that is tried until one does: it
         says what is missing, and adds nothing to the history meanwhile."""
-        given = _place_input(effect, need, workflow.now().timestamp())
+        given = place_input(effect, need, workflow.now().timestamp())
         place = ""
         try:
             place = await workflow.execute_local_activity(
@@ -378,20 +379,6 @@ def _answer(row: EventRow) -> AnswerTaken:
     if not isinstance(event, AnswerTaken):
         raise ApplicationError(f"no answer, but {row[0]}")
     return event
-
-
-def _answer_of(event: Event) -> str:
-    """The answer that an event settles; empty if it settles none."""
-    if isinstance(event, Refused) and event.what == "answer":
-        return event.subject
-    return event.answer if isinstance(event, AnswerTaken) else ""
-
-
-def _place_input(effect: Operation, need: Need, at: float) -> PlaceInput:
-    if isinstance(effect, EvaluateGate):
-        return PlaceInput(str(effect.subject), effect.gate.partition("/")[2], need, at)
-    assert isinstance(effect, StartAttempt)
-    return PlaceInput(str(effect.attempt), "", need, at)
 
 
 def _was_taken_by_nobody(error: ActivityError) -> bool:

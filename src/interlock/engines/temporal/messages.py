@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from interlock.core.events import AnswerTaken, CandidateProduced, Event, InputPrepared, Recorded
+from interlock.core.events import AnswerTaken, CandidateProduced, Event, InputPrepared, Recorded, Refused
 from interlock.core.ids import AttemptId
 from interlock.core.wire import decode_record, encode_event, encode_record, kind_of
 
@@ -102,3 +102,10 @@ def made_by(event: Event) -> tuple[AttemptId, str] | None:
     if isinstance(event, CandidateProduced) and event.worker:
         return event.attempt, event.worker
     return None
+
+
+def answer_of(event: Event) -> str:
+    """The answer that an event settles; empty if it settles none."""
+    if isinstance(event, Refused) and event.what == "answer":
+        return event.subject
+    return event.answer if isinstance(event, AnswerTaken) else ""

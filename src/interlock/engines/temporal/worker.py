@@ -176,18 +176,20 @@ class Serving:
         return self.queue if self.offer is None else self.offer.queue(self.queue)
 
 
-async def serve(client: Client, performer: Performer, servings: tuple[Serving, ...], ready: Callable[[], None]) -> None:
-    """Serve these queues until cancelled."""
+async def serve(client: Client, performer: Performer, serving: Serving, ready: Callable[[], None]) -> None:
+    """Serve this queue until cancelled."""
     prepare()
-    workers = [_worker(client, performer, serving) for serving in servings]
-    workers += [fleet_worker(client, serving.queue) for serving in servings if serving.controls]
+    workers = [_worker(client, performer, serving)]
+    if serving.controls:
+        workers.append(fleet_worker(client, serving.queue))
     running = [asyncio.create_task(worker.run()) for worker in workers]
-    offers = ((serving.queue, serving.offer) for serving in servings if serving.offer is not None)
-    attending = [asyncio.create_task(attend(client, queue, offer, performer.world.worker)) for queue, offer in offers]
+    attending: list[asyncio.Task[None]] = []
+    if serving.offer is not None:
+        known = attend(client, serving.queue, serving.offer, performer.world.worker)
+        attending.append(asyncio.create_task(known))
     try:
-        for serving in servings:
-            if serving.controls:
-                await become_current(client, serving.queue)
+        if serving.controls:
+            await become_current(client, serving.queue)
         ready()
         await asyncio.gather(*running, *attending)
     finally:
