@@ -7,6 +7,8 @@ from typing import get_args
 
 import pytest
 
+pytest.importorskip("temporalio", reason="the Temporal client is not installed")
+
 from interlock.core.effects import Operation, PrepareInput
 from interlock.core.events import Event
 from interlock.core.ids import AttemptId
