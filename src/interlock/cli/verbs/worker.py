@@ -107,6 +107,6 @@ async def _served(server: Server, performer: Performer, serving: Serving, ready:
 
     client = await server.connect()
     work = serve(client, performer, serving, lambda: note(ready))
-    if await until_interrupted(server.while_readable(work)):
+    if await until_interrupted(server.attended(client, work, note)):
         note("the worker has stopped")
     return 0

@@ -32,6 +32,7 @@ from interlock.core.plan import plan
 from interlock.core.wire import decode_record, encode_event
 from interlock.engines.owner import Drive
 from interlock.engines.reconcile import reconcile
+from interlock.engines.temporal.access import plainly
 from interlock.engines.temporal.builds import silence
 from interlock.engines.temporal.fleet import THE_RUN, waiting
 from interlock.engines.temporal.histories import kept_history
@@ -207,9 +208,8 @@ class RemoteEngine:
                 f"no controller serves the queue {self.server.queue} at {self.server.address}: start one with"
                 f" `interlock worker --controller`; the run continues then, and {then}"
             )
-        return (
-            f"the Temporal server at {self.server.address} does not answer ({error}): the run continues there; {then}"
-        )
+        why = plainly(error)
+        return f"the Temporal server at {self.server.address} does not answer ({why}): the run continues there; {then}"
 
     async def _reached(self, handle: WorkflowHandle[Any, Any], ask: Callable[[], Awaitable[Told]]) -> Told:
         """Ask the workflow, again while the server is out of reach, for a minute at most. Raises RPCError if the server
