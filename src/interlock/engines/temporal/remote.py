@@ -133,7 +133,7 @@ class RemoteEngine:
 
     async def _deliver(self, client: Client) -> None:
         performer = Performer(self.run.world, self.run.context.environ, self.server.blobs)
-        await serve(client, performer, Serving(self.server.delivery(self.repository), 1), lambda: None)
+        await serve(client, performer, Serving(self.server.delivery(self.repository), 1), lambda _: None)
 
     async def _show_waiting(self, handle: WorkflowHandle[Any, Any]) -> None:
         """Let everybody on this machine see what waits for a worker."""
