@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from tests.contract.cli_world import new_world
 from tests.contract.temporal.test_doctor import settle
-from tests.contract.temporal.world import cluster_in, server_in
+from tests.contract.temporal.test_sizes import forget
+from tests.contract.temporal.world import Cluster, cluster_in, other_build, run_on, server_in, until
+
+from interlock import __version__
 
 pytest.importorskip("temporalio", reason="the Temporal client is not installed")
 
@@ -16,6 +19,36 @@ version: 1
 stages:
   code: {run: "echo x > a.txt", gates: [{id: g, run: "test -s a.txt"}]}
 """
+
+
+ASK = """\
+version: 1
+stages:
+  code: {run: "echo x > a.txt", gates: [{id: ok, approve: "Is it good?"}]}
+"""
+
+
+def test_a_run_that_the_server_forgot_is_shown_and_says_what_to_do(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": ASK})
+    run = run_on(far, code=3)
+    forget(many, run)
+    for verb in ("status", "show", "list"):
+        until(lambda verb=verb: f"has no run {run} any more" in far.ask(verb).err)  # type: ignore[misc]
+    far.ask("verify", run).ended(5, "nothing was accepted")
+    for words in (("approve", run), ("cancel", run), ("resume", "--plain", run)):
+        said = far.ask(*words).ended(5, "correct temporal.address, namespace or blobs, or start a new run")
+        assert "goes to the server" not in said.text
+
+
+def test_a_worker_of_another_version_is_told_before_a_run_begins(tmp_path: Path, many: Cluster) -> None:
+    other = other_build(tmp_path / "other", "__init__.py", f'"{__version__}"', '"0.0.1"')
+    process = many.machine("other", PYTHONPATH=other).start("worker", "--labels", "old")
+    many.machines.append(process)
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": QUICK})
+    until(lambda: "has interlock 0.0.1" in far.ask("doctor").text)
+    said = far.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(0)
+    assert f"{process.pid}@" in said.err
+    assert f" has interlock 0.0.1, and this is {__version__}: upgrade all machines of the queue" in said.err
 
 
 def test_a_repository_without_commits_is_told_before_the_server_is_asked(tmp_path: Path) -> None:

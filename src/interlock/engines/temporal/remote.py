@@ -169,7 +169,8 @@ class RemoteEngine:
             raise InfrastructureError(
                 f"the Temporal server at {self.server.address}, namespace {self.server.namespace}, does not know run"
                 f" {self.run.ledger.run}, and what is known of it ends with event {seq}: correct temporal.address,"
-                " namespace or blobs, or start a new run"
+                " namespace or blobs, or start a new run",
+                permanent=True,
             ) from error
         for record in map(decode_record, rows):
             await asyncio.to_thread(self._take, record)
