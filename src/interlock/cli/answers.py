@@ -63,8 +63,9 @@ def answer(app: Application, view: RunView, request: AnswerRequest, display: Dis
 def _driven(app: Application, view: RunView, answer_id: str, display: DisplayOptions) -> int:
     try:
         return drive(app, view.id, display, after=view.seq)
-    except InfrastructureError:
-        if view.engine and any(left.id == answer_id for left in app.service.engine.untaken(view.id)):
+    except InfrastructureError as error:
+        is_kept = any(left.id == answer_id for left in app.service.engine.untaken(view.id))
+        if view.engine and is_kept and not error.permanent:
             note(_KEPT)
         raise
 

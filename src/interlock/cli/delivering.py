@@ -51,7 +51,8 @@ async def _served(app: Application, server: Server, performer: Performer) -> Non
     client = await server.connect()
     ready = f"worker {os.getpid()} delivers into {app.repository}: {server.address}, namespace {server.namespace}"
     serving = Serving(server.delivery(app.paths.root.name), 1)
-    if await until_interrupted(serve(client, performer, serving, lambda: note(ready))):
+    work = serve(client, performer, serving, lambda _: note(ready))
+    if await until_interrupted(server.attended(client, work, note)):
         note("the worker has stopped")
 
 

@@ -18,7 +18,7 @@ from interlock.cli.words import nearly_used
 from interlock.core.events import AttemptErrored, CandidateProduced, Recorded, VerdictGiven
 from interlock.readmodel.run import RunSummary
 from interlock.service import Service
-from interlock.service.formats import event_line
+from interlock.service.formats import event_line, line
 
 if TYPE_CHECKING:
     from interlock.cli.asking import Asking
@@ -70,7 +70,7 @@ def screen(app: Application, run: str, stream: TextIO, display: DisplayOptions) 
     service = app.service
     pipeline = service.pipeline_of(run)
     if display.json:
-        return JsonScreen(run)
+        return JsonScreen(run, partial(app.waiting_work, run))
     if display.plain or not redraws(stream):
         story = Story(pipeline, closes=True)
         for verdict in display.judged:
@@ -84,10 +84,11 @@ def screen(app: Application, run: str, stream: TextIO, display: DisplayOptions) 
 
 
 class JsonScreen:
-    """Events of the journal as NDJSON on stdout."""
+    """Events of the journal as NDJSON on stdout, and what waits for a slot, a name or a worker, when that changes."""
 
-    def __init__(self, run: str) -> None:
-        self._run = run
+    def __init__(self, run: str, held_up: Callable[[], Sequence[WaitingWork]]) -> None:
+        self._run, self._held_up = run, held_up
+        self._held: list[WaitingWork] = []
 
     def __enter__(self) -> JsonScreen:
         return self
@@ -98,6 +99,10 @@ class JsonScreen:
     def show(self, batch: Sequence[Recorded]) -> None:
         for record in batch:
             say(event_line(self._run, record))
+        now = sorted(self._held_up(), key=str)
+        if now != self._held:
+            say(line(run=self._run, kind="held_up", held_up=now))
+        self._held = now
 
 
 class LineScreen:

@@ -327,7 +327,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TimeReached:
-    """`jumped_s`: how far the clock went otherwise than time did since the event before. Nobody worked in it."""
+    """`jumped_s`: time since the event before in which nobody worked: the clock jumped, or no worker fits."""
 
     at: float
     jumped_s: float = 0.0

@@ -7,6 +7,7 @@ follows it copies it alone. What the server does not tell is shown as it was cop
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from interlock.ports import Damaged, Engine, Fenced, InfrastructureError, Interl
 LOOK_S = 1.0  # between two looks at a run on the server
 DOWN_S = 10.0  # a server that did not answer is not asked again for so long
 ADOPTED = "adopted"  # the kind of a note: the run belongs to another repository
+_LOOKS_MAX, _LOOK_AGAIN_S = 50, 0.1  # at what another process copies
 _ENGINE = "engine"  # the same: which server drives the run
 _SILENT = "silent"
 
@@ -68,6 +70,7 @@ class MirroredRuns:
     alone: Callable[[str], AbstractContextManager[object]]
     elapsed: Callable[[], float]
     has_server: bool = True
+    pause: Callable[[float], None] = time.sleep
     _engines: dict[str, str] = field(default_factory=dict)  # of each run, empty for this machine
     _seen: dict[str, int] = field(default_factory=dict)  # of runs of a server: seq
     _over: set[str] = field(default_factory=set)
@@ -131,6 +134,18 @@ class MirroredRuns:
             return ""
         return self._why_silent(run)
 
+    def catch_up(self, run: str, after: int) -> bool:
+        """Where a process follows the run, it is waited for until it has copied what the server tells."""
+        for _ in range(_LOOKS_MAX if self._engine(run) and run not in self._over else 0):
+            self._looked.pop(run, None)
+            self._catch_up(run)
+            if self._seen.get(run, 0) > after:
+                return True
+            if not self.copier(run) or not self._has_more(run, after):
+                return False
+            self.pause(_LOOK_AGAIN_S)
+        return False
+
     def waits(self, run: str) -> tuple[tuple[str, str, str], ...]:
         """A process that follows the run tells it itself."""
         if self.copier(run) or run in self._over or not self._engine(run) or self._why_silent(run):
@@ -186,6 +201,15 @@ class MirroredRuns:
     def _why_silent(self, run: str) -> str:
         waits = (self._silent.get(run), self._silent.get(_SILENT))
         return next((each[1] for each in waits if each and self.elapsed() < each[0]), "")
+
+    def _has_more(self, run: str, after: int) -> bool:
+        """Whether the server has more than seq `after`, or is about to be given the run."""
+        try:
+            return bool(self.far().news(run, after))
+        except NotThere:
+            return after <= 1
+        except InterlockError:
+            return False
 
     # --- copying
 

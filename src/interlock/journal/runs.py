@@ -54,6 +54,9 @@ class LocalRuns:
     def behind(self, run: str) -> str:
         return ""
 
+    def catch_up(self, run: str, after: int) -> bool:
+        return False
+
     def waits(self, run: str) -> tuple[tuple[str, str, str], ...]:
         return ()
 

@@ -292,6 +292,10 @@ class Engine(Protocol):
     def behind(self, run: str) -> str:
         """Why what the history says may be old; empty if it is not."""
 
+    def catch_up(self, run: str, after: int) -> bool:
+        """Bring the history up to date, where it may lack what its server knows. Whether there is more than seq
+        `after`."""
+
     def waits(self, run: str) -> tuple[tuple[str, str, str], ...]:
         """What its server lets wait, such as for a worker: subject, gate and why, for people. Empty if nobody can tell
         either."""

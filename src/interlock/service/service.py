@@ -214,7 +214,12 @@ class Service:
 
     def answer(self, view: RunView, request: AnswerRequest) -> Answer:
         """Put an answer into the inbox. The owner journals it; if nobody owns the run, drive it next."""
-        answer = to_answer(view, request, self.new_answer_id, self.clock.now())
+        try:
+            answer = to_answer(view, request, self.new_answer_id, self.clock.now())
+        except UsageError:
+            if not self.engine.catch_up(view.id, view.seq):
+                raise
+            answer = to_answer(self.describe_run(view.id), request, self.new_answer_id, self.clock.now())
         self.engine.answer(answer)
         self.settle()
         return answer

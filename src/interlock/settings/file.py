@@ -79,7 +79,12 @@ class TemporalSettings:
     @property
     def is_here(self) -> bool:
         """Whether all workers are on this machine: nothing is shared with another one."""
-        return not self.blobs and self.address.startswith(("127.", "localhost:", "[::1]:"))
+        return not self.blobs and is_local(self.address)
+
+
+def is_local(address: str) -> bool:
+    """Whether an address, with its port, is one of this machine."""
+    return address.startswith(("127.", "localhost:", "[::1]:"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -17,7 +21,7 @@ from tests.contract.temporal.world import Server as RealServer
 from tests.contract.temporal.world import until
 
 from interlock.engines.temporal import checks
-from interlock.engines.temporal.access import access_of
+from interlock.engines.temporal.access import access_of, plainly
 from interlock.engines.temporal.server import Server
 from interlock.journal import MemoryBlobs
 from interlock.ports import InfrastructureError, UsageError
@@ -118,7 +122,8 @@ def test_a_server_whose_certificate_has_expired_says_so(front: Front, server: Re
 def test_no_server_no_host_no_namespace_and_no_key(server: RealServer) -> None:
     here = TemporalSettings(f"127.0.0.1:{server.port}")
     for given, words in {
-        replace(here, address="127.0.0.1:1"): "no Temporal server answers at 127.0.0.1:1 .* `interlock dev`",
+        replace(here, address="127.0.0.1:1"): r"answers at 127.0.0.1:1 \(tried without TLS: connection refused\): start"
+        " one with `interlock dev`, or correct temporal.address in the settings$",
         replace(here, address="nowhere.invalid:1"): "there is no host of that name: correct temporal.address",
         replace(here, namespace="nope"): "no namespace nope: correct temporal.namespace .* namespace create nope",
     }.items():
@@ -128,6 +133,40 @@ def test_no_server_no_host_no_namespace_and_no_key(server: RealServer) -> None:
         connect(replace(here, api_key="KEY"))
     with pytest.raises(InfrastructureError, match="speaks no TLS"):  # a key is never sent in the open
         connect(replace(here, api_key="KEY"), KEY="secret")
+
+
+@pytest.mark.parametrize("tls", [None, TlsSettings()])
+@pytest.mark.parametrize("says", [b"", b"SSH-2.0-other\r\n", b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"])
+def test_what_is_no_server_is_told_in_words_of_ours(says: bytes, tls: TlsSettings | None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        Thread(target=_answer_all, args=(other, says), daemon=True).start()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(InfrastructureError, match=address) as refused:
+            connect(TemporalSettings(address, tls=tls))
+    said = str(refused.value)
+    assert re.search(r"temporal\.(tls|address)", said)
+    assert not re.search(r"::[a-zA-Z]|[({\[]{1}code|kind:|rpc|tonic|hyper", said), said
+
+
+def _answer_all(listening: socket.socket, says: bytes) -> None:
+    with suppress(OSError):  # it is closed
+        while True:
+            made, _ = listening.accept()
+            with made:
+                made.sendall(says)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("tonic::transport::Error(Transport, Os { code: 99, kind: Other })", "the connection failed"),
+        ('ConnectError("tcp connect error", 10.0.0.1:1, Os { kind: HostUnreachable })', "the host cannot be reached"),
+        ("Namespace not found", "Namespace not found"),
+        ("", "the connection failed"),
+    ],
+)
+def test_what_the_client_says_for_its_makers_is_told_in_words(said: str, words: str) -> None:
+    assert plainly(RuntimeError(said)) == words
 
 
 def test_the_clock_and_the_version_of_the_server_are_looked_at(

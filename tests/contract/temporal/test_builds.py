@@ -12,6 +12,7 @@ pytest.importorskip("temporalio", reason="the Temporal client is not installed")
 from temporalio.client import Client
 from tests.contract.temporal.world import Cluster, Server, cluster_in, other_build, run_on
 
+from interlock import __version__
 from interlock.engines.temporal.builds import build
 
 PIPELINE = """\
@@ -30,6 +31,19 @@ def began_with(many: Cluster, run: str) -> str:
         return told.raw_description.workflow_execution_info.versioning_info.deployment_version.build_id
 
     return asyncio.run(ask())
+
+
+def test_a_controller_that_is_older_says_which_runs_it_takes(tmp_path: Path, server: Server) -> None:
+    newer = other_build(tmp_path / "other", "__init__.py", f'"{__version__}"', '"99.0.0"')
+    with cluster_in(tmp_path / "many", server, without="worker", PYTHONPATH=newer) as many:
+        older = many.machine("older").start("worker", "--controller")
+        many.machines.append(older)
+        assert older.stderr is not None
+        warning, ready, said = (older.stderr.readline() for _ in range(3))
+        assert f" has interlock 99.0.0, and this is {__version__}: upgrade all machines" in warning
+        assert ready.startswith("worker ")
+        assert said.startswith("new runs begin with Interlock 99.0.0-")
+        assert f"and this is {build()}: this controller takes only runs that began with its own build" in said
 
 
 def test_a_run_ends_on_the_build_it_began_with(tmp_path: Path, server: Server) -> None:

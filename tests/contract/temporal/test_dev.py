@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -88,6 +89,7 @@ def test_all_of_it_works_says_its_page_and_ends_as_one(world: World, process: su
     folder = world.root / "state" / "interlock" / "dev"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {"server.log", "controller.log", "worker.log", "page.log"} <= {path.name for path in folder.iterdir()}
+    assert not [path for path in folder.glob("*.log") if b"\x1b" in path.read_bytes()]
 
 
 def test_what_it_has_started_ends_with_it_when_it_is_killed(process: subprocess.Popen[str]) -> None:
@@ -102,7 +104,17 @@ def test_what_is_in_its_way_is_said(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         settle(world, f"127.0.0.1:{port}")
-        world.ask("dev").ended(5, f"127.0.0.1:{port}: Address already in use: another program listens there")
+        said = world.ask("dev").ended(5, f"127.0.0.1:{port}: Address already in use: end what listens there")
+        other = re.search(r"\{address: '(127\.0\.0\.1:\d+)'\}", said.err)
+        assert other is not None, said.err
+        settle(world, other[1])
+        made = world.start("dev")
+        try:
+            page_of(made)
+            world.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(0)
+        finally:
+            made.kill()
+            made.communicate()
     settle(world, "temporal.example.org:7233", blobs=str(world.root))
     world.ask("dev").ended(2, "`interlock dev` starts a server on this machine")
     settle(world, "127.0.0.1:7233", api_key="HOME")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -198,6 +199,26 @@ def test_another_worker_judges_once_there_is_one(tmp_path: Path, many: Cluster) 
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert made_by(far, out.split()[1]) == "plain"
+
+
+def test_a_wait_for_a_worker_is_in_json_and_counts_against_no_limit(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": APART})
+    process = far.start("run", "--engine", "temporal", "--json", "-t", "x")
+    assert process.stdout is not None
+    told = next(line for line in map(json.loads, process.stdout) if line["kind"] == "held_up" and line["held_up"])
+    (held,) = told["held_up"]
+    assert (held["subject"], held["gate"]) == ("code/1.1", "apart")
+    assert held["why"].startswith("waits for a worker other than ")
+    assert far.ask("status", "--json").json()["held_up"] == [held]
+    assert far.ask("list", "--json").json()["held_up"] == [held]
+    began = time.monotonic()
+    time.sleep(15)
+    waited_s = time.monotonic() - began
+    many.start("other", MACHINE="special")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert '"held_up": []' in out
+    assert far.show()["spent"]["wall_s"] < waited_s
 
 
 def test_one_machine_cannot_judge_elsewhere(tmp_path: Path) -> None:

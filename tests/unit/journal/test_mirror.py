@@ -202,6 +202,43 @@ def test_an_answer_is_kept_while_the_server_is_silent(here: Here, runs: Mirrored
     assert here.server.told == ["a1"]
 
 
+def test_a_copy_that_lags_is_brought_up_to_date(here: Here, runs: MirroredRuns) -> None:
+    assert seen(runs) == [*FAR]
+    here.server.has(TimeReached(4.0))
+    assert seen(runs) == [*FAR]  # it was asked less than a second ago
+    assert runs.catch_up(RUN, 3)
+    assert seen(runs, 3) == [TimeReached(4.0)]
+    assert not runs.catch_up(RUN, 4)
+
+
+def test_who_follows_the_run_is_waited_for_only_where_the_server_has_more(here: Here, runs: MirroredRuns) -> None:
+    seen(runs)
+    pauses: list[float] = []
+    here.follower, runs.pause = "7@host", pauses.append
+    assert not runs.catch_up(RUN, 3)
+    assert pauses == []
+    here.server.has(TimeReached(4.0))
+
+    def copied(_: float) -> None:
+        pauses.append(_)
+        if len(pauses) == 3:
+            here.journal.append(RUN, here.journal.take(RUN), 3, 1.0, TimeReached(4.0))
+
+    runs.pause = copied
+    assert runs.catch_up(RUN, 3)
+    assert len(pauses) == 3
+
+
+def test_a_run_that_is_being_handed_over_is_waited_for(here: Here, runs: MirroredRuns) -> None:
+    pauses: list[float] = []
+    here.follower, runs.pause = "7@host", pauses.append
+    here.server.error = NotThere("it has no such run")
+    assert not runs.catch_up(RUN, 1)
+    assert len(pauses) > 1
+    here.server.error = InfrastructureError("it does not answer")
+    assert not runs.catch_up(RUN, 1)
+
+
 def test_a_follower_is_left_to_tell_it(here: Here, runs: MirroredRuns) -> None:
     here.follower = "process 7"
     runs.answer(answer())

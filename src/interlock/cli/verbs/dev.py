@@ -33,6 +33,7 @@ _SERVER = "temporal"
 _SERVER_MAX_S, _PAGE_MAX_S, _PAUSE_S = 60.0, 30.0, 0.1
 _INTERLOCK = (sys.executable, "-P", "-m", "interlock")
 _LOG_LINES = 5
+_PORTS_MAX = 100  # that are tried for an example
 
 
 @click.command()
@@ -54,7 +55,7 @@ def dev(slots: int) -> int:
     folder = paths.state / "dev"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _alone(folder), signals_as_interrupt():
-        _require_free(host, port)
+        _require_free(host, port, paths.config)
         listen = ("--ip", host, "--port", str(port), "--namespace", server.namespace)
         words = ("server", "start-dev", "--headless", "--log-level", "error", *listen)
         programs = _Programs(folder)
@@ -113,16 +114,27 @@ def _alone(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _require_free(host: str, port: int) -> None:
+def _require_free(host: str, port: int, config: Path) -> None:
     """Raises InfrastructureError if another program listens there."""
+    if (why := _in_the_way(host, port)) is None:
+        return
+    other = next((port + more for more in range(1, _PORTS_MAX) if not _in_the_way(host, port + more)), 0)
+    shown = f"[{host}]" if ":" in host else host
+    example = f", such as `temporal: {{address: '{shown}:{other}'}}`" if other else ""
+    raise InfrastructureError(
+        f"{shown}:{port}: {why}: end what listens there, or set temporal.address to another port in"
+        f" {config / 'settings.yaml'}{example}; `interlock run` reads it there too",
+        permanent=True,
+    )
+
+
+def _in_the_way(host: str, port: int) -> str | None:
+    """Why nothing can listen there; None if it can."""
     try:
         _listen(host, port).close()
-    except OSError as error:
-        raise InfrastructureError(
-            f"{host}:{port}: {os.strerror(error.errno or 0)}: another program listens there: end it, or set"
-            f" temporal.address to {host} with another port",
-            permanent=True,
-        ) from error
+    except (OSError, OverflowError) as error:
+        return os.strerror(getattr(error, "errno", None) or 0)
+    return None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -44,10 +44,10 @@ def list_runs(count: int, json: bool) -> int:
     with application(looks=True) as app:
         found = app.service.list_runs(count)
         aside = len(app.aside.runs().difference(run.id for run in found))
+        held_up = [held for run in found if run.owner for held in app.waiting_work(run.id)]
         if json:
-            say(document(runs=found))
+            say(document(runs=found, held_up=held_up))
         elif found:
-            held_up = [held for run in found if run.owner for held in app.waiting_work(run.id)]
             width, every = columns(sys.stdout), app.service.run_ids()
             say(list_page(found, app.service.clock.now(), width, held_up, every))
         elif not aside:

@@ -103,10 +103,19 @@ def _offers(offer: Offer) -> str:
 
 
 async def _served(server: Server, performer: Performer, serving: Serving, ready: str) -> int:
+    from interlock.engines.temporal.builds import build
     from interlock.engines.temporal.worker import serve
 
+    def tell(current: str) -> None:
+        note(ready)
+        if current:
+            note(
+                f"new runs begin with Interlock {current}, and this is {build()}: this controller takes only runs that"
+                " began with its own build; upgrade it, or stop it when these have ended"
+            )
+
     client = await server.connect()
-    work = serve(client, performer, serving, lambda: note(ready))
-    if await until_interrupted(server.while_readable(work)):
+    work = serve(client, performer, serving, tell)
+    if await until_interrupted(server.attended(client, work, note)):
         note("the worker has stopped")
     return 0

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from temporalio.service import TLSConfig
 
 from interlock.ports import UsageError
-from interlock.settings import TemporalSettings, TlsSettings
+from interlock.settings import TemporalSettings, TlsSettings, is_local
 
 _SETTING = "temporal.tls"
 
@@ -99,16 +99,60 @@ def _in_der(key: PublicKeyTypes) -> bytes:
 
 def refusal(address: str, access: Access, error: BaseException) -> str:
     """What to do about a connection that failed; `error` is what the client said."""
-    said = " ".join(str(error).split()) or "no answer"
+    said = str(error)
     for mark, advice in _REFUSALS.items():
         if mark in said:
             return f"{address}: {advice.format(ca=access.given.ca or 'the certificates of this system')}"
-    if "transport error" in said or "frame" in said:
+    if any(mark in said for mark in _CLOSED):
         return f"{address}: the server closed the connection: {_closed(access)}"
-    return f"no Temporal server answers at {address} ({said[:300]}): {_NONE}"
+    way = "with TLS" if access.tls else "without TLS"
+    mend = "start one with `interlock dev`" if is_local(address) else "start it there"
+    return (
+        f"no Temporal server answers at {address} (tried {way}: {plainly(error)}): {mend}, or correct temporal.address"
+        " in the settings"
+    )
 
 
-_NONE = "start one with `interlock dev`, or correct temporal.address in the settings"
+def plainly(error: BaseException) -> str:
+    """What went wrong with a connection, in words: what the client says of it is made for those who wrote it."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    said = " ".join(str(error).split())
+    for mark, words in _SAID.items():
+        if mark in said:
+            return words
+    return "the connection failed" if not said or any(mark in said for mark in _INTERNAL) else said[:_SAID_MAX]
+
+
+_SAID_MAX = 200
+_INTERNAL = ("::", " { ", "(Transport")  # of the text of a value of the client's language
+_SAID = {
+    "grpc-status header missing": "what answers there is no Temporal server",
+    "Connection refused": "connection refused",
+    "ConnectionRefused": "connection refused",
+    "timed out": "no answer in time",
+    "Timeout expired": "no answer in time",
+    "deadline": "no answer in time",
+    "Network is unreachable": "its network cannot be reached",
+    "NetworkUnreachable": "its network cannot be reached",
+    "No route to host": "the host cannot be reached",
+    "HostUnreachable": "the host cannot be reached",
+    "dns error": "there is no host of that name",
+    "tcp connect error": "no connection",
+    "reset": "the connection was closed",
+    "closed": "the connection was closed",
+    "canceled": "the connection was closed",
+    "broken pipe": "the connection was closed",
+    "transport error": "the connection was closed",
+}
+_CLOSED = (
+    "transport error",
+    "frame",
+    "h2 protocol error",
+    "operation was canceled",
+    "onnection reset",
+    "UnexpectedEof",
+)
 _REFUSALS = {
     "UnknownIssuer": "the certificate of the server is not signed by {ca}: set temporal.tls.ca to the file of its"
     " authority",

@@ -73,6 +73,7 @@ _ATTEMPT_MAX = timedelta(days=2)
 _SMALL_MAX = timedelta(minutes=30)
 _DELIVERY_MAX = timedelta(days=365)  # somebody has to come to the repository
 _ONCE = RetryPolicy(maximum_attempts=1)
+_WAITED_MIN_S = 5.0
 _LOOK_MAX = timedelta(seconds=30)
 _SEEKING_MAX = 64
 _SEEK = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=10))
@@ -291,10 +292,19 @@ class RunWorkflow:
     async def _seek(self, effect: Operation, need: Need) -> None:
         self._seeking.add(key(effect))
         self._moved += 1
+        began = workflow.now().timestamp()
         try:
             await self._find(effect, need)
+            self._leave_out(began)
         finally:
             self._seeking.discard(key(effect))
+
+    def _leave_out(self, began: float) -> None:
+        """The time in which nothing of the run was at work, since no worker fits, is none of the run's own."""
+        now = workflow.now().timestamp()
+        waited_s = now - max(began, self._state.at)
+        if waited_s > _WAITED_MIN_S and self._state.stages.busy and self._seeking.issuperset(self._in_flight):
+            self._record(TimeReached(now, waited_s))
 
     async def _find(self, effect: Operation, need: Need) -> str:
         """Find a task queue. Where no worker fits, the same is asked by an activity that is tried until one does: it

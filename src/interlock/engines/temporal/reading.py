@@ -27,6 +27,7 @@ from temporalio.service import RPCStatusCode
 from interlock.core.events import HandoffAccepted, Recorded, RunStarted
 from interlock.core.inbox import Answer, feedback_of, taken
 from interlock.core.wire import decode_record
+from interlock.engines.temporal.access import plainly
 from interlock.engines.temporal.fleet import waiting
 from interlock.engines.temporal.histories import kept_history
 from interlock.engines.temporal.messages import ANSWER, HISTORY, EventRow, event_row, made_commit
@@ -182,7 +183,7 @@ class ServerRuns:
                     f" {self.server.queue} (`interlock worker --controller`)?"
                 )
             case _:
-                return InfrastructureError(f"{self._named} does not answer ({error.message})")
+                return InfrastructureError(f"{self._named} does not answer ({plainly(error)})")
 
     @property
     def _named(self) -> str:

@@ -32,6 +32,7 @@ from interlock.core.plan import plan
 from interlock.core.wire import decode_record, encode_event
 from interlock.engines.owner import Drive
 from interlock.engines.reconcile import reconcile
+from interlock.engines.temporal.access import plainly
 from interlock.engines.temporal.builds import silence
 from interlock.engines.temporal.fleet import THE_RUN, waiting
 from interlock.engines.temporal.histories import kept_history
@@ -132,7 +133,7 @@ class RemoteEngine:
 
     async def _deliver(self, client: Client) -> None:
         performer = Performer(self.run.world, self.run.context.environ, self.server.blobs)
-        await serve(client, performer, Serving(self.server.delivery(self.repository), 1), lambda: None)
+        await serve(client, performer, Serving(self.server.delivery(self.repository), 1), lambda _: None)
 
     async def _show_waiting(self, handle: WorkflowHandle[Any, Any]) -> None:
         """Let everybody on this machine see what waits for a worker."""
@@ -168,7 +169,8 @@ class RemoteEngine:
             raise InfrastructureError(
                 f"the Temporal server at {self.server.address}, namespace {self.server.namespace}, does not know run"
                 f" {self.run.ledger.run}, and what is known of it ends with event {seq}: correct temporal.address,"
-                " namespace or blobs, or start a new run"
+                " namespace or blobs, or start a new run",
+                permanent=True,
             ) from error
         for record in map(decode_record, rows):
             await asyncio.to_thread(self._take, record)
@@ -207,9 +209,8 @@ class RemoteEngine:
                 f"no controller serves the queue {self.server.queue} at {self.server.address}: start one with"
                 f" `interlock worker --controller`; the run continues then, and {then}"
             )
-        return (
-            f"the Temporal server at {self.server.address} does not answer ({error}): the run continues there; {then}"
-        )
+        why = plainly(error)
+        return f"the Temporal server at {self.server.address} does not answer ({why}): the run continues there; {then}"
 
     async def _reached(self, handle: WorkflowHandle[Any, Any], ask: Callable[[], Awaitable[Told]]) -> Told:
         """Ask the workflow, again while the server is out of reach, for a minute at most. Raises RPCError if the server

@@ -8,21 +8,26 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
 from typing import Any
 
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
 from temporalio.client import Client, RPCError
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCStatusCode
 
 from interlock import __version__
-from interlock.engines.temporal.access import Access, refusal
+from interlock.engines.temporal.access import Access, plainly, refusal
 from interlock.engines.temporal.payloads import Key, check_keys, converter
 from interlock.ports import InfrastructureError, NamedBlobs
 
 _CONNECT_S = 10.0
-_CHECK_S = 5.0  # between two looks for a key that was set since
+_CHECK_S = 5.0  # between two looks for a key that was set since, and whether the server is there
+_ASK_S = 3.0
+_BACK = "the server answers again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Server:
             api_key=shown.api_key or None,
             rpc_metadata={"temporal-namespace": self.namespace} if shown.api_key else {},
             identity=identity(),
+            runtime=_runtime(),
         )
         try:
             client = await asyncio.wait_for(reached, _CONNECT_S)
@@ -73,20 +79,28 @@ class Server:
             case _:
                 return refusal(self.address, self.access, error)
 
-    async def while_readable(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do `work` for as long as this machine has the key of what others encrypt. Raises InfrastructureError."""
-        task = asyncio.create_task(work)
+    async def attended(self, client: Client, work: Coroutine[Any, Any, None], tell: Callable[[str], None]) -> None:
+        """Do `work`, which waits for a server that is lost; `tell` people when it is lost, and when it is back.
+        Raises InfrastructureError when this machine has not the key of what others encrypt."""
+        task, lost = asyncio.create_task(work), False
         try:
             while not (await asyncio.wait({task}, timeout=_CHECK_S))[0]:
-                try:
-                    await asyncio.to_thread(check_keys, self.blobs, self.keys)
-                except InfrastructureError as error:
-                    if error.permanent:
-                        raise
+                await self._require_keys()
+                why = await _lost(client)
+                if bool(why) != lost:
+                    lost = not lost
+                    tell(f"{self.address} does not answer ({why}): tried again until it does" if lost else _BACK)
             await task
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    async def _require_keys(self) -> None:
+        try:
+            await asyncio.to_thread(check_keys, self.blobs, self.keys)
+        except InfrastructureError as error:
+            if error.permanent:
+                raise
 
     def delivery(self, repository: str) -> str:
         """The task queue of what only a process in that repository can do."""
@@ -96,3 +110,19 @@ class Server:
 def identity(worker: str = "") -> str:
     """What this process, or the worker of this name, is called at the server: `pid@host interlock-VERSION`."""
     return f"{worker or f'{os.getpid()}@{socket.gethostname()}'} interlock-{__version__}"
+
+
+async def _lost(client: Client) -> str:
+    """Why the server does not answer; empty if it does."""
+    try:
+        await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=timedelta(seconds=_ASK_S))
+    except RPCError as error:
+        return plainly(error)
+    return ""
+
+
+@cache
+def _runtime() -> Runtime:
+    """What the client itself writes is left out below errors: it tells of each try, in words of those who made it."""
+    logging = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
+    return Runtime(telemetry=TelemetryConfig(logging=logging))

@@ -26,7 +26,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput, StartAttempt, WaitUntil
 from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
 from interlock.core.wire import decode_effect, decode_record
-from interlock.engines.temporal.builds import become_current, deployment
+from interlock.engines.temporal.builds import become_current, build, deployment
 from interlock.engines.temporal.exclusive import HoldWorkflow, Names
 from interlock.engines.temporal.fleet import EXPECTED, Placer, attend, fleet_worker
 from interlock.engines.temporal.flow import RunWorkflow
@@ -176,8 +176,9 @@ class Serving:
         return self.queue if self.offer is None else self.offer.queue(self.queue)
 
 
-async def serve(client: Client, performer: Performer, serving: Serving, ready: Callable[[], None]) -> None:
-    """Serve this queue until cancelled."""
+async def serve(client: Client, performer: Performer, serving: Serving, ready: Callable[[str], None]) -> None:
+    """Serve this queue until cancelled. `ready` is given the build that new runs begin with, where that is another one
+    than that of this controller."""
     prepare()
     workers = [_worker(client, performer, serving)]
     if serving.controls:
@@ -188,9 +189,8 @@ async def serve(client: Client, performer: Performer, serving: Serving, ready: C
         known = attend(client, serving.queue, serving.offer, performer.world.worker)
         attending.append(asyncio.create_task(known))
     try:
-        if serving.controls:
-            await become_current(client, serving.queue)
-        ready()
+        current = await become_current(client, serving.queue) if serving.controls else build()
+        ready("" if current == build() else current)
         await asyncio.gather(*running, *attending)
     finally:
         for task in attending:
