@@ -255,9 +255,10 @@ def _server_runs(common: _Common, workspaces: Callable[[], GitWorkspaces]) -> Se
 
 def _remote(common: _Common, drive: Drive) -> Driving:
     from interlock.engines.temporal.remote import RemoteEngine
+    from interlock.gates.referee import Referee
 
     server = server_of(common.settings, common.environ, common.paths.blobs)
-    drive = replace(drive, world=replace(drive.world, blobs=server.blobs))
+    drive = replace(drive, world=Referee.sharing(drive.world, server.blobs))
     slots, is_home = common.general.state / "slots", common.journal.noted(ADOPTED, drive.ledger.run) is None
     parts = (server, common.paths.root.name, common.settings.max_parallel, drive, slots)
     return RemoteEngine(*parts, is_home=is_home)
@@ -288,8 +289,9 @@ def build_deliverer(app: Application) -> tuple[Server, Performer]:
     """What makes the branches of runs on the server in the repository of `app`. Raises UsageError."""
     server = server_of(app.settings, app.environ, app.paths.blobs)
     from interlock.engines.temporal.worker import Performer
+    from interlock.gates.referee import Referee
 
-    world = replace(app.owner.world, blobs=server.blobs)
+    world = Referee.sharing(app.owner.world, server.blobs)
     return server, Performer(world, app.environ, server.blobs, alone=app.owner.effects)
 
 

@@ -1,11 +1,16 @@
 """What all machines share, as this one reaches it by its settings: the blobs, and the server of runs on many machines.
 
+What a worker has not used for long is removed here too: all of it can be had again. What is at work was used within
+two days, since each effect begins by renewing what it needs.
+
 Rule: what a user does not use is not loaded: neither the server's client nor the library of a bucket.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +22,9 @@ if TYPE_CHECKING:
     from interlock.engines.temporal.checks import ServerLook
     from interlock.engines.temporal.server import Server
     from interlock.journal import Bucket
+    from interlock.workspaces import Collected
+
+_DAY_S = 86_400.0
 
 
 def blobs_of(
@@ -91,3 +99,39 @@ def check_blobs(settings: Settings, environ: Mapping[str, str]) -> str:
     shared = shared_blobs_of(settings, environ)
     shared.check()
     return str(shared)
+
+
+# --- what workers keep --------------------------------------------------------------------------
+
+
+def clean_worker(
+    settings: Settings, environ: Mapping[str, str], now: float, *, dry_run: bool = False
+) -> Collected | None:
+    """Remove commits and copies of blobs that the workers of this user on this machine have not used for
+    `temporal.keep_days`, or only say what that would be. None if there never was a worker. Workers may be at work, and
+    several processes may do this at once. `now` is unix seconds. Raises InfrastructureError."""
+    from interlock.journal.shared import old_copies
+    from interlock.workspaces import GitWorkspaces
+
+    paths = paths_of(environ).of_worker(1)
+    if not paths.root.is_dir():
+        return None
+    age_s = settings.temporal.keep_days * _DAY_S
+    with GitWorkspaces(paths.store, paths.places, None, environ, own=paths.own) as workspaces:
+        gone = workspaces.preview((), age_s, now) if dry_run else workspaces.collect((), age_s, now)
+    blobs, size = 0, 0
+    for path in old_copies(paths.blobs, now - age_s) if _has_copies(paths.blobs, settings, environ) else ():
+        with suppress(OSError):  # another process was faster
+            size += path.stat().st_blocks * 512
+            if not dry_run:
+                path.unlink()
+            blobs += 1
+    return replace(gone, bytes=gone.bytes + size, blobs=blobs)
+
+
+def _has_copies(folder: Path, settings: Settings, environ: Mapping[str, str]) -> bool:
+    """Whether what is in the folder lies among the shared blobs too."""
+    shared = _shared_blobs(settings, environ)
+    return shared is not None and not (
+        isinstance(shared, FileBlobs) and Path(str(shared)).resolve() == folder.resolve()
+    )

@@ -1,5 +1,5 @@
-"""`interlock worker --deliver`: in a checkout, makes the branches of its runs on Temporal, copies them and notifies,
-until interrupted.
+"""`interlock worker --deliver`: in a checkout, makes the branches of its runs on Temporal, asks the outside CI of
+their gates, copies them and notifies, until interrupted.
 
 Rule: one such process serves a repository. What it does, `run`, `watch` and `resume` do too, for their one run.
 """
@@ -50,7 +50,7 @@ async def _served(app: Application, server: Server, performer: Performer) -> Non
 
     client = await server.connect()
     ready = f"worker {os.getpid()} delivers into {app.repository}: {server.address}, namespace {server.namespace}"
-    serving = Serving(server.delivery(app.paths.root.name), 1)
+    serving = Serving(server.delivery(app.paths.root.name), app.settings.max_parallel)
     work = serve(client, performer, serving, lambda _: note(ready))
     if await until_interrupted(server.attended(client, work, note)):
         note("the worker has stopped")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from operator import itemgetter
 
-from interlock.core.effects import Before, EvaluateGate
+from interlock.core.effects import Before, DeliverBranch, Effect, EvaluateGate
 from interlock.core.events import VerdictGiven, VerdictStatus
 from interlock.core.pipeline import Baseline, Gate, GateClass, GateKind, Pipeline, Stage, Tests
 from interlock.core.state import Phase, RunState, StageState
@@ -21,6 +21,14 @@ def find_gate(pipeline: Pipeline, name: str) -> tuple[Stage, Gate]:
     stage_id, gate_id = name.split("/", 1)
     stage = pipeline.stage(stage_id)
     return stage, stage.gate(gate_id)
+
+
+def in_repository(pipeline: Pipeline, effect: Effect) -> bool:
+    """Whether only a process in the repository of the run can do it."""
+    if isinstance(effect, EvaluateGate):
+        options = find_gate(pipeline, effect.gate)[1].options
+        return options is not None and options.in_repository
+    return isinstance(effect, DeliverBranch)
 
 
 def gates_of_input(pipeline: Pipeline, state: RunState, stage: Stage) -> tuple[tuple[Stage, Gate], ...]:

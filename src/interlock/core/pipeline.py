@@ -116,6 +116,11 @@ class GateOptions:
         """The names of agents that it asks."""
         return ()
 
+    @property
+    def in_repository(self) -> bool:
+        """Whether it is judged from the user's repository, which has the remotes, and nowhere else."""
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:

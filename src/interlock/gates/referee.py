@@ -26,6 +26,7 @@ from interlock.ports import (
     Judgement,
     UsageError,
     Workspaces,
+    World,
     secrets_of,
 )
 from interlock.process import MaskedBlobs, masked_finding
@@ -62,6 +63,13 @@ class Referee:
 
     def __init__(self, context: GateContext) -> None:
         self._context = context
+
+    @classmethod
+    def sharing(cls, world: World, blobs: Blobs) -> World:
+        """The world with a referee of this class, where other machines read what it puts: among these blobs."""
+        gates = world.gates
+        assert isinstance(gates, cls)
+        return replace(world, blobs=blobs, gates=cls(replace(gates._context, blobs=blobs)))
 
     def evaluate(self, request: GateRequest, cancel: Cancel) -> Judgement:
         """Judge `request`. Raises Cancelled, InfrastructureError, and UsageError for a kind that no program can judge

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from interlock.journal.blobs import FileBlobs
@@ -44,7 +46,10 @@ class SharedBlobs:
         """Where the content is on this machine, for people; it is fetched if it is not here. Raises KeyError if
         `digest` is no digest."""
         path = self._local.path(digest)
-        if not path.exists() and self._shared.size(digest) is not None:
+        with suppress(FileNotFoundError):
+            os.utime(path)  # in use again, for gc
+            return path
+        if self._shared.size(digest) is not None:
             with self._shared.file(digest) as file:
                 found, _ = self._local.put_file(file)
             if found != digest:
@@ -56,3 +61,14 @@ class SharedBlobs:
 
     def kept(self, name: str) -> bytes | None:
         return self._shared.kept(name)
+
+
+def old_copies(folder: Path, before: float) -> list[Path]:
+    """Copies of shared blobs in this folder, as `SharedBlobs` keeps them, that were not used since `before`, in unix
+    seconds. Each can be had again, so removing one loses nothing."""
+    found = []
+    for path in folder.glob("[0-9a-f][0-9a-f]/*"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < before:
+                found.append(path)
+    return found

@@ -214,6 +214,11 @@ class Workspaces(Protocol):
         """A git pack with what `commit` has and `base` has not, or with all of it: so commits reach other machines.
         Raises InfrastructureError."""
 
+    def renew(self, commit: str, *, is_base: bool) -> bool:
+        """Whether the store holds the commit as one that was received; then it counts as received just now, so that
+        what removes old ones leaves it. Raises InfrastructureError."""
+        ...
+
     def receive(self, commit: str, content: bytes, *, is_base: bool) -> None:
         """Take a commit out of such a pack, and its submodules. A base comes without its parents. Raises
         InfrastructureError if it is not in it."""

@@ -18,7 +18,7 @@ from interlock.core.events import (
 )
 from interlock.core.feedback import passed_limit
 from interlock.core.ids import AttemptId
-from interlock.core.judging import find_gate
+from interlock.core.judging import find_gate, in_repository
 from interlock.core.limits import LimitUsage, amounts
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.plan import plan
@@ -31,6 +31,7 @@ from interlock.text.names import rejected_by
 
 NOT_BEGUN = "not begun"
 _WAITS_FOR_REPOSITORY = "its work is accepted, and it waits for its repository: `interlock resume {run}` there"
+_GATE_WAITS_FOR_REPOSITORY = "a gate is judged from its repository, which it waits for: `interlock resume {run}` there"
 _PROTECTED = ("protected", "judged_table")
 _ADDS = re.compile(r"; only a stage with `adds: \[([^`\]]+)\]` may add it$")
 _OWN_PIPELINE = (
@@ -257,8 +258,10 @@ def _phase(pipeline: Pipeline, state: RunState, owner: str) -> tuple[RunPhase, W
     if not owner:
         return RunPhase.INTERRUPTED, nothing
     started = state.started
-    if started is not None and owner == started.engine and all(isinstance(one, DeliverBranch) for one in wanted):
-        return RunPhase.INTERRUPTED, WaitUntil(0.0, why=_WAITS_FOR_REPOSITORY.format(run=started.run))
+    if started is not None and owner == started.engine and all(in_repository(pipeline, one) for one in wanted):
+        is_done = all(isinstance(one, DeliverBranch) for one in wanted)
+        why = _WAITS_FOR_REPOSITORY if is_done else _GATE_WAITS_FOR_REPOSITORY
+        return RunPhase.INTERRUPTED, WaitUntil(0.0, why=why.format(run=started.run))
     waits = [command for command in wanted if isinstance(command, WaitUntil)]
     if len(waits) == len(wanted):
         return RunPhase.SLEEPING, min(waits, key=lambda wait: wait.at)

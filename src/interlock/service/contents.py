@@ -1,8 +1,13 @@
-"""What a run needs besides commits is collected when it starts, for the machines that will work on it."""
+"""What a run needs besides commits is collected when it starts, for the machines that will work on it.
+
+Rule: what an agent's options name in the working tree becomes part of the pipeline; all else lies among the blobs.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +16,31 @@ from interlock.gates.held_out import HeldOut, HeldOutMissing, files
 from interlock.ports import Blobs, UsageError
 
 if TYPE_CHECKING:
+    from interlock.core.pipeline import AgentSpec
     from interlock.service.runs import RunRequest
     from interlock.workspaces import GitWorkspaces
 
 _TOLD_BYTES = 50_000_000  # from here on it takes a while
+
+
+def with_scripts(pipeline: Pipeline, folder: Path) -> Pipeline:
+    """The pipeline with the scripts of its `scripted` agents in it, where they were paths relative to `folder`. Raises
+    UsageError if one cannot be read, or names what is no text."""
+    return replace(pipeline, agents=tuple(_with_script(spec, folder) for spec in pipeline.agents))
+
+
+def _with_script(spec: AgentSpec, folder: Path) -> AgentSpec:
+    given = dict(spec.options)
+    if spec.use != "scripted" or "script" not in given:
+        return spec
+    from interlock.agents.kinds.scripted import BadScript, inlined
+
+    try:
+        script = inlined(json.loads(given["script"]), folder)
+    except BadScript as error:
+        raise UsageError(f"agent {spec.name}: {error}") from error
+    options = {**given, "script": json.dumps(script)}
+    return replace(spec, options=tuple(options.items()))
 
 
 def collect(
@@ -25,23 +51,12 @@ def collect(
     if they are many. Held-out files of a name that no setting here knows stay out: the workers may know them. Raises
     UsageError, InfrastructureError."""
     pipeline, base = request.pipeline, request.base_commit
-    _refuse_scripts(pipeline)
     needs = workspaces.needs(pipeline.carry, {name: _files(held_out, name) for name in _names(held_out, pipeline)})
     size = needs.size + workspaces.lfs_bytes(base, blobs)
     if size >= _TOLD_BYTES:
         tell(size)
     workspaces.share(base, blobs)
     return needs.put(blobs)
-
-
-def _refuse_scripts(pipeline: Pipeline) -> None:
-    """A path of an agent's options leads into the working tree, with whatever is beside it."""
-    for spec in pipeline.agents:
-        if spec.use == "scripted" and dict(spec.options).get("script", "").startswith('"'):
-            raise UsageError(
-                f"agent {spec.name}: its script is in the working tree, which workers do not have: write the script"
-                " itself below `script`"
-            )
 
 
 def _names(held_out: HeldOut, pipeline: Pipeline) -> Iterator[str]:

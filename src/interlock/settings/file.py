@@ -75,6 +75,7 @@ class TemporalSettings:
     blobs_region: str = ""
     tls: TlsSettings | None = None
     api_key: str = ""
+    keep_days: int = 7  # what a worker has not used for so long, it removes
 
     @property
     def is_here(self) -> bool:
@@ -194,6 +195,7 @@ _HOST = re.compile(r"[A-Za-z0-9.-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _ATTEMPTS_MAX = 20
+_DAYS_MIN, _DAYS_MAX = 3, 3650  # an attempt on a worker lasts two days at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,10 @@ def is_argv(value: object) -> bool:
 
 def is_events(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(name in NOTIFY_EVENTS for name in value)
+
+
+def is_days(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and _DAYS_MIN <= value <= _DAYS_MAX
 
 
 def is_attempts(value: object) -> bool:
@@ -290,6 +296,7 @@ _TEMPORAL: Known = MappingProxyType(
         "blobs_region": (lambda value: isinstance(value, str) and is_name(value), "the name of a region"),
         "tls": (lambda value: value is True or isinstance(value, dict), "true, or a mapping of ca, cert, key"),
         "api_key": (is_variable, VARIABLE),
+        "keep_days": (is_days, f"an integer from {_DAYS_MIN} to {_DAYS_MAX}"),
     }
 )
 _TLS: Known = MappingProxyType(

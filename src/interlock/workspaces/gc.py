@@ -61,14 +61,15 @@ def sweep(folders: Sequence[Path]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was removed: bytes on the disk, objects, refs, and checkouts. `stays` says what could not be removed, and
-    why."""
+    """What was removed: bytes on the disk, objects, refs, checkouts, and copies of blobs. `stays` says what could not
+    be removed, and why."""
 
     bytes: int = 0
     objects: int = 0
     refs: int = 0
     checkouts: int = 0
     stays: tuple[str, ...] = ()
+    blobs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

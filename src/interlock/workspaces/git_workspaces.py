@@ -281,6 +281,15 @@ class GitWorkspaces:
         without = self._with_submodules(base, is_base=len(commits) > 1) if base else ()
         return packs.pack(self._git, commits, without)
 
+    def renew(self, commit: str, *, is_base: bool) -> bool:
+        """As the port says."""
+        if not self.has(commit):
+            return False
+        with storage.locked(self._store, shared=True):
+            return self.has(commit) and all(
+                packs.renew(self._store, oid) for oid in self._with_submodules(commit, is_base=is_base)
+            )
+
     def receive(self, commit: str, content: bytes, *, is_base: bool) -> None:
         """As the port says. Raises InfrastructureError if it is no pack of that commit."""
         storage.create(self._store, "sha1" if len(commit) == 40 else "sha256")

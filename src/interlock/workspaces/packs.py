@@ -6,7 +6,9 @@ The commits of submodules travel in the same packs.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, disk
@@ -49,6 +51,15 @@ def keep(store: Path, objects: Objects, commit: str, *, is_base: bool = False) -
         keep_commit(store, storage.base_ref(commit), commit)
     else:
         keep_commit(store, received_ref(commit), commit)
+
+
+def renew(store: Path, commit: str) -> bool:
+    """Whether a ref keeps a commit that was received; it counts as new again. The lock of the store is held."""
+    for ref in (storage.base_ref(commit), received_ref(commit)):
+        with suppress(FileNotFoundError):
+            os.utime(store / ref)
+            return True
+    return False
 
 
 def _cut(store: Path, commit: str) -> None:

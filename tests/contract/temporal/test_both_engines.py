@@ -1,21 +1,60 @@
 """The same pipelines on the local engine and on Temporal: the same histories, up to order, time and owner; a person is
-told the same."""
+told the same. So it is where runs begin anew after all that they do."""
 
 from __future__ import annotations
 
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.contract.cli_world import World, new_world
 from tests.contract.temporal.scenarios import SCENARIOS, Scenario
-from tests.contract.temporal.world import Cluster, Server, cluster_in, history, journal_of, run_in, told, until
+from tests.contract.temporal.world import (
+    Cluster,
+    Server,
+    cluster_in,
+    history,
+    journal_of,
+    other_build,
+    run_in,
+    server_histories,
+    told,
+    until,
+)
 
 from interlock.core.events import Action, AttemptStarted, Delivered
 from interlock.core.inbox import Answer
+
+if TYPE_CHECKING:
+    from temporalio.client import WorkflowHistory
+
+Locally = Callable[[str], "Played"]
+BEGUN = ("ACTIVITY_TASK_SCHEDULED", "START_CHILD_WORKFLOW_EXECUTION_INITIATED")
+ENDED = (
+    *(f"ACTIVITY_TASK_{word}" for word in ("COMPLETED", "FAILED", "TIMED_OUT", "CANCELED")),
+    *(f"CHILD_WORKFLOW_EXECUTION_{word}" for word in ("COMPLETED", "CANCELED")),
+)
+ASKS = Scenario(
+    """\
+stages:
+  code: {agent: writer, gates: [{id: ok, approve: "Is it good?"}]}
+""",
+    inbox=(("reject", "code/1.1"), ("cancel", "")),
+    says=("resume {run}",),
+)
+KEEPS = "def keep_history(blobs: NamedBlobs, run: str, text: str) -> None:\n"
+TAKEN = ("WORKFLOW_EXECUTION_UPDATE_ACCEPTED",)
+SLOWLY = f"""\
+{KEEPS}    import os, pathlib, time
+    here = pathlib.Path(os.environ["HERE"])
+    while (here / "wait").exists():
+        (here / "keeping").touch()
+        time.sleep(0.05)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,23 +68,93 @@ def many(tmp_path_factory: pytest.TempPathFactory, server: Server, here: Path) -
         yield found
 
 
+@pytest.fixture(scope="module")
+def restless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An Interlock with which a run begins anew after each effect and the search for its place."""
+    folder = tmp_path_factory.mktemp("restless")
+    other_build(folder, "engines/temporal/flow.py", "_LONG = 4_000", "_LONG = 13")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def anew(tmp_path_factory: pytest.TempPathFactory, server: Server, restless: Path) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("anew")
+    with cluster_in(folder, server, PYTHONPATH=str(restless), HERE=str(folder)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def locally(tmp_path_factory: pytest.TempPathFactory) -> Locally:
+    """What the local engine makes of a scenario, played once."""
+    known: dict[str, Played] = {}
+
+    def play(name: str) -> Played:
+        if name not in known:
+            folder = tmp_path_factory.mktemp("local")
+            files = {"interlock.yaml": SCENARIOS[name].pipeline}
+            known[name] = played(new_world(folder, files, HERE=str(folder)), SCENARIOS[name], name)
+        return known[name]
+
+    return play
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_histories_are_the_same(tmp_path: Path, many: Cluster, here: Path, name: str) -> None:
-    scenario = SCENARIOS[name]
-    files = {"interlock.yaml": scenario.pipeline}
-    local = new_world(tmp_path / "local", files, HERE=str(tmp_path))
-    far = many.submitter(tmp_path / "far", files, HERE=str(here))
-    there = played(local, scenario, name)
-    where = played(far, scenario, name, "--engine", "temporal")
-    assert where.said == there.said
-    assert told(where.records) == told(there.records)
-    assert where.delivered == there.delivered
+def test_the_histories_are_the_same(tmp_path: Path, many: Cluster, here: Path, name: str, locally: Locally) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": SCENARIOS[name].pipeline}, HERE=str(here))
+    same(played(far, SCENARIOS[name], name, "--engine", "temporal"), locally(name))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_they_are_the_same_where_runs_begin_anew(tmp_path: Path, anew: Cluster, name: str, locally: Locally) -> None:
+    """Between all that is done, and never while anything is in flight."""
+    far = anew.submitter(tmp_path / "far", {"interlock.yaml": SCENARIOS[name].pipeline}, HERE=str(anew.root))
+    where = played(far, SCENARIOS[name], name, "--engine", "temporal")
+    same(where, locally(name))
+    parts = server_histories(anew.server, where.run)
+    assert len(parts) > 1
+    for part in parts:
+        begun, ended = (counted(part, words) for words in (BEGUN, ENDED))
+        assert begun == ended, "something was in flight"
+
+
+def test_an_answer_that_comes_while_a_run_begins_anew_is_taken(tmp_path: Path, server: Server, restless: Path) -> None:
+    """It is kept, in order to begin anew, from the first answer until the second has come."""
+    files, name = {"interlock.yaml": ASKS.pipeline}, "x"
+    local = played(new_world(tmp_path / "local", files, HERE=str(tmp_path)), ASKS, name)
+    slow = other_build(tmp_path / "slow", "engines/temporal/histories.py", KEEPS, SLOWLY, of=restless)
+    with cluster_in(tmp_path / "many", server, PYTHONPATH=slow, HERE=str(tmp_path)) as many:
+        far = many.submitter(tmp_path / "far", files)
+        run = run_in(far.ask("run", "--engine", "temporal", "--plain", "-t", name).ended(3).err)
+        (tmp_path / "wait").touch()
+        far.ask("reject", run, "code/1.1", "-m", "why", "--plain")
+        until((tmp_path / "keeping").exists, "it does not begin anew")
+        far.ask("cancel", run, "-m", "why", "--plain")
+        following = far.start("resume", run, "--plain")
+        until(lambda: counted(server_histories(many.server, run)[-1], TAKEN) >= 2, "the second answer does not come")
+        (tmp_path / "wait").unlink()
+        assert ended(following) == 1
+        assert told(history(far, run)) == told(local.records)
+
+
+def counted(part: WorkflowHistory, kinds: Sequence[str]) -> int:
+    """Events of these kinds."""
+    from temporalio.api.enums.v1 import EventType
+
+    numbers = [EventType.Value(f"EVENT_TYPE_{kind}") for kind in kinds]
+    return sum(event.event_type in numbers for event in part.events)
+
+
+def same(one: Played, other: Played) -> None:
+    assert one.said == other.said
+    assert told(one.records) == told(other.records)
+    assert one.delivered == other.delivered
 
 
 class Played:
     """What came of a scenario: exit codes and messages, the history, and the trees of its branch, oldest first."""
 
     def __init__(self, world: World, run: str, said: list[str]) -> None:
+        self.run = run
         self.said = [_plain(text, run) for text in said]
         self.records = history(world, run)
         branch = [record.event.branch for record in self.records if isinstance(record.event, Delivered)]
@@ -74,10 +183,10 @@ def _played_at_work(world: World, scenario: Scenario, task: str, words: tuple[st
     run = world.ask("list", "--json").json()["runs"][0]["id"]
     until(lambda: any(isinstance(record.event, AttemptStarted) for record in history(world, run)), "nobody follows")
     code = world.ask(*shlex.split(scenario.busy.format(run=run)), "--plain").code
-    return run, [f"{scenario.busy}: {code}", str(_ended(process))]
+    return run, [f"{scenario.busy}: {code}", str(ended(process))]
 
 
-def _ended(process: subprocess.Popen[str]) -> int:
+def ended(process: subprocess.Popen[str]) -> int:
     process.communicate(timeout=300)
     return process.returncode
 

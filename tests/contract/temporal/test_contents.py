@@ -9,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.contract.cli_world import World
-from tests.contract.temporal.world import Cluster, history, run_on
+from tests.contract.cli_world import World, new_world
+from tests.contract.temporal.world import Cluster, history, run_in, run_on, told
 from tests.rooms_here import needs_fences, needs_rooms
 
 from interlock.bootstrap import build
@@ -79,6 +79,28 @@ def test_carried_files_submodules_and_lfs_contents_reach_agents_and_gates(tmp_pa
     assert made.attempt.number == 1
 
 
+SCRIPTED = """\
+version: 1
+agents:
+  writer: {use: scripted, script: agents/script.yaml}
+stages:
+  one: {agent: writer, gates: [{id: g, run: "grep -q of copied/sub/b.txt"}]}
+"""
+BESIDE = {
+    "agents/script.yaml": """\
+stages:
+  one:
+    wrong: [[{write: {a.txt: x}}], [{copy: {from: upstream/a.txt, to: a.txt}}]]
+    right:
+      - copy: {from: upstream, to: copied}
+      - copy: {from: upstream/a.txt, to: a.txt}
+      - patch: fix.patch
+    sequence: [wrong_fix, right]
+""",
+    "agents/fix.patch": "--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-first\n+second\n",
+    "agents/upstream/a.txt": "first\n",
+    "agents/upstream/sub/b.txt": "of b\n",
+}
 TWICE = """\
 version: 1
 carry: [key]
@@ -159,9 +181,28 @@ def test_what_cannot_be_sent_is_said_before_the_run_begins(tmp_path: Path, many:
     far = many.submitter(tmp_path / "far", {"interlock.yaml": TWICE, ".gitignore": "key\n"})
     os.mkfifo(far.repository / "key")
     far.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(2, "carry: key is a device, socket or pipe")
-    far.commit({"interlock.yaml": TWICE.replace("command, run: [bash, -c,", "scripted, script: own.yaml} #")})
-    far.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(2, "agent writer: its script is in the working")
+    far.commit({"interlock.yaml": SCRIPTED, **BESIDE})
+    (far.repository / "agents/upstream/sub/b.txt").write_bytes(b"\xff")
+    far.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(2, "agent writer: ", "b.txt: only text can be")
+    (far.repository / "agents/script.yaml").unlink()
+    far.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(2, "script.yaml: the script cannot be read")
     assert far.ask("list", "--json").json()["runs"] == []
+
+
+def test_a_script_of_the_working_tree_does_on_workers_what_it_does_here(tmp_path: Path, many: Cluster) -> None:
+    """With what lies beside it, none of which is in a commit."""
+    files = {"interlock.yaml": SCRIPTED, ".gitignore": "agents\n"}
+    worlds = [new_world(tmp_path / "local", files), many.submitter(tmp_path / "far", files)]
+    seen = []
+    for world, engine in zip(worlds, ("local", "temporal"), strict=True):
+        for name, text in BESIDE.items():
+            (world.repository / name).parent.mkdir(parents=True, exist_ok=True)
+            (world.repository / name).write_text(text)
+        run = run_in(world.ask("run", "--engine", engine, "--plain", "-t", "x").ended(0).err)
+        seen.append((told(history(world, run)), world.git("show", "--format=%T", f"interlock/{run}")))
+    assert seen[0] == seen[1]
+    assert "+second" in seen[0][1]
+    assert "+of b" in seen[0][1]
 
 
 def test_a_worker_refuses_what_would_be_laid_elsewhere(tmp_path: Path, many: Cluster) -> None:

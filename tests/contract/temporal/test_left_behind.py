@@ -1,11 +1,13 @@
-"""What a killed worker leaves on its machine is removed by the next one there, and a living one keeps its own."""
+"""What a killed worker, and runs that have ended, leave on a machine is removed there; what is at work stays."""
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 from tests.contract.cli_world import World
-from tests.contract.temporal.world import Cluster, Server, cluster_in, until
+from tests.contract.temporal.world import Cluster, Server, cluster_in, run_on, until
 
 WAITS = """\
 version: 1
@@ -54,3 +56,50 @@ def beside(many: Cluster, folder: Path) -> None:
     world.git("init", "-q", "-b", "main")
     world.commit({"interlock.yaml": 'version: 1\nstages: {code: {run: "echo x > a"}}\n'})
     world.ask("run", "--plain", "-t", "x").ended(0)
+
+
+QUICK = "version: 1\nstages: {code: {run: 'echo x > quick.txt', gates: [{id: g, run: 'test -s quick.txt'}]}}\n"
+
+
+def grown_old(state: Path, days: float) -> None:
+    """As if nothing in the stores and among the copies had been used since."""
+    then = time.time() - days * 86_400
+    for path in [path for name in ("store.git", "blobs") for path in (state / name).rglob("*") if path.is_file()]:
+        os.utime(path, (then, then))
+
+
+def kept(state: Path) -> tuple[set[str], int]:
+    """Refs of commits, and the number of copies of blobs."""
+    refs = state / "store.git/refs"
+    found = {str(path.relative_to(refs)) for path in refs.rglob("*") if path.is_file()}
+    return found, sum(path.is_file() for path in (state / "blobs").rglob("*"))
+
+
+def test_workers_that_share_folders_remove_what_runs_have_left_and_not_what_is_at_work(
+    tmp_path: Path, server: Server
+) -> None:
+    with cluster_in(tmp_path / "many", server, HERE=str(tmp_path)) as many:
+        many.start("worker", HERE=str(tmp_path))
+        state, machine = many.root / "worker/state/interlock/worker", many.machine("worker")
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": QUICK})
+        ended = run_on(far)
+        assert any(ended in ref for ref in kept(state)[0])
+        machine.ask("gc").ended(0, "workers on this machine: freed ", "by packing")
+        grown_old(state, 8)
+        far.commit({"interlock.yaml": WAITS})
+        following = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+        until(lambda: len(trees(tmp_path)) == 1, "no agent began")
+        before = kept(state)
+        machine.ask("gc", "--dry-run").ended(0, "workers on this machine: would free about")
+        assert kept(state) == before
+        many.start("worker", HERE=str(tmp_path))
+        until(lambda: not any(ended in ref for ref in kept(state)[0]), "nothing is removed")
+        until(lambda: kept(state)[1] < before[1], "no copy is removed")
+        (tmp_path / "go").touch()
+        _, said = following.communicate(timeout=300)
+        assert following.returncode == 0, said
+        grown_old(state, 8)
+        assert machine.ask("gc", "--json").ended(0).json()["workers"]["blobs"] > 0
+        assert kept(state) == (set(), 0)
+        far.commit({"interlock.yaml": QUICK})
+        run_on(far)

@@ -11,7 +11,7 @@ import base64
 import gzip
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 from tests.contract.temporal.scenarios import SCENARIOS
 from tests.contract.temporal.test_both_engines import played
-from tests.contract.temporal.world import Cluster, cluster_in, server_histories, server_in
+from tests.contract.temporal.world import Cluster, cluster_in, other_build, server_histories, server_in
 
 from interlock.core.effects import Effect
 from interlock.core.events import RunStarted
@@ -35,6 +35,7 @@ from interlock.engines.temporal.worker import runner
 from interlock.journal import FileBlobs, MemoryBlobs
 
 KEPT = Path(__file__).parent / "histories"
+LONG = 40  # events of a history, as the workflow counts them, after which it begins anew
 WRITES = bool(os.environ.get("INTERLOCK_WRITE_EXPECTED"))
 
 
@@ -67,26 +68,33 @@ def kept(name: str) -> tuple[list[WorkflowHistory], MemoryBlobs]:
     return [WorkflowHistory.from_json(name, one) for one in told["histories"]], blobs
 
 
-def replay(name: str) -> None:
-    """All beginnings of the run. Raises what the replay fails with."""
+def replay(name: str, change: Callable[[WorkflowHistory], None] = lambda history: None) -> None:
+    """All beginnings of the run, each changed before. Raises what the replay fails with."""
     histories, blobs = kept(name)
     replayer = Replayer(workflows=[flow.RunWorkflow], workflow_runner=runner(), data_converter=converter(blobs, ()))
     for history in histories:
+        change(history)
         asyncio.run(replayer.replay_workflow(history))
 
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster | None]:
-    """Only to write; on a server that suggests early to begin anew."""
+    """Only to write; with runs that soon begin anew."""
     if not WRITES:
         yield None
         return
     folder = tmp_path_factory.mktemp("replay")
+    path = other_build(folder / "other", "engines/temporal/flow.py", "_LONG = 4_000", f"_LONG = {LONG}")
     with (
-        server_in(folder, "limit.historyCount.suggestContinueAsNew=40") as server,
-        cluster_in(folder / "many", server, HERE=str(folder / "many")) as found,
+        server_in(folder) as server,
+        cluster_in(folder / "many", server, PYTHONPATH=path, HERE=str(folder / "many")) as found,
     ):
         yield found
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "_LONG", LONG)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -115,3 +123,15 @@ def test_a_planner_that_decides_otherwise_is_seen(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(flow, "plan", other)
     with pytest.raises(NondeterminismError):
         replay("joined")
+
+
+def test_what_the_server_says_of_the_length_decides_nothing() -> None:
+    """Where workflow tasks follow each other during a local activity, a replay is told what was true of the last."""
+
+    def longer(history: WorkflowHistory) -> None:
+        for event in history.events:
+            if event.HasField("workflow_task_started_event_attributes"):
+                started = event.workflow_task_started_event_attributes
+                started.suggest_continue_as_new, started.history_size_bytes = True, 60_000_000
+
+    replay("joined", longer)

@@ -94,12 +94,13 @@ stages:
 
 @pytest.fixture(scope="module")
 def early(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """On a server that soon suggests to begin anew, with a key."""
+    """With runs that soon begin anew, and with a key."""
     folder = tmp_path_factory.mktemp("sizes")
     (folder / "key").write_text(secrets.token_hex(32))
+    path = other_build(folder / "other", "engines/temporal/flow.py", "_LONG = 4_000", "_LONG = 40")
     with (
-        server_in(folder, "limit.historyCount.suggestContinueAsNew=30") as server,
-        cluster_in(folder / "many", server, {"codec_key": str(folder / "key")}) as found,
+        server_in(folder) as server,
+        cluster_in(folder / "many", server, {"codec_key": str(folder / "key")}, PYTHONPATH=path) as found,
     ):
         yield found
 
@@ -178,8 +179,9 @@ def test_no_answer_is_lost_while_a_run_begins_anew(tmp_path: Path, early: Cluste
 
 
 def test_a_run_that_never_rests_begins_anew_before_the_server_ends_it(tmp_path: Path, early: Cluster) -> None:
-    """With 60 events in place of 20,000."""
-    path = other_build(tmp_path / "other", "engines/temporal/flow.py", "_LARGE = 20_000,", "_LARGE = 60,")
+    """From 40 events on it would, and from 60 on it has to."""
+    soon = other_build(tmp_path / "soon", "engines/temporal/flow.py", "_LONG = 4_000", "_LONG = 40")
+    path = other_build(tmp_path / "other", "engines/temporal/flow.py", "_LONG = 12_000", "_LONG = 60", of=Path(soon))
     with cluster_in(tmp_path / "many", early.server, PYTHONPATH=path) as many:
         far = many.submitter(tmp_path / "far", {"interlock.yaml": "version: 1\n" + RESTLESS})
         run = run_on(far)

@@ -200,9 +200,11 @@ def server_histories(server: Server, run: str) -> list[WorkflowHistory]:
     return asyncio.run(ask())
 
 
-def other_build(folder: Path, file: str, old: str, new: str) -> str:
-    """A copy of Interlock in which a file is another one. Returns what to set PYTHONPATH to."""
-    shutil.copytree(Path(interlock.__file__).parent, folder / "interlock", ignore=shutil.ignore_patterns("__pycache__"))
+def other_build(folder: Path, file: str, old: str, new: str, of: Path | None = None) -> str:
+    """A copy of Interlock, or of the copy in the folder `of`, in which a file is another one. Returns what to set
+    PYTHONPATH to."""
+    source = of / "interlock" if of else Path(interlock.__file__).parent
+    shutil.copytree(source, folder / "interlock", ignore=shutil.ignore_patterns("__pycache__"))
     path = folder / "interlock" / file
     text = path.read_text()
     assert old in text

@@ -13,7 +13,7 @@ format (YAML or JSON):
         right:                       # a list of actions; paths are relative to the folder of the work
           - write: {src/a.py: "text"}          # $ARTIFACTS/plan.md is an artifact of the stage
           - replace: {file: src/a.py, old: "a", new: "b"}
-          - patch: fix.patch                   # a file beside the script
+          - patch: fix.patch                   # a file beside the script; or {text: "the patch"}
           - copy: {from: upstream, to: src}    # a file or folder beside the script
           - delete: src/old.py
         wrong: [...]                 # a plausible change that is wrong; or a list of such lists, used in turn
@@ -196,13 +196,60 @@ class StageScript:
 
 def load_script(source: object, folder: Path) -> Mapping[str, StageScript]:
     """The script of each stage. `source` is a path relative to `folder`, or the script itself. Raises BadScript."""
+    stages, folder = _stages(source, folder)
+    return {name: _stage(value, f"stages.{name}", folder) for name, value in stages.items()}
+
+
+def inlined(source: object, folder: Path) -> object:
+    """The script itself, with the texts of all files beside it in place of their names: what it does on any machine.
+    Raises BadScript, also for a file that is no text."""
+    load_script(source, folder)  # whatever is wrong with it is told in its words
+    stages, folder = _stages(source, folder)
+    ways = ("right", "wrong", "tamper")
+    whole = {
+        name: {key: _whole(value, folder) if key in ways else value for key, value in stage.items()}
+        for name, stage in stages.items()
+    }
+    if len(json.dumps(whole)) > _SCRIPT_BYTES_MAX:
+        raise BadScript(f"with the files beside it, a script has at most {_SCRIPT_BYTES_MAX} bytes")
+    return {"stages": whole}
+
+
+def _stages(source: object, folder: Path) -> tuple[Mapping[str, Any], Path]:
+    """What the script says of each stage, and the folder in which the files beside it are."""
     if isinstance(source, Mapping) and isinstance(source.get("file"), str):
         source = source["file"]
     if isinstance(source, str):
         path = folder / source
         source, folder = _read(path), path.parent
-    stages = _table(_table(source, "the script").get("stages"), "stages")
-    return {name: _stage(value, f"stages.{name}", folder) for name, value in stages.items()}
+    return _table(_table(source, "the script").get("stages"), "stages"), folder
+
+
+def _whole(item: object, folder: Path) -> object:
+    """The action, or all in the list of actions or ways, without names of files beside the script."""
+    match item:
+        case list():
+            return [_whole(inner, folder) for inner in item]
+        case {"patch": str(name)}:
+            return {"patch": {"text": _beside(folder, name, "patch").read_text(encoding="utf-8")}}
+        case {"copy": {"from": name, "to": to}}:
+            return {"write": _texts(_beside(folder, name, "copy"), str(to))}
+        case _:
+            return item
+
+
+def _texts(source: Path, to: str) -> dict[str, str]:
+    """The texts of a file or of all files in a folder, by where they are copied to."""
+    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
+    names = [to if path == source else f"{to.rstrip('/')}/{path.relative_to(source)}" for path in files]
+    return {name: _text(path) for name, path in zip(names, files, strict=True)}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadScript(f"{path}: only text can be copied on other machines: {error}") from error
 
 
 def _read(path: Path) -> object:
@@ -264,6 +311,8 @@ def _edits(item: object, where: str, folder: Path) -> list[Edit]:
         case "replace":
             names = _fields(value, ("file", "old", "new"), f"{where}.replace")
             return [Edit("replace", _inside(names["file"], where), old=names["old"], new=names["new"])]
+        case "patch" if isinstance(value, Mapping):
+            return [Edit("patch", text=_fields(value, ("text",), f"{where}.patch")["text"])]
         case "patch":
             return [Edit("patch", text=_beside(folder, value, where).read_text(encoding="utf-8"))]
         case "copy":

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from interlock.cli.application import application
 from interlock.cli.terminal import note, say
+from interlock.ports import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,19 +31,30 @@ DAY_S = 86_400.0
 def gc(dry_run: bool, json: bool) -> int:
     """Remove objects, setups and checkouts that no unfinished run needs and that are older than a day.
 
-    The history and the evidence of every run stay. Branches stay too; merged ones are listed."""
+    The history and the evidence of every run stay. Branches stay too; merged ones are listed. Where workers of yours
+    have worked, also what they have not used for `temporal.keep_days`; there it needs no repository."""
     from interlock.service.formats import count, document
 
+    left = _of_workers(dry_run=dry_run)
+    if left is not None and not _is_in_repository():
+        if json:
+            say(document(dry_run=dry_run, workers=_workers_as_json(left)))
+        else:
+            _say_of_workers(left, dry_run=dry_run)
+        return 0
     with application() as app:
         live = tuple(_live(app))
         now = app.service.clock.now()
         gone = app.workspaces.preview(live, DAY_S, now) if dry_run else app.workspaces.collect(live, DAY_S, now)
         merged = [] if json else _merged(app)
     if json:
-        say(document(dry_run=dry_run, collected=collected_as_json(gone)))
+        workers = {} if left is None else {"workers": _workers_as_json(left)}
+        say(document(dry_run=dry_run, collected=collected_as_json(gone), **workers))
         return 0
     say(freed(gone, dry_run=dry_run))
     note(f"stays: {why}" for why in gone.stays)
+    if left is not None:
+        _say_of_workers(left, dry_run=dry_run)
     if merged:
         are = "is" if len(merged) == 1 else "are"
         note(f"{count(len(merged), 'delivered branch')} {are} merged into HEAD: git branch -d {shlex.join(merged)}")
@@ -57,7 +72,7 @@ def freed(gone: Collected, *, dry_run: bool) -> str:
     """What is removed, without zero amounts."""
     from interlock.service.formats import count, size
 
-    things = ((gone.objects, "object"), (gone.refs, "ref"), (gone.checkouts, "checkout"))
+    things = ((gone.objects, "object"), (gone.refs, "ref"), (gone.checkouts, "checkout"), (gone.blobs, "blob"))
     what = ", ".join(count(number, thing) for number, thing in things if number)
     if not what and not gone.bytes:
         packing = " `interlock gc` may still save space by packing." if dry_run else ""
@@ -66,6 +81,35 @@ def freed(gone: Collected, *, dry_run: bool) -> str:
         amount = f"about {size(gone.bytes)}" + (f" ({what})" if what else "")
         return f"would free {amount}, and more by packing the rest; `interlock gc` does it"
     return f"freed {size(gone.bytes)} ({what or 'by packing'})"
+
+
+def _of_workers(*, dry_run: bool) -> Collected | None:
+    from interlock.machines import clean_worker
+    from interlock.settings import load_settings, paths_of
+
+    return clean_worker(load_settings(paths_of(os.environ).config), os.environ, time.time(), dry_run=dry_run)
+
+
+def _is_in_repository() -> bool:
+    from interlock.bootstrap import repository_of
+
+    try:
+        repository_of(Path.cwd(), os.environ)
+    except UsageError:
+        return False
+    return True
+
+
+def _workers_as_json(left: Collected) -> dict[str, object]:
+    return {**collected_as_json(left), "blobs": left.blobs}
+
+
+def _say_of_workers(left: Collected, *, dry_run: bool) -> None:
+    if left.bytes or left.objects or left.refs:
+        say(f"workers on this machine: {freed(left, dry_run=dry_run)}")
+    else:
+        say("workers on this machine: nothing to remove")
+    note(f"stays: {why}" for why in left.stays)
 
 
 def _merged(app: Application) -> list[str]:

@@ -76,7 +76,10 @@ def run(
         if (engine or app.settings.engine) == "temporal":
             _check_daily_cap(app.settings)
             note(f"warning: {warning}" for warning in check_server(app.settings, app.environ))
-            request = replace(request, engine="temporal", contents=_collected(app, request))
+            from interlock.service.contents import with_scripts
+
+            request = replace(request, engine="temporal", pipeline=with_scripts(request.pipeline, app.repository))
+            request = replace(request, contents=_collected(app, request))
         started = app.service.start_run(request)
         note(f"run {started}")
         return drive_detached(app, started, display) if detach else drive(app, started, display)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import threading
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from interlock.cli.terminal import note, until_interrupted
-from interlock.ports import UsageError
+from interlock.ports import InfrastructureError, UsageError
 from interlock.text.cleaning import plain
 
 if TYPE_CHECKING:
@@ -19,8 +22,10 @@ if TYPE_CHECKING:
     from interlock.engines.temporal.needs import Offer
     from interlock.engines.temporal.server import Server
     from interlock.engines.temporal.worker import Performer, Serving
+    from interlock.settings import Settings
 
 
+_CLEAN_S = 21_600.0
 _LABEL = r"[a-z][a-z0-9_-]{0,47}"
 
 
@@ -30,7 +35,7 @@ _LABEL = r"[a-z][a-z0-9_-]{0,47}"
 @click.option("--agents", metavar="A,B", help="Only these kinds of agents; default: all whose program is installed.")
 @click.option("--labels", metavar="A,B", help="Labels that stages can ask for.")
 @click.option("--secrets", metavar="A,B", help="Only these secrets, which are set here; default: any.")
-@click.option("--deliver", "delivers", is_flag=True, help="In a checkout: make the branches of its runs.")
+@click.option("--deliver", "delivers", is_flag=True, help="In a checkout: make the branches of its runs, ask their CI.")
 def worker(slots: int, controller: bool, delivers: bool, **offered: str | None) -> int:
     """Perform attempts and gates of runs on Temporal, until interrupted. It needs no repository, but for `--deliver`,
     which does nothing else."""
@@ -51,10 +56,25 @@ def worker(slots: int, controller: bool, delivers: bool, **offered: str | None) 
     note(f"warning: {warning}" for warning in check_server(settings, os.environ))
     from interlock.engines.temporal.worker import Serving
 
+    keeper = threading.Thread(target=_clean, args=(settings, os.environ), name="clean", daemon=True)
+    keeper.start()
     serving = Serving(server.queue, slots, controls=controller, offer=offer)
     what = "controls runs" if offer is None else f"performs up to {slots} attempts and gates at once, {_offers(offer)}"
     ready = f"worker {os.getpid()} {what}: {server.address}, namespace {server.namespace}, queue {server.queue}"
     return asyncio.run(_served(server, performer, serving, ready))
+
+
+def _clean(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Remove what was not used for long, now and every few hours. What fails is tried again then."""
+    from interlock.cli.verbs.gc import freed
+    from interlock.machines import clean_worker
+
+    while True:
+        with suppress(InfrastructureError, OSError):
+            gone = clean_worker(settings, environ, time.time())
+            if gone is not None and gone.bytes:
+                note(f"of what was not used for {settings.temporal.keep_days} days: {freed(gone, dry_run=False)}")
+        time.sleep(_CLEAN_S)
 
 
 def _offer(environ: Mapping[str, str], agents: str | None, labels: str | None, secrets: str | None) -> Offer:

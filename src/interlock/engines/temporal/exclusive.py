@@ -86,7 +86,7 @@ class Names:
 
 async def alone(pipeline: Pipeline, effect: Operation, work: Callable[[], Awaitable[list[EventRow]]]) -> list[EventRow]:
     """What `work` returns, done while no other gate holds a name of this one; an errored verdict if that took hours."""
-    if not isinstance(effect, EvaluateGate) or not (names := find_gate(pipeline, effect.gate)[1].exclusive):
+    if not isinstance(effect, EvaluateGate) or not (names := names_of(pipeline, effect)):
         return await work()
     async with AsyncExitStack() as stack:
         try:
@@ -96,8 +96,15 @@ async def alone(pipeline: Pipeline, effect: Operation, work: Callable[[], Awaita
         return await work()
 
 
+def names_of(pipeline: Pipeline, effect: Operation) -> tuple[str, ...]:
+    """The names that the effect needs for itself, each once, in the order in which all take them."""
+    if not isinstance(effect, EvaluateGate):
+        return ()
+    return tuple(sorted(set(find_gate(pipeline, effect.gate)[1].exclusive)))
+
+
 async def _hold(stack: AsyncExitStack, effect: EvaluateGate, names: Sequence[str]) -> None:
-    for name in sorted(set(names)):
+    for name in names:
         await stack.enter_async_context(_held(effect, name))
 
 

@@ -46,6 +46,9 @@ _ASK = timedelta(seconds=10)
 _SHORT = timedelta(seconds=3)
 _LATE_S = 5.0
 _NONE_FREE = "waits until a worker that can do it is free: start more of them with `interlock worker`"
+_IN_REPOSITORY = (
+    "is judged from the repository of the run: `interlock resume {run}` or `interlock worker --deliver` there"
+)
 _NO_CONTROLLER = "waits for a controller: interlock worker --controller"
 
 
@@ -256,6 +259,8 @@ async def _waits(pending: PendingActivityInfo, converter: DataConverter, run: st
     match pending.activity_id.split():  # see `activity_id`
         case ["StartAttempt", subject, *again] if again or _is_late(pending.scheduled_time):
             return WaitingWork(run, subject, why=_NONE_FREE)
+        case ["EvaluateGate", subject, gate, _, "here"] if _is_late(pending.scheduled_time):
+            return WaitingWork(run, subject, gate.partition("/")[2], _IN_REPOSITORY.format(run=run))
         case ["EvaluateGate", subject, gate, _, *again] if again or _is_late(pending.scheduled_time):
             return WaitingWork(run, subject, gate.partition("/")[2], _NONE_FREE)
         case _:
@@ -265,6 +270,11 @@ async def _waits(pending: PendingActivityInfo, converter: DataConverter, run: st
 def activity_id(effect: Operation, *, again: bool) -> str:
     """Of an effect that a worker performs: it tells what it is. `again`: nobody has taken it before."""
     return f"{key(effect)} again" if again else key(effect)
+
+
+def of_repository(effect: Operation) -> str:
+    """The id of an activity that a process in the repository of the run performs."""
+    return f"{key(effect)} here"
 
 
 def _is_late(scheduled: Timestamp) -> bool:

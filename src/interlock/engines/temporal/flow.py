@@ -1,6 +1,8 @@
 """A run as a workflow: what is wanted is planned, reconciled, admitted and folded by the core, as everywhere.
 
-Rule: only what a replay decides alike may be asked here: no clock but the workflow's, no file, no thread.
+Rule: only what a replay decides alike may be asked here: no clock but the workflow's, no file, no thread. What the
+server says of the length of a history is no such thing: where workflow tasks followed each other while a local activity
+was at work, a replay is told what was true of the last one.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from temporalio.exceptions import TimeoutError as TimedOut
 
 from interlock.core.admission import admit
 from interlock.core.answers import must_wait
-from interlock.core.effects import Decision, DeliverBranch, EvaluateGate, Operation, StartAttempt, key
+from interlock.core.effects import Decision, EvaluateGate, Operation, StartAttempt, key
 from interlock.core.events import (
     AnswerTaken,
     AttemptLost,
@@ -37,13 +39,14 @@ from interlock.core.events import (
 )
 from interlock.core.facts import claim, decided, failed, refused, tries_before
 from interlock.core.fold import apply
+from interlock.core.judging import in_repository
 from interlock.core.limits import tried_again_at
 from interlock.core.plan import plan
 from interlock.core.state import RunState
 from interlock.core.wire import decode_event, encode_effect, encode_record
 from interlock.engines.reconcile import reconcile
-from interlock.engines.temporal.exclusive import alone
-from interlock.engines.temporal.fleet import PLACE, activity_id, place_input
+from interlock.engines.temporal.exclusive import alone, names_of
+from interlock.engines.temporal.fleet import PLACE, activity_id, of_repository, place_input
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
@@ -68,10 +71,12 @@ from interlock.engines.temporal.needs import Need, need_of
 from interlock.pipelinefile import decode_pipeline
 
 _PAGE = 500  # records that one query returns at most
-_LONG, _LARGE = 20_000, 20_000_000  # events, bytes of a history
+_LONG = 4_000  # events of the server's history: then the run begins anew once nothing is in flight
+_TOO_LONG = 12_000  # then nothing more is put in flight: the server would end the run at 50,000, or at 50 MB
+_OF_TASK, _OF_NAME, _OF_ANSWER, _OF_ALARM = 12, 20, 8, 5  # events at most: a task with its place, an exclusive name
 _ATTEMPT_MAX = timedelta(days=2)
 _SMALL_MAX = timedelta(minutes=30)
-_DELIVERY_MAX = timedelta(days=365)  # somebody has to come to the repository
+_REPOSITORY_MAX = timedelta(days=365)  # somebody has to come to the repository
 _ONCE = RetryPolicy(maximum_attempts=1)
 _WAITED_MIN_S = 5.0
 _LOOK_MAX = timedelta(seconds=30)
@@ -86,7 +91,7 @@ _AGAIN = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_inter
 
 @workflow.defn(name=WORKFLOW)
 class RunWorkflow:
-    """One run, from its first event to its last. It begins anew, with its history, when the server suggests it."""
+    """One run, from its first event to its last. It begins anew, with its history, when that of the server is long."""
 
     @workflow.init
     def __init__(self, given: RunInput) -> None:
@@ -105,6 +110,7 @@ class RunWorkflow:
         self._in_flight: dict[str, tuple[Operation, asyncio.Task[None]]] = {}
         self._waiting: list[AnswerTaken] = []
         self._moved = 0
+        self._long = 0  # events of the server's history since the run began, at most, as we count them
         self._seeking: set[str] = set()  # keys of effects for which a place is looked for: they take none
         self._places: dict[Need, tuple[str, datetime]] = {}  # task queues, and until when they are good
 
@@ -127,7 +133,7 @@ class RunWorkflow:
                     workflow.continue_as_new(replace(given, records=packed(self._records)))
                 continue
             for effect in turn.start:
-                if isinstance(effect, Decision) or not self._must_begin_anew():
+                if isinstance(effect, Decision) or self._long < _TOO_LONG:
                     self._start(effect)
             if self._moved != seen:
                 continue
@@ -149,6 +155,7 @@ class RunWorkflow:
         for event in map(_answer, rows):
             if event.answer not in self._answered:
                 self._answered.add(event.answer)
+                self._long += _OF_ANSWER
                 self._waiting.append(event)
                 self._moved += 1
 
@@ -171,18 +178,7 @@ class RunWorkflow:
         return tuple(effect for effect, _ in self._in_flight.values())
 
     def _may_begin_anew(self) -> bool:
-        return (
-            workflow.info().is_continue_as_new_suggested()
-            and not self._in_flight
-            and not self._waiting
-            and workflow.all_handlers_finished()
-        )
-
-    def _must_begin_anew(self) -> bool:
-        """Whether nothing more may be put in flight: the server ends a history of 50,000 events, or of 50 MB."""
-        info = workflow.info()
-        is_long = info.get_current_history_length() > _LONG or info.get_current_history_size() > _LARGE
-        return is_long and info.is_continue_as_new_suggested()
+        return self._long >= _LONG and not self._in_flight and not self._waiting and workflow.all_handlers_finished()
 
     async def _keep(self) -> None:
         """The history goes among the blobs, where it stays when the server forgets it."""
@@ -191,6 +187,7 @@ class RunWorkflow:
 
     async def _wait(self, seen: int, alarm: float | None) -> None:
         """Until something moved, or until the time of the alarm."""
+        self._long += _OF_ALARM if alarm is not None else 0
         left = None if alarm is None else timedelta(seconds=max(0.0, alarm - workflow.now().timestamp()))
         try:
             await workflow.wait_condition(lambda: self._moved != seen, timeout=left)
@@ -240,6 +237,7 @@ class RunWorkflow:
         self._launch(effect, self._perform(effect, claimed, need, place))
 
     def _launch(self, effect: Operation, work: Coroutine[Any, Any, object]) -> None:
+        self._long += _OF_TASK
         self._in_flight[key(effect)] = (effect, asyncio.create_task(self._followed(effect, work)))
 
     async def _followed(self, effect: Operation, work: Coroutine[Any, Any, object]) -> None:
@@ -259,6 +257,7 @@ class RunWorkflow:
         def work() -> Awaitable[list[EventRow]]:
             return self._activity(effect, claimed, need, place)
 
+        self._long += _OF_NAME * len(names_of(self._pipeline, effect))
         for kind, body in await alone(self._pipeline, effect, work):
             self._record(decode_event(kind, body))
 
@@ -343,16 +342,19 @@ class RunWorkflow:
                 if not _was_taken_by_nobody(error):
                     raise
             self._places.pop(need, None)
+            self._long += _OF_TASK
             place = await self._find(effect, need)
             patience = min(patience * 2, _PATIENCE_MAX)
 
     async def _small(self, effect: Operation, given: EffectInput) -> list[EventRow]:
         """Here, or in the repository of the run."""
         result: list[EventRow]
-        if isinstance(effect, DeliverBranch):
+        if in_repository(self._pipeline, effect):
             result = await workflow.execute_activity(
                 PERFORM, given, result_type=list, task_queue=self._given.delivery, retry_policy=_AGAIN,
-                schedule_to_close_timeout=_DELIVERY_MAX, heartbeat_timeout=timedelta(seconds=self._given.heartbeat_s),
+                activity_id=of_repository(effect),
+                schedule_to_close_timeout=_REPOSITORY_MAX, heartbeat_timeout=timedelta(seconds=self._given.heartbeat_s),
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             )  # fmt: skip
         else:
             result = await workflow.execute_local_activity(

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from interlock.core.effects import EvaluateGate, Operation, StartAttempt
-from interlock.core.judging import find_gate
+from interlock.core.judging import find_gate, in_repository
 from interlock.core.pipeline import Gate, Pipeline, Stage
 from interlock.gates.kinds import find
 
@@ -59,8 +59,10 @@ def offer_of(agents: Iterable[str], secrets: Iterable[str] = (ANY,), labels: Ite
 
 
 def need_of(pipeline: Pipeline, effect: Operation, maker: str = "") -> Need | None:
-    """What the effect needs of a worker; None if a controller does it itself. `maker` is the worker that made the
-    candidate."""
+    """What the effect needs of a worker; None if a controller does it itself, or a process in the repository. `maker`
+    is the worker that made the candidate."""
+    if in_repository(pipeline, effect):
+        return None
     if isinstance(effect, StartAttempt):
         return Need() if effect.by else _of_attempt(pipeline, effect)
     if isinstance(effect, EvaluateGate):

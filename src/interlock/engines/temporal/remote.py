@@ -26,8 +26,8 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
 
-from interlock.core.effects import DeliverBranch
 from interlock.core.events import Recorded
+from interlock.core.judging import in_repository
 from interlock.core.plan import plan
 from interlock.core.wire import decode_record, encode_event
 from interlock.engines.owner import Drive
@@ -133,7 +133,7 @@ class RemoteEngine:
 
     async def _deliver(self, client: Client) -> None:
         performer = Performer(self.run.world, self.run.context.environ, self.server.blobs)
-        await serve(client, performer, Serving(self.server.delivery(self.repository), 1), lambda _: None)
+        await serve(client, performer, Serving(self.server.delivery(self.repository), self.places), lambda _: None)
 
     async def _show_waiting(self, handle: WorkflowHandle[Any, Any]) -> None:
         """Let everybody on this machine see what waits for a worker."""
@@ -196,7 +196,7 @@ class RemoteEngine:
         if self.run.answers():
             return False
         wanted = plan(self.run.ledger.pipeline, self.run.ledger.state)
-        if wanted and not self.is_home and all(isinstance(one, DeliverBranch) for one in wanted):
+        if wanted and not self.is_home and all(in_repository(self.run.ledger.pipeline, one) for one in wanted):
             return True
         turn = reconcile(wanted, (), self.places)
         return turn.rests and turn.alarm is None

@@ -110,7 +110,7 @@ class Performer:
     def _receive(self, given: EffectInput) -> None:
         with self._lock:
             for number, (commit, digest) in enumerate(given.packs):
-                if not self.world.workspaces.has(commit):
+                if not self.world.workspaces.renew(commit, is_base=number == 0):
                     self.world.workspaces.receive(commit, self.world.blobs.get(digest), is_base=number == 0)
 
     def _sent(self, event: Event, effect: Effect, context: Context) -> Event:

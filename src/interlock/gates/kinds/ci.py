@@ -38,6 +38,11 @@ class Ci(GateOptions):
     checks: tuple[str, ...] = option("Checks that must all pass. Default: all checks.", default=())
     repository: str = option("OWNER/NAME at the CI, if the remote's address does not contain it.", default="")
 
+    @property
+    def in_repository(self) -> bool:
+        """It pushes to a remote of the repository."""
+        return True
+
 
 def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
     ci = options_of(gate, Ci)
