@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.journal import FileBlobs, SharedBlobs
-from interlock.ports import UsageError
+from interlock.ports import InfrastructureError, UsageError
 from interlock.settings import Settings, paths_of
 
 if TYPE_CHECKING:
@@ -70,11 +70,14 @@ def server_of(settings: Settings, environ: Mapping[str, str], folder: Path | Non
     return Server(given.address, given.namespace, given.queue, blobs, keys, access_of(given, environ))
 
 
-def check_server(settings: Settings, environ: Mapping[str, str]) -> tuple[str, ...]:
+def check_server(settings: Settings, environ: Mapping[str, str], *, begins_run: bool = False) -> tuple[str, ...]:
     """Try blobs and server before anything is started. Returns warnings, each with what to do. Raises UsageError,
-    InfrastructureError. The client has threads: enter namespaces before."""
+    InfrastructureError: also if a run is to begin that nobody would take. The client has threads: enter namespaces
+    before."""
     look = look_at_server(settings, environ)
     check_blobs(settings, environ)
+    if begins_run and look.foreign:
+        raise InfrastructureError(look.foreign, permanent=True)
     return tuple(look.warnings())
 
 

@@ -54,6 +54,8 @@ class S3:
             case "PUT" if "uploadId" in request.query_params:
                 self._parts[request.query_params["uploadId"]][int(request.query_params["partNumber"])] = body
                 return _kept(body)
+            case "PUT" if request.headers.get("if-none-match") == "*" and key in self.objects:
+                return _error(412, "PreconditionFailed")
             case "PUT":
                 self.objects[key] = body
                 return _kept(body)

@@ -16,7 +16,7 @@ from interlock.ports import Blobs, InfrastructureError, UsageError
 
 
 @pytest.fixture(params=["memory", "files"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> FileBlobs | MemoryBlobs:
     return MemoryBlobs() if request.param == "memory" else FileBlobs(tmp_path / "blobs")
 
 
@@ -43,6 +43,14 @@ def test_threads_put_the_same_at_once(blobs: Blobs) -> None:
 
 def test_files_have_paths_and_cannot_be_written(tmp_path: Path) -> None:
     blobs = FileBlobs(tmp_path / "blobs")
+def test_of_several_who_write_an_entry_first_all_get_the_same(blobs: FileBlobs | MemoryBlobs) -> None:
+    def first(number: int) -> bytes:
+        return blobs.keep_first("mark", str(number).encode())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len({*pool.map(first, range(40)), blobs.kept("mark")}) == 1
+
+
     path = blobs.path(blobs.put(b"log"))
     assert path.read_bytes() == b"log"
     assert path.stat().st_mode & 0o777 == 0o444

@@ -63,6 +63,18 @@ def test_an_entry_has_a_name_and_is_replaced(endpoint: str) -> None:
     assert bucket.kept("histories/one") == b"2"
 
 
+def test_of_several_who_write_an_entry_first_all_get_the_same(
+    s3: S3, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = Bucket("s3://blobs/team", endpoint)
+    monkeypatch.setattr(Bucket, "kept", lambda self, name: None)  # as they see it who come at the same moment
+    bucket.keep_first("mark", b"1")
+    bucket.keep_first("mark", b"2")
+    monkeypatch.undo()
+    assert s3.objects["team/named/mark"] == b"1"
+    assert bucket.keep_first("mark", b"3") == b"1"
+
+
 def test_what_is_not_there_or_changed_is_said(s3: S3, endpoint: str) -> None:
     bucket = Bucket("s3://blobs", endpoint)
     for digest in ("0" * 64, "", "../../x"):

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from interlock.journal.rules import missing
 from interlock.ports import InfrastructureError, UsageError
-from interlock.ports.disk import PRIVATE, disk_error, make_folder, put_file, sync_files
+from interlock.ports.disk import PRIVATE, disk_error, make_folder, put_file, put_first, sync_files
 
 _CHUNK_BYTES = 1 << 20
 _TRIAL = b"interlock was here"
@@ -103,6 +103,18 @@ class FileBlobs:
         target = self._named(name)
         try:
             return target.read_bytes()
+    def keep_first(self, name: str, content: bytes) -> bytes:
+        target = self._named(name)
+        with self._explained(target):
+            if self._shared and not self._root.is_dir():
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._root))
+            make_folder(target.parent, PRIVATE)
+            put_first(target, content, mode=0o644)
+        found = self.kept(name)
+        if found is None:
+            raise InfrastructureError(f"{target} does not hold what is written to it: check its disk")
+        return found
+
         except FileNotFoundError:
             return None
         except OSError as error:

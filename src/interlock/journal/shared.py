@@ -17,6 +17,9 @@ class SharedBlobs:
     def __init__(self, local: FileBlobs, shared: FileBlobs | Bucket, *, reads: bool = False) -> None:
         self._local, self._shared, self._reads = local, shared, reads
 
+    def __str__(self) -> str:
+        return str(self._shared)
+
     def put(self, content: bytes) -> str:
         if not self._reads:
             self._shared.put(content)
@@ -53,6 +56,9 @@ class SharedBlobs:
 
     def keep(self, name: str, content: bytes) -> None:
         self._shared.keep(name, content)
+
+    def keep_first(self, name: str, content: bytes) -> bytes:
+        return self._shared.keep_first(name, content)
 
     def kept(self, name: str) -> bytes | None:
         return self._shared.kept(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -51,9 +52,12 @@ def worker(slots: int, controller: bool, delivers: bool, **offered: str | None) 
     note(f"warning: {warning}" for warning in check_server(settings, os.environ))
     from interlock.engines.temporal.worker import Serving
 
-    serving = Serving(server.queue, slots, controls=controller, offer=offer)
+    mark = server.mark()
+    offer = replace(offer, blobs=mark) if offer else None
+    serving = Serving(server.queue, slots, controls=controller, offer=offer, blobs=mark)
     what = "controls runs" if offer is None else f"performs up to {slots} attempts and gates at once, {_offers(offer)}"
-    ready = f"worker {os.getpid()} {what}: {server.address}, namespace {server.namespace}, queue {server.queue}"
+    where = f"{server.address}, namespace {server.namespace}, queue {server.queue}, blobs {server.blobs}"
+    ready = f"worker {os.getpid()} {what}: {where}"
     return asyncio.run(_served(server, performer, serving, ready))
 
 
@@ -107,6 +111,6 @@ async def _served(server: Server, performer: Performer, serving: Serving, ready:
 
     client = await server.connect()
     work = serve(client, performer, serving, lambda: note(ready))
-    if await until_interrupted(server.while_readable(work)):
+    if await until_interrupted(server.while_readable(work, serving.blobs)):
         note("the worker has stopped")
     return 0

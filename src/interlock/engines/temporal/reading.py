@@ -89,6 +89,7 @@ class ServerRuns:
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _client: Client | None = None
     _begun: bool = False
+    _seen: set[str] = field(default_factory=set)  # runs that have our blobs
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def news(self, run: str, after: int) -> list[Recorded]:
@@ -143,7 +144,9 @@ class ServerRuns:
         await handle.execute_update(ANSWER, rows, id=known_as, rpc_timeout=timedelta(seconds=_ASK_S))
 
     async def _waiting(self, run: str) -> tuple[WaitingWork, ...]:
-        return await waiting(await self._handle(run), run)
+        handle = await self._handle(run)
+        assert self._client is not None
+        return await waiting(self._client, handle, self.server.queue, run)
 
     async def _memo(self, run: str) -> str:
         described = await (await self._handle(run)).describe(rpc_timeout=timedelta(seconds=_ASK_S))
@@ -156,7 +159,12 @@ class ServerRuns:
                 client = self._client = await asyncio.wait_for(self.server.connect(), _CONNECT_S)
         except InfrastructureError as error:
             raise InfrastructureError(f"{self._named} does not answer") from error
-        return client.get_workflow_handle(workflow_of(run))
+        handle = client.get_workflow_handle(workflow_of(run))
+        if run not in self._seen:
+            described = await handle.describe(rpc_timeout=timedelta(seconds=_ASK_S))
+            await asyncio.to_thread(self.server.check_run, run, described.task_queue)
+            self._seen.add(run)
+        return handle
 
     def _ask(self, question: Coroutine[Any, Any, Told], run: str) -> Told:
         with self._lock:
