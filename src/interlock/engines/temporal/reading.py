@@ -24,7 +24,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCStatusCode
 
-from interlock.core.events import HandoffAccepted, Recorded, RunStarted
+from interlock.core.events import HandoffAccepted, Recorded
 from interlock.core.inbox import Answer, feedback_of, taken
 from interlock.core.wire import decode_record
 from interlock.engines.temporal.fleet import waiting
@@ -32,7 +32,7 @@ from interlock.engines.temporal.histories import kept_history
 from interlock.engines.temporal.messages import ANSWER, HISTORY, EventRow, event_row, made_commit
 from interlock.engines.temporal.server import Server
 from interlock.gates.locks import WaitingWork
-from interlock.journal.mirror import Found, NotThere
+from interlock.journal.mirror import Found, NotThere, first_of, require_next
 from interlock.ports import Blobs, Damaged, InfrastructureError, Records, UsageError, Workspaces
 
 Told = TypeVar("Told")
@@ -94,6 +94,7 @@ class ServerRuns:
 
     def news(self, run: str, after: int) -> list[Recorded]:
         found = self._told(run, after)
+        require_next(run, after, found)
         for record in found:
             take_in(self.workspaces(), self.blobs, self.records(), run, record)
         return found
@@ -120,17 +121,15 @@ class ServerRuns:
         return tuple((one.subject, one.gate, one.why) for one in self._ask(self._waiting(run), run))
 
     def find(self, run: str) -> Found:
-        told = self._told(run, 0)
-        started = told[0].event if told else None
-        if not isinstance(started, RunStarted):
-            raise Damaged(f"what the server tells of run {run} does not begin with its start")
+        _, started = first_of(run, self._told(run, 0))
+        pipeline = self.blobs.get(started.pipeline_text).decode()
         if not self.workspaces().has(started.base_commit):  # the others are made from it
             kept = json.loads(self._ask(self._memo(run), run))
             self.workspaces().receive(started.base_commit, self.blobs.get(kept["base_pack"]), is_base=True)
         records = self.news(run, 0)
         while more := self.news(run, records[-1].seq):
             records += more
-        return Found(records, self.blobs.get(started.pipeline_text).decode())
+        return Found(records, pipeline)
 
     # --- on the thread of its own
 
