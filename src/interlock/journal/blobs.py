@@ -73,7 +73,7 @@ class FileBlobs:
             target = self.path(digest)
             content = _read(target, _READ_MAX)
         except (KeyError, OSError) as error:
-            raise missing(digest, self._root) from error
+            raise missing(digest, self._root, shared=self._shared) from error
         if sha256(content).hexdigest() != digest:
             raise InfrastructureError(
                 f"{target} does not match its digest: the disk is failing, or somebody changed the"
@@ -157,7 +157,7 @@ class FileBlobs:
         none."""
         size = self.size(digest)
         if size is None:
-            raise missing(digest, self._root)
+            raise missing(digest, self._root, shared=self._shared)
         _require_small(self.path(digest), size, _FILE_MAX)
         yield self.path(digest)
 

@@ -71,7 +71,7 @@ class Bucket:
             with self._explained("read from"):
                 content = bytes(_obstore().get(self._store, _name(digest)).bytes())
         except KeyError as error:
-            raise missing(digest, self.url) from error
+            raise missing(digest, self.url, shared=True) from error
         if sha256(content).hexdigest() != digest:
             raise InfrastructureError(
                 f"{_name(digest)} of {self.url} does not match its digest: somebody changed it: restore it from a"
@@ -90,7 +90,7 @@ class Bucket:
                     for chunk in _obstore().get(self._store, _name(digest)):
                         file.write(chunk)
             except KeyError as error:
-                raise missing(digest, self.url) from error
+                raise missing(digest, self.url, shared=True) from error
             yield path
 
     def size(self, digest: str) -> int | None:

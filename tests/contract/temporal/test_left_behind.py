@@ -7,6 +7,9 @@ from pathlib import Path
 from tests.contract.cli_world import World
 from tests.contract.temporal.world import Cluster, Server, cluster_in, until
 
+from interlock.bootstrap import _worker_paths
+from interlock.settings import Paths
+
 WAITS = """\
 version: 1
 agents:
@@ -54,3 +57,11 @@ def beside(many: Cluster, folder: Path) -> None:
     world.git("init", "-q", "-b", "main")
     world.commit({"interlock.yaml": 'version: 1\nstages: {code: {run: "echo x > a"}}\n'})
     world.ask("run", "--plain", "-t", "x").ended(0)
+
+
+def test_nobody_else_enters_the_folders_of_a_worker(tmp_path: Path) -> None:
+    general = Paths(tmp_path / "state", tmp_path / "config", tmp_path / "cache")
+    (tmp_path / "state/worker").mkdir(parents=True, mode=0o755)
+    paths = _worker_paths(general)
+    for folder in (paths.root, paths.places.parent):
+        assert folder.stat().st_mode & 0o777 == 0o700

@@ -85,7 +85,8 @@ class Performer:
             raise CancelledError("it is no longer wanted") from error
         except InfrastructureError as error:
             kind = LASTING if error.permanent else PASSING
-            raise ApplicationError(str(error), type=kind, non_retryable=True) from error  # the workflow counts it
+            said = f"on {self.world.worker}: {error}" if self.world.worker else str(error)
+            raise ApplicationError(said, type=kind, non_retryable=True) from error  # the workflow counts it
 
     @activity.defn(name=KEEP, no_thread_cancel_exception=True)
     def keep(self, given: HistoryInput) -> None:
