@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interlock.journal import FileBlobs, SharedBlobs
+from interlock.journal import FileBlobs, PatientBlobs, SharedBlobs
 from interlock.ports import InfrastructureError, UsageError
 from interlock.settings import Settings, paths_of
 
@@ -27,7 +27,7 @@ def blobs_of(
     return SharedBlobs(FileBlobs(folder), shared, reads=reads) if shared else FileBlobs(folder)
 
 
-def shared_blobs_of(settings: Settings, environ: Mapping[str, str]) -> FileBlobs | Bucket:
+def shared_blobs_of(settings: Settings, environ: Mapping[str, str]) -> PatientBlobs | Bucket:
     """Those that all machines share, without a copy on this one. Raises UsageError where the settings name none."""
     shared = _shared_blobs(settings, environ)
     if shared is None:
@@ -38,7 +38,7 @@ def shared_blobs_of(settings: Settings, environ: Mapping[str, str]) -> FileBlobs
     return shared
 
 
-def _shared_blobs(settings: Settings, environ: Mapping[str, str]) -> FileBlobs | Bucket | None:
+def _shared_blobs(settings: Settings, environ: Mapping[str, str]) -> PatientBlobs | Bucket | None:
     """Without a setting, a server on this machine has a folder beside its own state."""
     given = settings.temporal
     if given.blobs.startswith("s3:"):
@@ -47,8 +47,8 @@ def _shared_blobs(settings: Settings, environ: Mapping[str, str]) -> FileBlobs |
         usual = environ.get("AWS_ENDPOINT_URL_S3", "") or environ.get("AWS_ENDPOINT_URL", "")
         return Bucket(given.blobs, given.blobs_endpoint or usual, given.blobs_region)
     if given.blobs:
-        return FileBlobs(Path(given.blobs), shared=True)
-    return FileBlobs(paths_of(environ).state / "dev" / "blobs") if given.is_here else None
+        return PatientBlobs(FileBlobs(Path(given.blobs), shared=True))
+    return PatientBlobs(FileBlobs(paths_of(environ).state / "dev" / "blobs")) if given.is_here else None
 
 
 # --- the server ---------------------------------------------------------------------------------

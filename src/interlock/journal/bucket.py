@@ -158,10 +158,11 @@ class Bucket:
         where = f"{act} {self}"
         for mark, advice in _ADVICE.items():
             if mark in said:
-                return InfrastructureError(f"cannot {where}: {advice}", permanent=True)
+                return InfrastructureError(f"cannot {where}: {advice}", permanent=mark != _UNREACHED)
         return InfrastructureError(f"cannot {where}: {' '.join(said.split())[-400:]}")
 
 
+_UNREACHED = "error sending request"  # it may answer in a moment
 _ADVICE = {
     "NoSuchBucket": "there is no such bucket: make it, or correct temporal.blobs",
     "InvalidAccessKeyId": "it does not know this key: correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -173,7 +174,7 @@ _ADVICE = {
     "169.254.": "no key is known: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "403 Forbidden": "this key may not: allow it s3:GetObject and s3:PutObject below that prefix",
     "401 Unauthorized": "it asks for a key: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "error sending request": "nothing answers there: correct temporal.blobs_endpoint, or start that server",
+    _UNREACHED: "nothing answers there: correct temporal.blobs_endpoint, or start that server",
 }
 
 

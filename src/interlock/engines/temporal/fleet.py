@@ -213,8 +213,9 @@ class Placer:
         return chosen(await asyncio.gather(*(self._look(offer, now) for offer in ours)), need)
 
     async def _with_other_blobs(self, need: Need, now: float) -> list[str]:
-        """Who could do it, if it had the blobs."""
-        theirs = [offer for offer in await self._offers() if offer.blobs != self.blobs and fits(offer, need)]
+        """Who could do it, if it had the blobs. Versions before marks told none: of these nobody knows."""
+        others = [offer for offer in await self._offers() if offer.blobs not in ("", self.blobs)]
+        theirs = [offer for offer in others if fits(offer, need)]
         seen = await asyncio.gather(*(self._look(offer, now) for offer in theirs))
         return sorted({name for one in seen for name in one.workers if name != need.not_by})
 
