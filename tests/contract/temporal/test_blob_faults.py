@@ -53,7 +53,8 @@ def waiting(tmp_path: Path, server: Server) -> Iterator[tuple[Cluster, World, st
 
 
 def packs(many: Cluster) -> list[Path]:
-    found = [path for path in (many.root / "blobs").rglob("*") if path.is_file()]
+    """Those that are complete."""
+    found = [path for path in (many.root / "blobs").glob("??/*") if path.is_file()]
     return [path for path in found if path.read_bytes()[:4] == b"PACK"]
 
 
