@@ -18,6 +18,7 @@ from interlock.journal import FileBlobs, LocalRuns, MirroredRuns, SetAsideRuns, 
 from interlock.journal.mirror import ADOPTED
 from interlock.machines import blobs_of, server_of
 from interlock.ports import Brief, Cancel, Gates, InfrastructureError, World
+from interlock.ports.disk import make_private
 from interlock.readmodel.run import RunView
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
@@ -300,6 +301,7 @@ def _worker_paths(general: Paths) -> RepositoryPaths:
     from interlock.workspaces import sweep
 
     ours: RepositoryPaths | None = None
+    make_private(general.of_worker(1).root)
     for number in range(1, _WORKERS_MAX + 1):
         paths = general.of_worker(number)
         path = paths.run_lock(f"worker-{number}")
@@ -310,6 +312,7 @@ def _worker_paths(general: Paths) -> RepositoryPaths:
             lock.__enter__()  # the kernel frees ours when this process ends
             sweep((paths.places, paths.gates))
             if ours is None:
+                make_private(paths.places.parent)
                 ours = paths
             else:
                 lock.__exit__()

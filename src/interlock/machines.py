@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interlock.journal import FileBlobs, SharedBlobs
-from interlock.ports import UsageError
+from interlock.journal import FileBlobs, PatientBlobs, SharedBlobs
+from interlock.ports import InfrastructureError, UsageError
 from interlock.settings import Settings, paths_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def blobs_of(
     return SharedBlobs(FileBlobs(folder), shared, reads=reads) if shared else FileBlobs(folder)
 
 
-def shared_blobs_of(settings: Settings, environ: Mapping[str, str]) -> FileBlobs | Bucket:
+def shared_blobs_of(settings: Settings, environ: Mapping[str, str]) -> PatientBlobs | Bucket:
     """Those that all machines share, without a copy on this one. Raises UsageError where the settings name none."""
     shared = _shared_blobs(settings, environ)
     if shared is None:
@@ -46,7 +46,7 @@ def shared_blobs_of(settings: Settings, environ: Mapping[str, str]) -> FileBlobs
     return shared
 
 
-def _shared_blobs(settings: Settings, environ: Mapping[str, str]) -> FileBlobs | Bucket | None:
+def _shared_blobs(settings: Settings, environ: Mapping[str, str]) -> PatientBlobs | Bucket | None:
     """Without a setting, a server on this machine has a folder beside its own state."""
     given = settings.temporal
     if given.blobs.startswith("s3:"):
@@ -55,8 +55,8 @@ def _shared_blobs(settings: Settings, environ: Mapping[str, str]) -> FileBlobs |
         usual = environ.get("AWS_ENDPOINT_URL_S3", "") or environ.get("AWS_ENDPOINT_URL", "")
         return Bucket(given.blobs, given.blobs_endpoint or usual, given.blobs_region)
     if given.blobs:
-        return FileBlobs(Path(given.blobs), shared=True)
-    return FileBlobs(paths_of(environ).state / "dev" / "blobs") if given.is_here else None
+        return PatientBlobs(FileBlobs(Path(given.blobs), shared=True))
+    return PatientBlobs(FileBlobs(paths_of(environ).state / "dev" / "blobs")) if given.is_here else None
 
 
 # --- the server ---------------------------------------------------------------------------------
@@ -78,11 +78,14 @@ def server_of(settings: Settings, environ: Mapping[str, str], folder: Path | Non
     return Server(given.address, given.namespace, given.queue, blobs, keys, access_of(given, environ))
 
 
-def check_server(settings: Settings, environ: Mapping[str, str]) -> tuple[str, ...]:
+def check_server(settings: Settings, environ: Mapping[str, str], *, begins_run: bool = False) -> tuple[str, ...]:
     """Try blobs and server before anything is started. Returns warnings, each with what to do. Raises UsageError,
-    InfrastructureError. The client has threads: enter namespaces before."""
+    InfrastructureError: also if a run is to begin that nobody would take. The client has threads: enter namespaces
+    before."""
     look = look_at_server(settings, environ)
     check_blobs(settings, environ)
+    if begins_run and look.foreign:
+        raise InfrastructureError(look.foreign, permanent=True)
     return tuple(look.warnings())
 
 

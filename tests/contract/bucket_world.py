@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import threading
 import time
@@ -27,7 +28,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "interlock", "AWS_SECRET_ACCESS_KEY": "very secret"
 @dataclass
 class S3:
     """One bucket in one region. `refusals` are answers that come first: status, and the code of the error. `changed`
-    falsifies what is read."""
+    falsifies what is read. Each answer takes `slow_s`, and none comes while it `hangs`."""
 
     bucket: str = "blobs"
     region: str = "us-east-1"
@@ -35,6 +36,8 @@ class S3:
     objects: dict[str, bytes] = field(default_factory=dict)
     refusals: list[tuple[int, str]] = field(default_factory=list)
     changed: Callable[[bytes], bytes] = lambda content: content
+    slow_s: float = 0.0
+    hangs: bool = False
     asked: list[tuple[str, str]] = field(default_factory=list)
     _parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
 
@@ -45,6 +48,9 @@ class S3:
     async def _answer(self, request: Request) -> Response:
         body = await request.body()
         self.asked.append((request.method, request.url.path))
+        await asyncio.sleep(self.slow_s)
+        while self.hangs:
+            await asyncio.sleep(0.05)
         if self.refusals:
             return _error(*self.refusals.pop(0))
         if code := self._wrong(request):
@@ -54,6 +60,8 @@ class S3:
             case "PUT" if "uploadId" in request.query_params:
                 self._parts[request.query_params["uploadId"]][int(request.query_params["partNumber"])] = body
                 return _kept(body)
+            case "PUT" if request.headers.get("if-none-match") == "*" and key in self.objects:
+                return _error(412, "PreconditionFailed")
             case "PUT":
                 self.objects[key] = body
                 return _kept(body)

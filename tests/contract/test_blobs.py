@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +18,7 @@ from interlock.ports import Blobs, InfrastructureError, UsageError
 
 
 @pytest.fixture(params=["memory", "files"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> FileBlobs | MemoryBlobs:
     return MemoryBlobs() if request.param == "memory" else FileBlobs(tmp_path / "blobs")
 
 
@@ -39,6 +41,14 @@ def test_what_is_not_there_is_said_so(blobs: Blobs, digest: str) -> None:
 def test_threads_put_the_same_at_once(blobs: Blobs) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(blobs.put, [b"same"] * 40))) == 1
+
+
+def test_of_several_who_write_an_entry_first_all_get_the_same(blobs: FileBlobs | MemoryBlobs) -> None:
+    def first(number: int) -> bytes:
+        return blobs.keep_first("mark", str(number).encode())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len({*pool.map(first, range(40)), blobs.kept("mark")}) == 1
 
 
 def test_files_have_paths_and_cannot_be_written(tmp_path: Path) -> None:
@@ -66,6 +76,58 @@ def test_only_regular_files_are_taken(tmp_path: Path) -> None:
     for name in ("link", "pipe", "nothing", "."):
         with pytest.raises(UsageError, match="cannot be kept"):
             blobs.put_file(tmp_path / name)
+
+
+def sparse(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(1 << 42)
+
+
+ODD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "fifo": (os.mkfifo, "is not a regular file"),
+    "link": (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
+    "folder": (Path.mkdir, "is not a regular file"),
+    "huge": (sparse, "4,398,046,511,104 bytes, more than"),
+}
+
+
+@pytest.mark.parametrize(("make", "words"), ODD.values(), ids=list(ODD))
+def test_what_others_put_in_place_of_a_content_is_neither_waited_for_nor_followed_nor_read_whole(
+    tmp_path: Path, make: Callable[[Path], object], words: str
+) -> None:
+    blobs = FileBlobs(tmp_path / "blobs")
+    digest = blobs.put(b"log")
+    blobs.keep("histories/one", b"1")
+    for path in (blobs.path(digest), tmp_path / "blobs/named/histories/one"):
+        path.unlink()
+        make(path)
+    for read in (lambda: blobs.get(digest), lambda: blobs.kept("histories/one")):
+        with pytest.raises(InfrastructureError, match=words) as raised:
+            read()
+        assert raised.value.permanent
+    with pytest.raises(InfrastructureError), blobs.file(digest):
+        pass
+
+
+@pytest.mark.root
+def test_a_device_in_place_of_a_content_is_not_read(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path / "blobs")
+    path = blobs.path(blobs.put(b"log"))
+    path.unlink()
+    os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))  # as /dev/zero
+    with pytest.raises(InfrastructureError, match="is not a regular file"):
+        blobs.get(sha256(b"log").hexdigest())
+
+
+def test_content_in_whose_place_a_link_lies_is_put_again(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path / "blobs")
+    path = blobs.path(blobs.put(b"log"))
+    path.unlink()
+    (tmp_path / "other").write_bytes(b"lag")
+    path.symlink_to(tmp_path / "other")
+    assert blobs.size(sha256(b"log").hexdigest()) is None
+    assert blobs.get(blobs.put(b"log")) == b"log"
+    assert (tmp_path / "other").read_bytes() == b"lag"
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:

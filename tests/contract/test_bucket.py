@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.contract.bucket_world import KEYS, S3, bucket_served
 
-from interlock.journal import Bucket, FileBlobs, SharedBlobs
+from interlock.journal import Bucket, FileBlobs, PatientBlobs, SharedBlobs
+from interlock.journal.shared import Patience
 from interlock.ports import InfrastructureError, UsageError
 
 pytest.importorskip("obstore")
@@ -63,6 +66,18 @@ def test_an_entry_has_a_name_and_is_replaced(endpoint: str) -> None:
     assert bucket.kept("histories/one") == b"2"
 
 
+def test_of_several_who_write_an_entry_first_all_get_the_same(
+    s3: S3, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = Bucket("s3://blobs/team", endpoint)
+    monkeypatch.setattr(Bucket, "kept", lambda self, name: None)  # as they see it who come at the same moment
+    bucket.keep_first("mark", b"1")
+    bucket.keep_first("mark", b"2")
+    monkeypatch.undo()
+    assert s3.objects["team/named/mark"] == b"1"
+    assert bucket.keep_first("mark", b"3") == b"1"
+
+
 def test_what_is_not_there_or_changed_is_said(s3: S3, endpoint: str) -> None:
     bucket = Bucket("s3://blobs", endpoint)
     for digest in ("0" * 64, "", "../../x"):
@@ -100,8 +115,9 @@ def test_each_wrong_setting_says_what_to_do(
         Bucket("s3://blobs", endpoint, "eu-west-3"): "in another region: correct temporal.blobs_region",
         Bucket("s3://blobs", "http://127.0.0.1:1"): "nothing answers there: correct temporal.blobs_endpoint",
     }.items():
-        with pytest.raises(InfrastructureError, match=words):
+        with pytest.raises(InfrastructureError, match=words) as raised:
             wrong.check()
+        assert raised.value.permanent is (wrong.endpoint == endpoint), "a server that is away may come back"
     s3.readers = frozenset({"reader"})
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
     with pytest.raises(InfrastructureError, match="this key may not: allow it s3:GetObject and s3:PutObject"):
@@ -142,6 +158,50 @@ def test_what_one_machine_puts_another_reads(shared: FileBlobs | Bucket, tmp_pat
     assert (two.size(digest), two.path(digest).read_bytes()) == (size, b"from a file")
     assert two.get(one.put(b"text")) == b"text"
     assert FileBlobs(tmp_path / "two").get(sha256(b"text").hexdigest()) == b"text"
+
+
+class Hanging(FileBlobs):
+    """A folder of a network whose server is gone: no call comes back until it does."""
+
+    def __init__(self, root: Path, back: threading.Event) -> None:
+        super().__init__(root, shared=True)
+        self.back = back
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name not in ("check", "put", "put_file", "get", "size", "file", "keep", "keep_first", "kept"):
+            return found
+
+        def waits(*given: Any) -> Any:
+            self.back.wait()
+            return found(*given)
+
+        return waits
+
+
+def test_a_folder_that_hangs_is_said_and_one_that_is_slow_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "file").write_bytes(b"log")
+    digest, back = sha256(b"log").hexdigest(), threading.Event()
+    hanging = PatientBlobs(Hanging(tmp_path / "shared", back), Patience(0.05, 0.05, 0.05))
+    local = FileBlobs(tmp_path / "local")
+    for call in (
+        hanging.check, lambda: hanging.put(b"log"), lambda: hanging.put_file(tmp_path / "file"),
+        lambda: hanging.get(digest), lambda: hanging.size(digest), lambda: hanging.copy_into(local, digest),
+        lambda: hanging.keep("a", b"1"), lambda: hanging.keep_first("a", b"1"), lambda: hanging.kept("a"),
+    ):  # fmt: skip
+        with pytest.raises(InfrastructureError, match=r"shared \(temporal.blobs\) has not answered for 0 s") as raised:
+            call()
+        assert not raised.value.permanent, "it may answer again"
+    slow = SharedBlobs(local, PatientBlobs(Hanging(tmp_path / "shared", back)))
+    threading.Timer(0.2, back.set).start()
+    assert slow.put(b"log") == digest
+    assert (
+        SharedBlobs(FileBlobs(tmp_path / "two"), PatientBlobs(Hanging(tmp_path / "shared", back)))
+        .path(digest)
+        .read_bytes()
+        == b"log"
+    )
 
 
 def test_who_only_reads_writes_nothing_for_others(shared: FileBlobs | Bucket, tmp_path: Path) -> None:

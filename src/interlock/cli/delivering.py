@@ -46,13 +46,15 @@ def deliver() -> int:
 
 
 async def _served(app: Application, server: Server, performer: Performer) -> None:
+    from interlock.engines.temporal.server import delivery_of
     from interlock.engines.temporal.worker import Serving, serve
 
-    client = await server.connect()
-    ready = f"worker {os.getpid()} delivers into {app.repository}: {server.address}, namespace {server.namespace}"
-    serving = Serving(server.delivery(app.paths.root.name), app.settings.max_parallel)
+    client, mark = await server.connect(), await asyncio.to_thread(server.mark)
+    where = f"{server.address}, namespace {server.namespace}, blobs {server.blobs}"
+    ready = f"worker {os.getpid()} delivers into {app.repository}: {where}"
+    serving = Serving(delivery_of(server.queue, mark, app.paths.root.name), app.settings.max_parallel)
     work = serve(client, performer, serving, lambda _: note(ready))
-    if await until_interrupted(server.attended(client, work, note)):
+    if await until_interrupted(server.attended(client, work, mark, note)):
         note("the worker has stopped")
 
 

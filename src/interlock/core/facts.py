@@ -5,6 +5,7 @@ Rule: one effect is one fact, whichever machine makes it, and when.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from interlock.core.effects import (
@@ -100,6 +101,11 @@ def failed(pipeline: Pipeline, effect: Operation, why: str, retry_at: float, *, 
             return EffectErrored(effect_key(effect), effect.number, why, retry_at, permanent, undone)
         case _:
             assert_never(effect)
+
+
+def on_worker(event: Event, worker: str) -> Event:
+    """The same, with the name of the other machine that tried, where the event tells one; empty: nobody knows."""
+    return replace(event, worker=worker) if isinstance(event, AttemptErrored | VerdictGiven) else event
 
 
 def tries_before(effect: Operation) -> int:

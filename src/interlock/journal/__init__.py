@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from interlock.journal.memory import MemoryBlobs, MemoryJournal
     from interlock.journal.mirror import MirroredRuns
     from interlock.journal.runs import LocalRuns
-    from interlock.journal.shared import SharedBlobs
+    from interlock.journal.shared import PatientBlobs, SharedBlobs
     from interlock.journal.sqlite import SqliteJournal
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "MemoryBlobs",
     "MemoryJournal",
     "MirroredRuns",
+    "PatientBlobs",
     "SetAsideRuns",
     "SharedBlobs",
     "SqliteJournal",
@@ -38,6 +39,7 @@ _LAZY = {
     "MemoryBlobs": "memory",
     "MemoryJournal": "memory",
     "MirroredRuns": "mirror",
+    "PatientBlobs": "shared",
     "SetAsideRuns": "chain",
     "SharedBlobs": "shared",
     "SqliteJournal": "sqlite",

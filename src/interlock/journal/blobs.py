@@ -2,7 +2,7 @@
 
 A file is written under a temporary name, synced and renamed, and then its folder is synced. So a name always stands for
 complete content and survives a power loss. Putting the same content again repairs a truncated file. Reading checks the
-digest.
+digest. Others may write to a folder that machines share: only regular files are read there, up to a bound.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from typing import BinaryIO
 
 from interlock.journal.rules import missing
 from interlock.ports import InfrastructureError, UsageError
-from interlock.ports.disk import PRIVATE, disk_error, make_folder, put_file, sync_files
+from interlock.ports.disk import PRIVATE, disk_error, make_folder, put_file, put_first, sync_files
 
 _CHUNK_BYTES = 1 << 20
 _TRIAL = b"interlock was here"
+_READ_MAX = 4 << 30  # bytes of a content that is read at once
+_FILE_MAX = 32 << 30  # of one that is read as a file
+_ENTRY_MAX = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 
@@ -68,9 +71,9 @@ class FileBlobs:
     def get(self, digest: str) -> bytes:
         try:
             target = self.path(digest)
-            content = target.read_bytes()
+            content = _read(target, _READ_MAX)
         except (KeyError, OSError) as error:
-            raise missing(digest, self._root) from error
+            raise missing(digest, self._root, shared=self._shared) from error
         if sha256(content).hexdigest() != digest:
             raise InfrastructureError(
                 f"{target} does not match its digest: the disk is failing, or somebody changed the"
@@ -81,9 +84,10 @@ class FileBlobs:
 
     def size(self, digest: str) -> int | None:
         try:
-            return self.path(digest).stat().st_size
+            found = self.path(digest).lstat()
         except (KeyError, OSError):
             return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def path(self, digest: str) -> Path:
         """Where the content is on this machine, for people, whether it exists or not. Raises KeyError if `digest` is no
@@ -99,10 +103,22 @@ class FileBlobs:
             make_folder(target.parent, PRIVATE)
             put_file(target, content, mode=0o644)
 
+    def keep_first(self, name: str, content: bytes) -> bytes:
+        target = self._named(name)
+        with self._explained(target):
+            if self._shared and not self._root.is_dir():
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._root))
+            make_folder(target.parent, PRIVATE)
+            put_first(target, content, mode=0o644)
+        found = self.kept(name)
+        if found is None:
+            raise InfrastructureError(f"{target} does not hold what is written to it: check its disk")
+        return found
+
     def kept(self, name: str) -> bytes | None:
         target = self._named(name)
         try:
-            return target.read_bytes()
+            return _read(target, _ENTRY_MAX)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -139,8 +155,10 @@ class FileBlobs:
     def file(self, digest: str) -> Iterator[Path]:
         """The content as a file, while in use. Its digest is not checked. Raises InfrastructureError if there is
         none."""
-        if self.size(digest) is None:
-            raise missing(digest, self._root)
+        size = self.size(digest)
+        if size is None:
+            raise missing(digest, self._root, shared=self._shared)
+        _require_small(self.path(digest), size, _FILE_MAX)
         yield self.path(digest)
 
     @contextmanager
@@ -161,7 +179,8 @@ class FileBlobs:
 def _is_kept(target: Path, size: int) -> bool:
     """Whether the complete file exists. Its folder is synced, since its writer may not have done so yet."""
     try:
-        if target.stat().st_size != size:
+        found = target.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
             return False  # truncated by a power loss or a failing disk: write it again
         sync_files([target.parent])
     except FileNotFoundError:
@@ -189,9 +208,9 @@ def _copy(source: BinaryIO, target: BinaryIO) -> tuple[str, int]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file of an agent. It may be a link or a pipe, so links are not followed and opening does not wait."""
+    """Open a file of an agent. Raises UsageError if it is not a regular file."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = _open(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be kept as evidence: {error.strerror}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -199,3 +218,41 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise UsageError(f"{path} cannot be kept as evidence: it is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
         yield file
+
+
+def _open(path: Path) -> int:
+    """What others put there may be a link or a pipe, so links are not followed and opening does not wait."""
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _read(path: Path, most: int) -> bytes:
+    """All of a regular file. Raises OSError, InfrastructureError if it is none, or larger than `most` bytes."""
+    try:
+        descriptor = _open(path)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+            raise _no_file(path) from error
+        raise
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise _no_file(path)
+    with os.fdopen(descriptor, "rb") as file:
+        _require_small(path, found.st_size, most)
+        content = file.read(most + 1)
+        _require_small(path, len(content), most)
+        return content
+
+
+def _no_file(path: Path) -> InfrastructureError:
+    return InfrastructureError(
+        f"{path} is not a regular file: somebody put it there: remove it, and restore the file from a backup",
+        permanent=True,
+    )
+
+
+def _require_small(path: Path, size: int, most: int) -> None:
+    if size > most:
+        raise InfrastructureError(
+            f"{path} has {size:,} bytes, more than the {most:,} that are read: restore it from a backup", permanent=True
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -71,7 +71,7 @@ class Bucket:
             with self._explained("read from"):
                 content = bytes(_obstore().get(self._store, _name(digest)).bytes())
         except KeyError as error:
-            raise missing(digest, self.url) from error
+            raise missing(digest, self.url, shared=True) from error
         if sha256(content).hexdigest() != digest:
             raise InfrastructureError(
                 f"{_name(digest)} of {self.url} does not match its digest: somebody changed it: restore it from a"
@@ -90,7 +90,7 @@ class Bucket:
                     for chunk in _obstore().get(self._store, _name(digest)):
                         file.write(chunk)
             except KeyError as error:
-                raise missing(digest, self.url) from error
+                raise missing(digest, self.url, shared=True) from error
             yield path
 
     def size(self, digest: str) -> int | None:
@@ -105,6 +105,14 @@ class Bucket:
         """A small entry with a name of its own, in place of what it had."""
         with self._explained("write to"):
             _obstore().put(self._store, f"named/{name}", content)
+
+    def keep_first(self, name: str, content: bytes) -> bytes:
+        """A server that does not know the condition keeps the last of several who write at the same moment."""
+        if (found := self.kept(name)) is not None:
+            return found
+        with self._explained("write to"), suppress(_obstore().exceptions.AlreadyExistsError):
+            _obstore().put(self._store, f"named/{name}", content, mode="create")
+        return self.kept(name) or content
 
     def kept(self, name: str) -> bytes | None:
         """None if there is no such entry."""
@@ -150,10 +158,11 @@ class Bucket:
         where = f"{act} {self}"
         for mark, advice in _ADVICE.items():
             if mark in said:
-                return InfrastructureError(f"cannot {where}: {advice}", permanent=True)
+                return InfrastructureError(f"cannot {where}: {advice}", permanent=mark != _UNREACHED)
         return InfrastructureError(f"cannot {where}: {' '.join(said.split())[-400:]}")
 
 
+_UNREACHED = "error sending request"  # it may answer in a moment
 _ADVICE = {
     "NoSuchBucket": "there is no such bucket: make it, or correct temporal.blobs",
     "InvalidAccessKeyId": "it does not know this key: correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -165,7 +174,7 @@ _ADVICE = {
     "169.254.": "no key is known: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "403 Forbidden": "this key may not: allow it s3:GetObject and s3:PutObject below that prefix",
     "401 Unauthorized": "it asks for a key: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "error sending request": "nothing answers there: correct temporal.blobs_endpoint, or start that server",
+    _UNREACHED: "nothing answers there: correct temporal.blobs_endpoint, or start that server",
 }
 
 

@@ -133,5 +133,8 @@ class MemoryBlobs:
     def keep(self, name: str, content: bytes) -> None:
         self._named[name] = content
 
+    def keep_first(self, name: str, content: bytes) -> bytes:
+        return self._named.setdefault(name, content)
+
     def kept(self, name: str) -> bytes | None:
         return self._named.get(name)

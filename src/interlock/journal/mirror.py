@@ -42,7 +42,8 @@ class Far(Protocol):
     such run."""
 
     def news(self, run: str, after: int) -> list[Recorded]:
-        """The next events beyond seq `after`, with all that they tell of on this machine."""
+        """The next events beyond seq `after`, with all that they tell of on this machine. They are checked before
+        anything comes of them."""
 
     def tell(self, run: str, answers: Sequence[Answer], base: str) -> None:
         """`base` is the commit that the run began with."""
@@ -164,7 +165,7 @@ class MirroredRuns:
             return False
         try:
             found = self.far().find(run)
-            first = _first(run, found.records)
+            first = first_of(run, found.records)
         except NotThere:
             return False
         except InterlockError as error:
@@ -232,7 +233,7 @@ class MirroredRuns:
             if untaken := self.local.untaken(run):
                 far.tell(run, untaken, self._base(run))
             while records := far.news(run, newest):
-                _require_next(run, newest, records)
+                require_next(run, newest, records)
                 copied = True
                 if not self._append(run, newest, records):
                     break
@@ -270,17 +271,17 @@ class MirroredRuns:
         return True
 
 
-def _first(run: str, records: Sequence[Recorded]) -> tuple[float, RunStarted]:
+def first_of(run: str, records: Sequence[Recorded]) -> tuple[float, RunStarted]:
     """When and how the run began. Raises Damaged if these are not the records of this run from its beginning, or if it
     is not driven by a server: this machine would drive it."""
-    _require_next(run, 0, records)
+    require_next(run, 0, records)
     started = records[0].event if records else None
     if not isinstance(started, RunStarted) or started.run != run or not started.engine:
         raise Damaged(f"what the server tells of run {run} is not the history of that run: it is not taken")
     return records[0].at, started
 
 
-def _require_next(run: str, after: int, records: Sequence[Recorded]) -> None:
+def require_next(run: str, after: int, records: Sequence[Recorded]) -> None:
     """Raises Damaged unless these are the next events after seq `after`, none of them another beginning."""
     for seq, record in enumerate(records, after + 1):
         if record.seq != seq or (seq > 1 and isinstance(record.event, RunStarted)):

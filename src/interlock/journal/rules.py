@@ -64,8 +64,9 @@ def no_such_run(run: str) -> UsageError:
     return UsageError(f"there is no run {run} in this journal: `interlock list` shows all runs")
 
 
-def missing(digest: str, where: object) -> InfrastructureError:
-    """Evidence that the history names is missing."""
+def missing(digest: str, where: object, *, shared: bool = False) -> InfrastructureError:
+    """Evidence that the history names is missing, in the blobs of this machine or in those that machines share."""
+    there = f"{where} (temporal.blobs)" if shared else where
     return InfrastructureError(
-        f"the evidence {digest} is missing in {where}: restore it from a backup, or start a new run", permanent=True
+        f"the evidence {digest} is missing in {there}: restore it from a backup, or start a new run", permanent=True
     )

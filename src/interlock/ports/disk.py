@@ -45,6 +45,15 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
     sync_files(at.parent for at in new)
 
 
+def make_private(folder: Path) -> None:
+    """Make the folder, which nobody but its owner may enter from then on. Raises InfrastructureError."""
+    try:
+        make_folder(folder, PRIVATE)
+        folder.chmod(PRIVATE)
+    except OSError as error:
+        raise disk_error(folder, error) from error
+
+
 def put_file(path: Path, content: bytes | Iterable[bytes], *, mode: int | None = None, prefix: str = "") -> None:
     """Write a file, or replace it. The file gets exactly this mode, whatever the umask is. Raises OSError."""
     with _temporary(path, content, mode, prefix) as temporary:

@@ -90,6 +90,10 @@ class NamedBlobs(Blobs, Protocol):
         """Under a name of letters, digits, `-`, `_`, `.` and `/`, in place of what it had. Raises
         InfrastructureError."""
 
+    def keep_first(self, name: str, content: bytes) -> bytes:
+        """Keep an entry unless there is one of that name. Returns what it has: of several who write at once, all get
+        the content of one. Raises InfrastructureError."""
+
     def kept(self, name: str) -> bytes | None:
         """None if there is no such entry. Raises InfrastructureError if it cannot be read."""
 

@@ -15,7 +15,7 @@ from tests.contract.cli_world import World
 from tests.contract.temporal.test_kills import SLOW, at_work, ended, is_alive, started
 from tests.contract.temporal.world import Cluster, Server, cluster_in, history, run_on, until
 
-from interlock.core.events import CandidateProduced, Delivered, HandoffAccepted
+from interlock.core.events import CandidateProduced, Delivered, HandoffAccepted, VerdictGiven, VerdictStatus
 
 TWO = """\
 version: 1
@@ -24,6 +24,17 @@ agents:
 stages:
   plan: {agent: writer, gates: [{id: ok, approve: "Is it good?"}]}
   code: {needs: [plan], agent: writer, gates: [{id: g, run: "test $(wc -l < a.txt) = 2"}]}
+"""
+
+
+ELSEWHERE = """\
+version: 1
+stages:
+  code:
+    referee: elsewhere
+    env: [HERE]
+    run: 'touch "$HERE/at-work"; until [ -e "$HERE/go" ]; do sleep 0.1; done; echo x > a.txt'
+    gates: [{id: g, run: "test -s a.txt"}]
 """
 
 
@@ -42,7 +53,8 @@ def waiting(tmp_path: Path, server: Server) -> Iterator[tuple[Cluster, World, st
 
 
 def packs(many: Cluster) -> list[Path]:
-    found = [path for path in (many.root / "blobs").rglob("*") if path.is_file()]
+    """Those that are complete."""
+    found = [path for path in (many.root / "blobs").glob("??/*") if path.is_file()]
     return [path for path in found if path.read_bytes()[:4] == b"PACK"]
 
 
@@ -72,6 +84,31 @@ def test_a_pack_that_is_lost_or_falsified_is_said_and_goes_on_once_it_is_back(
     shutil.copytree(tmp_path / "backup", many.root / "blobs")
     far.ask("resume", run, "--plain").ended(0, "accepted")
     done_once(far, run)
+
+
+def test_a_worker_that_misses_something_is_named_with_its_verdict(tmp_path: Path, server: Server) -> None:
+    with cluster_in(tmp_path / "many", server, HERE=str(tmp_path)) as many:
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": ELSEWHERE}, HERE=str(tmp_path))
+        process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+        until((tmp_path / "at-work").exists, "no attempt began")
+        judge = many.start("judge")
+        for blob in packs(many):
+            lose(blob)
+        (tmp_path / "go").touch()
+        process.communicate(timeout=300)
+        assert process.returncode == 3
+        (verdict,) = [
+            record.event
+            for record in history(far, run_in_journal(far))
+            if isinstance(record.event, VerdictGiven) and record.event.status is VerdictStatus.ERRORED
+        ]
+        assert verdict.worker.startswith(f"{judge.pid}@")
+        assert verdict.findings[0].message.startswith(f"on {verdict.worker}: the evidence ")
+        assert f"is missing in {many.root / 'blobs'} (temporal.blobs)" in verdict.findings[0].message
+
+
+def run_in_journal(far: World) -> str:
+    return str(far.show()["id"])
 
 
 def test_a_folder_that_takes_nothing_is_said_and_goes_on_once_it_does(waiting: tuple[Cluster, World, str]) -> None:

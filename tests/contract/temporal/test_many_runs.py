@@ -106,6 +106,6 @@ async def open_runs(server: Server, queue: str) -> int:
 
     client = await Client.connect(f"127.0.0.1:{server.port}")
     found = await client.count_workflows(
-        f"TaskQueue = '{queue}' AND WorkflowType = 'interlock-run' AND ExecutionStatus = 'Running'"
+        f"TaskQueue STARTS_WITH '{queue}.' AND WorkflowType = 'interlock-run' AND ExecutionStatus = 'Running'"
     )
     return found.count

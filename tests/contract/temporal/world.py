@@ -142,6 +142,8 @@ class Cluster:
         self.machines.append(process)
         assert process.stderr is not None
         line = process.stderr.readline()
+        while line.startswith("warning: "):
+            line = process.stderr.readline()
         assert line.startswith("worker "), line + process.stderr.read()
         return process
 

@@ -33,7 +33,7 @@ from interlock.core.events import (
     VerdictGiven,
     VerdictStatus,
 )
-from interlock.core.facts import claim, decided, failed
+from interlock.core.facts import claim, decided, failed, on_worker
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, CommandLine, Gate, GateKind, Pipeline, Stage
 
@@ -92,3 +92,10 @@ def test_a_claim_says_who_works_and_in_which_sandbox(stage: str, agent: str, by:
 )  # fmt: skip
 def test_what_could_not_be_performed_is_counted(effect: Operation, event: Event) -> None:
     assert failed(PIPELINE, effect, "gone", 1032.0, permanent=True) == event
+
+
+def test_who_tried_on_another_machine_is_named() -> None:
+    for effect in (StartAttempt(ID, "coder", "c", "t"), EvaluateGate(ID, "code/ask", 2, "c", "t", "ic", "it")):
+        event = on_worker(failed(PIPELINE, effect, "gone", 1032.0, permanent=False), "7@there")
+        assert isinstance(event, AttemptErrored | VerdictGiven)
+        assert event.worker == "7@there"

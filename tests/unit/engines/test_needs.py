@@ -92,6 +92,7 @@ def test_nobody_is_chosen_who_does_not_live_or_made_the_candidate() -> None:
 def test_the_same_offer_has_the_same_queue_in_any_order() -> None:
     assert offer_of(["a", "b"], ["C", "D"]).queue("q") == offer_of(["b", "a"], ["D", "C"]).queue("q")
     assert offer_of(["a"]).queue("q") != offer_of(["b"]).queue("q")
+    assert offer_of(["a"], blobs="1").queue("q") != offer_of(["a"], blobs="2").queue("q")
 
 
 def test_what_is_missing_is_said_with_the_command_that_mends_it() -> None:

@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -58,9 +59,12 @@ def worker(slots: int, controller: bool, delivers: bool, **offered: str | None) 
 
     keeper = threading.Thread(target=_clean, args=(settings, os.environ), name="clean", daemon=True)
     keeper.start()
-    serving = Serving(server.queue, slots, controls=controller, offer=offer)
+    mark = server.mark()
+    offer = replace(offer, blobs=mark) if offer else None
+    serving = Serving(server.queue, slots, controls=controller, offer=offer, blobs=mark)
     what = "controls runs" if offer is None else f"performs up to {slots} attempts and gates at once, {_offers(offer)}"
-    ready = f"worker {os.getpid()} {what}: {server.address}, namespace {server.namespace}, queue {server.queue}"
+    where = f"{server.address}, namespace {server.namespace}, queue {server.queue}, blobs {server.blobs}"
+    ready = f"worker {os.getpid()} {what}: {where}"
     return asyncio.run(_served(server, performer, serving, ready))
 
 
@@ -136,6 +140,6 @@ async def _served(server: Server, performer: Performer, serving: Serving, ready:
 
     client = await server.connect()
     work = serve(client, performer, serving, tell)
-    if await until_interrupted(server.attended(client, work, note)):
+    if await until_interrupted(server.attended(client, work, serving.blobs, note)):
         note("the worker has stopped")
     return 0

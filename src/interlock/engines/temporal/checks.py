@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,26 +26,39 @@ from temporalio.service import RPCError
 
 from interlock import __version__
 from interlock.engines.temporal.access import refusal
-from interlock.engines.temporal.fleet import workers
-from interlock.engines.temporal.server import Server, identity
+from interlock.engines.temporal.fleet import controllers, workers
+from interlock.engines.temporal.server import Server, identity, mark_in
 from interlock.ports import InfrastructureError
 
 _OLDEST = (1, 28)  # of the servers that know worker deployments
 _CLOCK_MAX_S = 30.0
 _LOOKS = 40  # for our own poller to appear
 _PAUSE_S = 0.05
+_SHOWN_MAX = 5
 _VERSION = re.compile(r"interlock-(\S+)")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerLook:
     """`ahead_s` is how far the server's clock is ahead of ours; None if it did not tell. `controllers` and `workers`
-    are the identities of those that poll."""
+    are the identities of those that serve the `queue`; `blobs` is the mark of ours, empty if they have none yet."""
 
     version: str
     ahead_s: float | None
     controllers: tuple[str, ...]
     workers: tuple[str, ...]
+    queue: str = ""
+    blobs: str = ""
+
+    @property
+    def foreign(self) -> str:
+        """What to do where controllers are there, and all of them have other blobs; else empty."""
+        if not self.controllers or any(mark_in(name) in ("", self.blobs) for name in self.controllers):
+            return ""
+        return (
+            f"these blobs are not those of the queue {self.queue}: {_names(self.controllers)} has others: set"
+            " temporal.blobs to the same on all machines"
+        )
 
     def warnings(self) -> Iterator[str]:
         """What will go wrong, and what to do."""
@@ -59,6 +72,10 @@ class ServerLook:
                 f"the clock of the server is {_span(abs(self.ahead_s))} {side} that of this machine: set both by NTP:"
                 " waits, limits and certificates go by them"
             )
+        if self.foreign:
+            yield self.foreign
+        elif apart := [name for name in (*self.controllers, *self.workers) if mark_in(name) not in ("", self.blobs)]:
+            yield f"{_names(apart)}: other blobs than this machine, so no part in its runs: set temporal.blobs there"
         for other in self.others():
             yield f"{other}, and this is {__version__}: upgrade all machines of the queue to one version"
 
@@ -95,15 +112,15 @@ async def look(server: Server, client: Client) -> ServerLook:
 
 async def _look(server: Server, client: Client) -> ServerLook:
     info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
-    controllers = await _pollers(client, server.queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)
     ahead_s = await _ahead(client, server.queue)
+    now = time.time() + (ahead_s or 0.0)
+    there = await controllers(client, server.queue, now)
     at_work: tuple[str, ...] = ()
-    if controllers:
+    if there:
         with suppress(TemporalError):  # they have gone a moment ago: nobody tells who works for them
-            at_work = await workers(client, server.queue, time.time() + (ahead_s or 0.0))
-    return ServerLook(
-        info.server_version, ahead_s, tuple(dict.fromkeys(poller.identity for poller in controllers)), at_work
-    )
+            at_work = await workers(client, server.queue, now)
+    blobs = await asyncio.to_thread(server.kept_mark)
+    return ServerLook(info.server_version, ahead_s, there, at_work, server.queue, blobs)
 
 
 async def _pollers(client: Client, queue: str, kind: TaskQueueType.ValueType) -> list[PollerInfo]:
@@ -138,6 +155,10 @@ async def _ahead(client: Client, queue: str) -> float | None:
 def _beyond(there: float, began: float, now: float) -> float:
     """How far a moment that lies between two of ours is outside of them."""
     return there - now if there > now else min(0.0, there - began)
+
+
+def _names(identities: Iterable[str]) -> str:
+    return ", ".join([name.partition(" ")[0] for name in identities][:_SHOWN_MAX])
 
 
 def _span(seconds: float) -> str:

@@ -121,7 +121,8 @@ async def _held(effect: EvaluateGate, name: str) -> AsyncIterator[None]:
 
 
 async def _started(effect: EvaluateGate, name: str) -> workflow.ChildWorkflowHandle[object, object]:
-    until, holder = workflow.now() + _WAIT_MAX, f"{workflow.info().task_queue}-exclusive-{name}"
+    queue = workflow.info().task_queue.partition(".")[0]  # as the settings call it: a name is held over all blobs
+    until, holder = workflow.now() + _WAIT_MAX, f"{queue}-exclusive-{name}"
     while True:
         with suppress(WorkflowAlreadyStartedError):
             return await workflow.start_child_workflow(HOLD, id=holder, parent_close_policy=ParentClosePolicy.TERMINATE)

@@ -28,8 +28,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from interlock.core.effects import EvaluateGate, Operation, StartAttempt, key
 from interlock.engines.temporal.messages import WAITS
-from interlock.engines.temporal.needs import Need, Offer, Seen, chosen, fits, unmet
-from interlock.engines.temporal.server import identity
+from interlock.engines.temporal.needs import Need, Offer, Seen, chosen, fits, other_blobs, unmet
+from interlock.engines.temporal.server import blobs_in, identity, mark_in
 from interlock.gates.locks import WaitingWork
 
 PLACE, FLEET, OFFERED, OFFERS = "place", "interlock-workers", "offered", "offers"
@@ -112,7 +112,18 @@ def fleet_worker(client: Client, queue: str) -> Worker:
 
 async def attend(client: Client, queue: str, offer: Offer, worker: str) -> None:
     """Make the offer known, and let everybody see that the worker of this name lives, until cancelled."""
-    await asyncio.gather(_stay_known(client, queue, offer), _stay_seen(client, offer.queue(queue), worker))
+    seen = _stay_seen(client, offer.queue(queue), identity(worker, offer.blobs))
+    await asyncio.gather(_stay_known(client, queue, offer), seen)
+
+
+async def attend_as_controller(client: Client, queue: str, blobs: str, worker: str) -> None:
+    """Let everybody see that the controller of this name lives, and which blobs it has, until cancelled."""
+    await _stay_seen(client, _controllers_of(queue), identity(worker, blobs))
+
+
+def _controllers_of(queue: str) -> str:
+    """The task queue that tells of them, whatever blobs they have. It has no tasks."""
+    return f"{queue}-controllers"
 
 
 async def _stay_known(client: Client, queue: str, offer: Offer) -> None:
@@ -125,11 +136,9 @@ async def _stay_known(client: Client, queue: str, offer: Offer) -> None:
         await asyncio.sleep(1 if is_new else _ANNOUNCE_S)
 
 
-async def _stay_seen(client: Client, queue: str, worker: str) -> None:
+async def _stay_seen(client: Client, queue: str, name: str) -> None:
     """Ask for tasks of workflows, of which this queue has none. Its effects are asked for only while a slot is free."""
-    asked = PollWorkflowTaskQueueRequest(
-        namespace=client.namespace, task_queue=TaskQueue(name=queue), identity=identity(worker)
-    )
+    asked = PollWorkflowTaskQueueRequest(namespace=client.namespace, task_queue=TaskQueue(name=queue), identity=name)
     while True:
         try:
             await client.workflow_service.poll_workflow_task_queue(asked, timeout=_POLL)
@@ -158,6 +167,11 @@ async def workers(client: Client, queue: str, now: float) -> tuple[str, ...]:
     return tuple(sorted({name for some in names for name in some}))
 
 
+async def controllers(client: Client, queue: str, now: float) -> tuple[str, ...]:
+    """All controllers that live at the time `now` of the server, as they call themselves there. Raises RPCError."""
+    return tuple(sorted(await _living(client, _controllers_of(queue), now)))
+
+
 async def _offers(client: Client, queue: str, patience: timedelta = _ASK) -> list[Offer]:
     handle = _plain(client).get_workflow_handle(fleet_of(queue))
     try:
@@ -171,10 +185,11 @@ async def _offers(client: Client, queue: str, patience: timedelta = _ASK) -> lis
 
 @dataclass
 class Placer:
-    """Finds workers. `queue` is the one of the controllers."""
+    """Finds workers of the queue for runs whose blobs have this mark."""
 
     client: Client
     queue: str
+    blobs: str
     _seen: dict[Offer, tuple[float, Seen]] = field(default_factory=dict)
     _known: tuple[float, list[Offer]] = (0.0, [])
 
@@ -188,6 +203,8 @@ class Placer:
         try:
             if (offer := await self._choose(given.need, now)) is not None:
                 return offer.queue(self.queue)
+            if others := await self._with_other_blobs(given.need, now):
+                why = other_blobs("worker", others)
         except TemporalError as error:  # controllers serve the list, and they come and go
             why = f"waits until it is known which workers there are ({error})"
         if info.is_local:
@@ -195,8 +212,15 @@ class Placer:
         raise ApplicationError(why, given.subject, given.gate, type=WAITS, category=EXPECTED)
 
     async def _choose(self, need: Need, now: float) -> Offer | None:
-        fitting = [offer for offer in await self._offers() if fits(offer, need)]
-        return chosen(await asyncio.gather(*(self._look(offer, now) for offer in fitting)), need)
+        ours = [offer for offer in await self._offers() if offer.blobs == self.blobs and fits(offer, need)]
+        return chosen(await asyncio.gather(*(self._look(offer, now) for offer in ours)), need)
+
+    async def _with_other_blobs(self, need: Need, now: float) -> list[str]:
+        """Who could do it, if it had the blobs. Versions before marks told none: of these nobody knows."""
+        others = [offer for offer in await self._offers() if offer.blobs not in ("", self.blobs)]
+        theirs = [offer for offer in others if fits(offer, need)]
+        seen = await asyncio.gather(*(self._look(offer, now) for offer in theirs))
+        return sorted({name for one in seen for name in one.workers if name != need.not_by})
 
     async def _offers(self) -> list[Offer]:
         at, known = self._known
@@ -236,7 +260,7 @@ async def _living(client: Client, queue: str, now: float) -> set[str]:
     return {one.identity for one in pollers if one.last_access_time.ToNanoseconds() / 1e9 > now - _LIVES_S}
 
 
-async def waiting(handle: WorkflowHandle[Any, Any], run: str) -> tuple[WaitingWork, ...]:
+async def waiting(client: Client, handle: WorkflowHandle[Any, Any], queue: str, run: str) -> tuple[WaitingWork, ...]:
     """What the run waits for since no worker fits, none that fits is free, a name is held, or there is no controller.
     Raises RPCError."""
     described = await handle.describe(rpc_timeout=_ASK)
@@ -244,8 +268,15 @@ async def waiting(handle: WorkflowHandle[Any, Any], run: str) -> tuple[WaitingWo
     found = [one for pending in raw.pending_activities if (one := await _waits(pending, converter, run)) is not None]
     task = raw.pending_workflow_task
     if task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED and _is_late(task.scheduled_time):
-        found.append(WaitingWork(run, THE_RUN, why=_NO_CONTROLLER))
+        found.append(WaitingWork(run, THE_RUN, why=await _no_controller(client, queue, blobs_in(described.task_queue))))
     return tuple(sorted(found, key=str))
+
+
+async def _no_controller(client: Client, queue: str, blobs: str) -> str:
+    there = await controllers(client, queue, time.time())
+    if not there or any(mark_in(name) == blobs for name in there):
+        return _NO_CONTROLLER
+    return other_blobs("controller", (name.partition(" ")[0] for name in there))
 
 
 async def _waits(pending: PendingActivityInfo, converter: DataConverter, run: str) -> WaitingWork | None:

@@ -37,7 +37,7 @@ from interlock.core.events import (
     RunStarted,
     TimeReached,
 )
-from interlock.core.facts import claim, decided, failed, refused, tries_before
+from interlock.core.facts import claim, decided, failed, on_worker, refused, tries_before
 from interlock.core.fold import apply
 from interlock.core.judging import in_repository
 from interlock.core.limits import tried_again_at
@@ -277,9 +277,10 @@ class RunWorkflow:
         why = str(cause)
         if isinstance(cause, ApplicationError):
             why = cause.message if cause.type in (PASSING, LASTING) else f"a defect of Interlock on its worker: {cause}"
+        worker = error.identity.partition(" ")[0] if isinstance(error, ActivityError) else ""
         now, backoff_s = workflow.now().timestamp(), self._given.documents.backoff_s
         retry_at = tried_again_at(now, backoff_s, tries_before(effect))
-        self._record(failed(self._pipeline, effect, why, retry_at, permanent=permanent))
+        self._record(on_worker(failed(self._pipeline, effect, why, retry_at, permanent=permanent), worker))
 
     # --- places
 

@@ -32,11 +32,12 @@ class Need:
 
 @dataclass(frozen=True, order=True)
 class Offer:
-    """What a worker can do, each sorted: workers of the same offer share a task queue."""
+    """What a worker can do, each sorted, and the mark of its blobs: workers of the same offer share a task queue."""
 
     agents: tuple[str, ...] = ()
     secrets: tuple[str, ...] = (ANY,)
     labels: tuple[str, ...] = ()
+    blobs: str = ""
 
     def queue(self, prefix: str) -> str:
         """The task queue of all workers that offer this."""
@@ -53,9 +54,12 @@ class Seen:
     backlog: int = 0
 
 
-def offer_of(agents: Iterable[str], secrets: Iterable[str] = (ANY,), labels: Iterable[str] = ()) -> Offer:
+def offer_of(
+    agents: Iterable[str], secrets: Iterable[str] = (ANY,), labels: Iterable[str] = (), blobs: str = ""
+) -> Offer:
     """The offer of these, in any order."""
-    return Offer(*(tuple(sorted(set(names))) for names in (agents, secrets, labels)))
+    agents, secrets, labels = (tuple(sorted(set(names))) for names in (agents, secrets, labels))
+    return Offer(agents, secrets, labels, blobs)
 
 
 def need_of(pipeline: Pipeline, effect: Operation, maker: str = "") -> Need | None:
@@ -96,6 +100,11 @@ def unmet(need: Need) -> str:
     options = "".join(f" {option} {','.join(names)}" for option, names in lists if names)
     worker = f"a worker other than {need.not_by}" if need.not_by else "a worker"
     return f"waits for {worker}{f' with {wanted}' if wanted else ''}: interlock worker{options}"
+
+
+def other_blobs(role: str, names: Iterable[str]) -> str:
+    """What is said where only such workers or controllers are there whose blobs are not those of the run."""
+    return f"waits for a {role} with these blobs: the {role} at {', '.join(names)} has others: set temporal.blobs there"
 
 
 def _of_attempt(pipeline: Pipeline, effect: StartAttempt) -> Need:

@@ -24,7 +24,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCStatusCode
 
-from interlock.core.events import HandoffAccepted, Recorded, RunStarted
+from interlock.core.events import HandoffAccepted, Recorded
 from interlock.core.inbox import Answer, feedback_of, taken
 from interlock.core.wire import decode_record
 from interlock.engines.temporal.access import plainly
@@ -33,7 +33,7 @@ from interlock.engines.temporal.histories import kept_history
 from interlock.engines.temporal.messages import ANSWER, HISTORY, EventRow, event_row, made_commit
 from interlock.engines.temporal.server import Server
 from interlock.gates.locks import WaitingWork
-from interlock.journal.mirror import Found, NotThere
+from interlock.journal.mirror import Found, NotThere, first_of, require_next
 from interlock.ports import Blobs, Damaged, InfrastructureError, Records, UsageError, Workspaces
 
 Told = TypeVar("Told")
@@ -90,10 +90,12 @@ class ServerRuns:
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _client: Client | None = None
     _begun: bool = False
+    _seen: set[str] = field(default_factory=set)  # runs that have our blobs
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def news(self, run: str, after: int) -> list[Recorded]:
         found = self._told(run, after)
+        require_next(run, after, found)
         for record in found:
             take_in(self.workspaces(), self.blobs, self.records(), run, record)
         return found
@@ -120,17 +122,15 @@ class ServerRuns:
         return tuple((one.subject, one.gate, one.why) for one in self._ask(self._waiting(run), run))
 
     def find(self, run: str) -> Found:
-        told = self._told(run, 0)
-        started = told[0].event if told else None
-        if not isinstance(started, RunStarted):
-            raise Damaged(f"what the server tells of run {run} does not begin with its start")
+        _, started = first_of(run, self._told(run, 0))
+        pipeline = self.blobs.get(started.pipeline_text).decode()
         if not self.workspaces().has(started.base_commit):  # the others are made from it
             kept = json.loads(self._ask(self._memo(run), run))
             self.workspaces().receive(started.base_commit, self.blobs.get(kept["base_pack"]), is_base=True)
         records = self.news(run, 0)
         while more := self.news(run, records[-1].seq):
             records += more
-        return Found(records, self.blobs.get(started.pipeline_text).decode())
+        return Found(records, pipeline)
 
     # --- on the thread of its own
 
@@ -144,7 +144,9 @@ class ServerRuns:
         await handle.execute_update(ANSWER, rows, id=known_as, rpc_timeout=timedelta(seconds=_ASK_S))
 
     async def _waiting(self, run: str) -> tuple[WaitingWork, ...]:
-        return await waiting(await self._handle(run), run)
+        handle = await self._handle(run)
+        assert self._client is not None
+        return await waiting(self._client, handle, self.server.queue, run)
 
     async def _memo(self, run: str) -> str:
         described = await (await self._handle(run)).describe(rpc_timeout=timedelta(seconds=_ASK_S))
@@ -157,7 +159,12 @@ class ServerRuns:
                 client = self._client = await asyncio.wait_for(self.server.connect(), _CONNECT_S)
         except InfrastructureError as error:
             raise InfrastructureError(f"{self._named} does not answer") from error
-        return client.get_workflow_handle(workflow_of(run))
+        handle = client.get_workflow_handle(workflow_of(run))
+        if run not in self._seen:
+            described = await handle.describe(rpc_timeout=timedelta(seconds=_ASK_S))
+            await asyncio.to_thread(self.server.check_run, run, described.task_queue)
+            self._seen.add(run)
+        return handle
 
     def _ask(self, question: Coroutine[Any, Any, Told], run: str) -> Told:
         with self._lock:

@@ -44,7 +44,7 @@ from interlock.engines.temporal.messages import (
     RunInput,
 )
 from interlock.engines.temporal.reading import answer_row, memo, take_in, told_once, workflow_of
-from interlock.engines.temporal.server import Server
+from interlock.engines.temporal.server import Server, delivery_of, runs_of
 from interlock.engines.temporal.worker import Performer, Serving, serve
 from interlock.execution.context import refer
 from interlock.gates.locks import WaitingWork, show_waiting
@@ -83,11 +83,11 @@ class RemoteEngine:
         await self._take_kept()
         if self.run.ledger.state.finished is not None:
             return  # whatever became of the server, and of the build that the run began with
-        client = await self.server.connect()
-        handle = await self._started(client)
-        beside = [asyncio.create_task(self._show_waiting(handle))]
+        client, blobs = await self.server.connect(), await asyncio.to_thread(self.server.mark)
+        handle = await self._started(client, blobs)
+        beside = [asyncio.create_task(self._show_waiting(client, handle))]
         if self.is_home:
-            beside.append(asyncio.create_task(self._deliver(client)))
+            beside.append(asyncio.create_task(self._deliver(client, blobs)))
         try:
             pause = _FIRST_LOOK_S
             while not self.run.stop.is_set():
@@ -102,46 +102,55 @@ class RemoteEngine:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
 
-    async def _started(self, client: Client) -> WorkflowHandle[Any, Any]:
+    async def _started(self, client: Client, blobs: str) -> WorkflowHandle[Any, Any]:
         """The workflow of the run. It is started if the local journal knows no more of it than its start."""
         name = workflow_of(self.run.ledger.run)
         if self.run.ledger.state.seq > 1:
-            return client.get_workflow_handle(name)
+            return await self._known(client, name)
         try:
-            given = await asyncio.to_thread(self._input)
+            given = await asyncio.to_thread(self._input, blobs)
             return await client.start_workflow(
                 WORKFLOW,
                 given,
                 id=name,
-                task_queue=self.server.queue,
+                task_queue=runs_of(self.server.queue, blobs),
                 memo=memo(given.base_pack),
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             )
         except WorkflowAlreadyStartedError:
-            return client.get_workflow_handle(name)
+            return await self._known(client, name)
 
-    def _input(self) -> RunInput:
+    async def _known(self, client: Client, name: str) -> WorkflowHandle[Any, Any]:
+        """Raises InfrastructureError if it has other blobs than we."""
+        handle = client.get_workflow_handle(name)
+        with suppress(RPCError):  # whoever asks it next says what to do
+            described = await handle.describe()
+            await asyncio.to_thread(self.server.check_run, self.run.ledger.run, described.task_queue)
+        return handle
+
+    def _input(self, mark: str) -> RunInput:
         ledger, blobs = self.run.ledger, self.run.world.blobs
         return RunInput(
             pipeline=encode_pipeline(ledger.pipeline),
             started=encode_event(ledger.started),
             documents=Documents(**asdict(refer(self.run.context, blobs))),
             base_pack=blobs.put(self.run.world.workspaces.pack(ledger.started.base_commit)),
-            delivery=self.server.delivery(self.repository),
+            delivery=delivery_of(self.server.queue, mark, self.repository),
             places=self.places,
         )
 
-    async def _deliver(self, client: Client) -> None:
+    async def _deliver(self, client: Client, blobs: str) -> None:
         performer = Performer(self.run.world, self.run.context.environ, self.server.blobs)
-        await serve(client, performer, Serving(self.server.delivery(self.repository), self.places), lambda _: None)
+        serving = Serving(delivery_of(self.server.queue, blobs, self.repository), self.places)
+        await serve(client, performer, serving, lambda _: None)
 
-    async def _show_waiting(self, handle: WorkflowHandle[Any, Any]) -> None:
+    async def _show_waiting(self, client: Client, handle: WorkflowHandle[Any, Any]) -> None:
         """Let everybody on this machine see what waits for a worker."""
         with ExitStack() as stack:
             shown: dict[WaitingWork, ExitStack] = {}
             while True:
                 with suppress(RPCError):
-                    found = self._waiting = await waiting(handle, self.run.ledger.run)
+                    found = self._waiting = await waiting(client, handle, self.server.queue, self.run.ledger.run)
                     for one in set(shown).difference(found):
                         shown.pop(one).close()
                     for one in set(found).difference(shown):

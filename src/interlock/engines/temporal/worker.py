@@ -28,7 +28,7 @@ from interlock.core.events import CandidateProduced, DeliveryBegun, Event, Input
 from interlock.core.wire import decode_effect, decode_record
 from interlock.engines.temporal.builds import become_current, build, deployment
 from interlock.engines.temporal.exclusive import HoldWorkflow, Names
-from interlock.engines.temporal.fleet import EXPECTED, Placer, attend, fleet_worker
+from interlock.engines.temporal.fleet import EXPECTED, Placer, attend, attend_as_controller, fleet_worker
 from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.histories import keep_history
 from interlock.engines.temporal.messages import (
@@ -43,6 +43,7 @@ from interlock.engines.temporal.messages import (
     event_row,
 )
 from interlock.engines.temporal.needs import Offer
+from interlock.engines.temporal.server import runs_of
 from interlock.execution.context import Context, ContextReference, context_of
 from interlock.execution.perform import perform
 from interlock.ports import Blobs, Cancelled, InfrastructureError, NamedBlobs, World
@@ -84,7 +85,8 @@ class Performer:
             raise CancelledError("it is no longer wanted") from error
         except InfrastructureError as error:
             kind = LASTING if error.permanent else PASSING
-            raise ApplicationError(str(error), type=kind, non_retryable=True) from error  # the workflow counts it
+            said = f"on {self.world.worker}: {error}" if self.world.worker else str(error)
+            raise ApplicationError(said, type=kind, non_retryable=True) from error  # the workflow counts it
 
     @activity.defn(name=KEEP, no_thread_cancel_exception=True)
     def keep(self, given: HistoryInput) -> None:
@@ -163,17 +165,26 @@ def _beating() -> Iterator[threading.Event]:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """One queue that a process serves. One that `controls` performs small effects only, and controls runs; a worker
-    serves the queue of its `offer`, and `queue` is that of the controllers; else it is one for deliveries."""
+    """What a process serves. One that `controls` performs small effects only, and controls the runs whose `blobs` have
+    this mark; a worker performs what its `offer` fits, and `queue` is what the settings call it; else `queue` is a task
+    queue for deliveries."""
 
     queue: str
     slots: int
     controls: bool = False
     offer: Offer | None = None
+    blobs: str = ""
 
     @property
     def own_queue(self) -> str:
+        if self.controls:
+            return runs_of(self.queue, self.blobs)
         return self.queue if self.offer is None else self.offer.queue(self.queue)
+
+    @property
+    def deployment(self) -> str:
+        """Of controllers. The server takes no dot in this name."""
+        return f"{self.queue}-{self.blobs}"
 
 
 async def serve(client: Client, performer: Performer, serving: Serving, ready: Callable[[str], None]) -> None:
@@ -188,8 +199,11 @@ async def serve(client: Client, performer: Performer, serving: Serving, ready: C
     if serving.offer is not None:
         known = attend(client, serving.queue, serving.offer, performer.world.worker)
         attending.append(asyncio.create_task(known))
+    if serving.controls:
+        seen = attend_as_controller(client, serving.queue, serving.blobs, performer.world.worker)
+        attending.append(asyncio.create_task(seen))
     try:
-        current = await become_current(client, serving.queue) if serving.controls else build()
+        current = await become_current(client, serving.deployment) if serving.controls else build()
         ready("" if current == build() else current)
         await asyncio.gather(*running, *attending)
     finally:
@@ -206,7 +220,7 @@ def runner() -> SandboxedWorkflowRunner:
 def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
     activities: list[Callable[..., object]] = [performer.perform, performer.keep]
     if serving.controls:
-        activities += [Placer(client, serving.queue).place, Names(client).free]
+        activities += [Placer(client, serving.queue, serving.blobs).place, Names(client).free]
     return Worker(
         client,
         task_queue=serving.own_queue,
@@ -215,7 +229,7 @@ def _worker(client: Client, performer: Performer, serving: Serving) -> Worker:
         activity_executor=ThreadPoolExecutor(serving.slots),
         max_concurrent_activities=serving.slots,
         workflow_runner=runner(),
-        deployment_config=deployment(serving.queue) if serving.controls else None,
+        deployment_config=deployment(serving.deployment) if serving.controls else None,
         graceful_shutdown_timeout=_GRACE,
         max_heartbeat_throttle_interval=_THROTTLE,
         default_heartbeat_throttle_interval=_THROTTLE,
