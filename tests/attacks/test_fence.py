@@ -30,7 +30,7 @@ from tests.attacks.outside import (
 )
 from tests.rooms_here import needs_fences, needs_rooms
 
-from interlock.core.pipeline import RoomLimits
+from interlock.core.rooms import RoomLimits
 from interlock.ports import Sandbox
 from interlock.process import Fence, How, Supervised, behind, supervise
 from interlock.sandbox import Network, Room, confine

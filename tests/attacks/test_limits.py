@@ -17,7 +17,7 @@ import pytest
 from tests.nightly import rest_at_night
 from tests.rooms_here import needs_rooms
 
-from interlock.core.pipeline import RoomLimits
+from interlock.core.rooms import RoomLimits
 from interlock.ports import Checkout, Sandbox
 from interlock.process import Finished, How, Supervised, checkout_environment, supervise
 from interlock.process.spawner import Spawner

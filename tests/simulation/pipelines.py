@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from tests.simulation.chance import Chance
 
+from interlock.core.delivery import Deliver
 from interlock.core.pipeline import (
     AgentSpec,
     Artifact,
     Baseline,
     CommandLine,
-    Deliver,
     Expect,
     Gate,
     GateKind,

@@ -13,6 +13,8 @@ from enum import StrEnum
 from graphlib import TopologicalSorter
 
 from interlock.core.codec import APART
+from interlock.core.delivery import Deliver
+from interlock.core.rooms import RoomSpec
 from interlock.core.values import dataclass
 from interlock.text.globs import matches_any
 
@@ -20,7 +22,6 @@ FOLDER = ".interlock"  # of a repository: its pipelines and what they share, and
 ARTIFACTS = f"{FOLDER}/artifacts"  # below it a folder for each stage that produces documents
 QUOTA_WAIT_S = 86_400
 GATE_TIMEOUT_S = 600
-REMOTE = "origin"  # where a pull request is proposed
 BREAKS_MAX = 10  # files that a gate breaks, each in a run of its own
 
 
@@ -303,45 +304,6 @@ class Setup:
     timeout_s: int = 1800
     env: tuple[str, ...] = ()
     hosts: tuple[str, ...] | None = None  # that it reaches; None: the whole network
-
-
-@dataclass(frozen=True, slots=True)
-class RoomLimits:
-    """What each program in a sandbox may use, with all that it starts. 0: the default of the machine."""
-
-    memory_bytes: int = 0
-    processes: int = 0  # with their threads
-    file_bytes: int = 0  # of one file
-    disk_bytes: int = 0  # of all that it writes
-    files: int = 0  # that it makes or changes
-
-
-@dataclass(frozen=True, slots=True)
-class RoomSpec:
-    """What every sandbox of the pipeline allows: absolute paths of the machine that may be read, sandboxes that the
-    programs in it make by themselves, and what they may use."""
-
-    read: tuple[str, ...] = ()
-    nested: bool = False
-    limits: RoomLimits = RoomLimits()
-
-
-@dataclass(frozen=True, slots=True)
-class PullRequest:
-    """The delivered branch is pushed to `remote`, and proposed for `base`; empty: the default branch there."""
-
-    remote: str = REMOTE
-    base: str = ""
-    draft: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Deliver:
-    branch: str = "interlock/{{ run.id }}"
-    series: bool = False  # the handoffs as a series instead of one commit
-    author: str = ""  # Name <mail>; empty: the user's configured identity
-    sign: bool = False
-    pull_request: PullRequest | None = None
 
 
 AlikeGates = tuple[tuple[int, Stage, Gate], ...]  # gates of one definition, each with its place among all

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from interlock.conventions.commands import BREAKING, recognised
 from interlock.conventions.judge_files import PROTECTED
+from interlock.core.delivery import Deliver, PullRequest
 from interlock.core.pipeline import (
     AgentSpec,
     Artifact,
     Baseline,
     CommandLine,
-    Deliver,
     Expect,
     Gate,
     GateKind,
@@ -24,10 +24,7 @@ from interlock.core.pipeline import (
     Input,
     Limits,
     Pipeline,
-    PullRequest,
     Report,
-    RoomLimits,
-    RoomSpec,
     Rule,
     Scope,
     Setup,
@@ -37,6 +34,7 @@ from interlock.core.pipeline import (
     When,
     WorkspaceMode,
 )
+from interlock.core.rooms import RoomLimits, RoomSpec
 from interlock.gates.kinds import find
 from interlock.pipelinefile import sets
 from interlock.pipelinefile.codec import digest_of

@@ -17,19 +17,9 @@ from interlock.gates import kinds
 from interlock.pipelinefile.models import file_model, options_tree, written_kinds
 
 if TYPE_CHECKING:
-    from interlock.core.pipeline import (
-        AgentSpec,
-        Artifact,
-        CommandLine,
-        Gate,
-        Input,
-        PullRequest,
-        RoomSpec,
-        Rule,
-        Setup,
-        Stage,
-        Text,
-    )
+    from interlock.core.delivery import PullRequest
+    from interlock.core.pipeline import AgentSpec, Artifact, CommandLine, Gate, Input, Rule, Setup, Stage, Text
+    from interlock.core.rooms import RoomSpec
     from interlock.pipelinefile.load import Loaded
 
 _Tree = dict[str, Any]

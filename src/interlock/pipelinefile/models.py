@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hi
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 
-from interlock.core.pipeline import REMOTE, CommandLine, GateOptions, Text
+from interlock.core.delivery import REMOTE
+from interlock.core.pipeline import CommandLine, GateOptions, Text
 from interlock.gates import kinds
 from interlock.pipelinefile.fields import (
     AbsolutePath,

@@ -11,7 +11,8 @@ from interlock.core.conflicts import Undecided
 from interlock.core.events import Event, Recorded
 from interlock.core.ids import AttemptId
 from interlock.core.inbox import Answer
-from interlock.core.pipeline import RoomLimits, Setup
+from interlock.core.pipeline import Setup
+from interlock.core.rooms import RoomLimits
 from interlock.core.values import dataclass
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from interlock.core.pipeline import RoomLimits
+from interlock.core.rooms import RoomLimits
 from interlock.ports import Checkout, Sandbox
 from interlock.process import How, Supervised, scrubbed, supervise
 from interlock.sandbox.room import Room, confine

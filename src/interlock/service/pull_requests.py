@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from interlock.core.pipeline import PullRequest
+from interlock.core.delivery import PullRequest
 from interlock.ports import InfrastructureError, Notes, UsageError
 from interlock.process import capture_outside
 from interlock.readmodel.run import RunPhase, RunView

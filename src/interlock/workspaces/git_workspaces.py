@@ -14,17 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from interlock.core.ids import AttemptId
-from interlock.ports import (
-    Blobs,
-    Candidate,
-    Change,
-    Checkout,
-    CheckoutSpec,
-    Merged,
-    Stamp,
-    UnfitTree,
-    UsageError,
-)
+from interlock.ports import Blobs, Candidate, Change, Checkout, CheckoutSpec, Merged, Stamp, UnfitTree
 from interlock.ports.disk import disk_error
 from interlock.workspaces import (
     base,
@@ -38,15 +28,13 @@ from interlock.workspaces import (
     packs,
     publish,
     storage,
-    trees,
 )
-from interlock.workspaces.base import Base, Origin
+from interlock.workspaces.base import Base
 from interlock.workspaces.checkout_git import TreePacks
 from interlock.workspaces.checkouts import CheckoutParts, CheckoutRequest, Checkouts, Trial
-from interlock.workspaces.contents import Contents
 from interlock.workspaces.delivery import Delivery
 from interlock.workspaces.gc import Collected, DiskUsage
-from interlock.workspaces.git import Git, Trust, check_version, identities_in
+from interlock.workspaces.git import Git, identities_in
 from interlock.workspaces.handed import HandedCheckouts
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.layout import CheckoutIndex
@@ -54,30 +42,29 @@ from interlock.workspaces.links import Links
 from interlock.workspaces.manifest import LocalBlobs
 from interlock.workspaces.matching import MatchedFiles
 from interlock.workspaces.needs import HeldOutFiles, Needs, Sent, carry_from, carry_into, check_carried
-from interlock.workspaces.objects import Commit, Objects
+from interlock.workspaces.objects import Commit
 from interlock.workspaces.records import StoredRecords
+from interlock.workspaces.repositories import Store, UserRepository
 from interlock.workspaces.setup import Recipes, SetupFailed
 from interlock.workspaces.snapshot import Baseline, ignore_files, read_changes
 from interlock.workspaces.templates import Templates
-from interlock.workspaces.worktree import base_notes, import_worktree
 
 Done = TypeVar("Done")
 
 
 class GitWorkspaces:
-    """Implements the port `Workspaces`. Threads may share it. `close` ends its git programs. A worker has no
-    `repository`: what runs need came with them, among `blobs`."""
+    """Implements the port `Workspaces`, which says what each method does. Threads may share it. `close` ends its git
+    programs. A worker has no `repository`: what runs need came with them, among `blobs`."""
 
     def __init__(  # noqa: PLR0913 - the folders: `former` and `own` as in Checkouts
         self, store: Path, places: Path, repository: Path | None, environ: Mapping[str, str], *,
         former: Path | None = None, own: Sequence[tuple[Path, str]] = (), blobs: LocalBlobs | None = None,
     ) -> None:  # fmt: skip
-        self._store = store
-        self._checkouts = Checkouts(places, former, own)
-        self._repository = repository
-        self._blobs = blobs
         self._environ = dict(environ)
-        self._git = Git(self._environ, store)
+        self._user = UserRepository(repository, self._environ)
+        self._store = Store(store, self._user, self._environ, blobs)
+        self._checkouts = Checkouts(places, former, own)
+        self._blobs = blobs
         self._handed = HandedCheckouts(lambda: self._parts)
 
     def __enter__(self) -> GitWorkspaces:
@@ -88,8 +75,7 @@ class GitWorkspaces:
 
     def close(self) -> None:
         """End the git programs. Later calls start them again."""
-        if "_objects" in self.__dict__:
-            self._objects.close()
+        self._store.close()
 
     # --- the user's repository
 
@@ -98,86 +84,71 @@ class GitWorkspaces:
 
         Raises UsageError (no git, no repository, no commits, no such commit).
         """
-        check_version(self._environ)
-        name = "HEAD" if worktree or ref is None else ref
-        if not name:
-            raise UsageError("base: it is empty: export a commit, a branch or a tag, or leave it out for HEAD")
-        origin = self._found(name)
-        self.__dict__["_origin"] = origin
-        storage.create(self._store, origin.algorithm)
-        self._bring(origin)
-        notes = base_notes(origin, self._environ, head=ref is None and not worktree)
-        if not worktree:
-            return Base(origin.commit, origin.tree, name, origin.branch, notes)
-        commit, tree = import_worktree(self._store, self._objects, origin, self._environ)
-        return Base(commit, tree, base.WORKTREE, origin.branch, notes)
+        return self._store.import_base(ref, worktree)
 
     def merge_proposal(self, onto: Base, proposal: Base) -> Merged:
         """The proposal merged with its base; the proposal itself if it contains the base. Raises UsageError if they
         have no commit in common."""
         proposed = "HEAD" if proposal.ref == base.WORKTREE else proposal.commit
-        bases = merging.merge_bases(Git(self._environ, self._origin.git_dir), onto, proposed)
+        bases = merging.merge_bases(Git(self._environ, self._user.origin.git_dir), onto, proposed)
         if onto.commit in bases:
             return Merged(proposal.commit, proposal.tree)
         for commit in bases:
-            self._bring(self._found(commit))
-        with storage.locked(self._store, shared=True):
-            return merging.merge_proposal(self._git, self._objects, onto, proposal, bases)
+            self._store.import_commit(commit)
+        with storage.locked(self._store.folder, shared=True):
+            return merging.merge_proposal(self._store.git, self._store.objects, onto, proposal, bases)
 
     def check_contents(self, base: Base, carry: Sequence[str] = ()) -> None:
         """Raises UsageError that lists what the run would lack: submodules, Git LFS files, files to carry."""
-        self._contents.check(base.tree)
-        check_carried(carry, self._origin)
+        self._store.contents.check(base.tree)
+        check_carried(carry, self._user.origin)
 
     def lfs_bytes(self, commit: str, blobs: Blobs) -> int:
         """The bytes of LFS contents that `share` will copy."""
-        return self._contents.lfs_bytes(self._commit(commit).tree, blobs)
+        return self._store.contents.lfs_bytes(self._store.commit(commit).tree, blobs)
 
     def needs(self, carry: Sequence[str], held_out: HeldOutFiles) -> Needs:
         """What a run needs on other machines besides commits. Raises UsageError for what cannot be sent."""
-        return Needs(self._origin, carry, held_out)
+        return Needs(self._user.origin, carry, held_out)
 
     def send(  # noqa: PLR0913 - the port's
         self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool
     ) -> str:
         """As the port says. An empty author is the user's configured identity."""
-        with storage.locked(self._store, shared=True):
-            export = partial(self._contents.export_lfs, self._commit(commit).tree)
+        with storage.locked(self._store.folder, shared=True):
+            export = partial(self._store.contents.export_lfs, self._store.commit(commit).tree)
             request = Delivery(commit, base, branch, stamp, tuple(series), sign, export)
-            return delivery.send(self._git, self._objects, self._origin, self._environ, request)
+            return delivery.send(self._store.git, self._store.objects, self._user.origin, self._environ, request)
 
     def create_branch(self, branch: str, commit: str) -> None:
-        """As the port says."""
-        delivery.create_branch(self._origin, self._environ, branch, commit)
+        delivery.create_branch(self._user.origin, self._environ, branch, commit)
 
     def publish(self, commit: str, remote: str, branch: str) -> str:
-        """As the port says."""
-        self._commit(commit)
-        with storage.locked(self._store, shared=True):
-            return publish.publish(self._users, self._store, publish.Publication(commit, remote, branch))
+        self._store.commit(commit)
+        with storage.locked(self._store.folder, shared=True):
+            return publish.publish(self._user.git, self._store.folder, publish.Publication(commit, remote, branch))
 
     def propose(self, commit: str, remote: str, branch: str) -> None:
         """Push a delivered `branch` as it is in the user's repository. Raises UsageError, InfrastructureError."""
-        publish.publish(self._users, self._store, publish.Publication(commit, remote, branch))
+        publish.publish(self._user.git, self._store.folder, publish.Publication(commit, remote, branch))
 
     def withdraw(self, commit: str, remote: str, branch: str) -> None:
-        """As the port says."""
-        publish.withdraw(self._users, publish.Publication(commit, remote, branch))
+        publish.withdraw(self._user.git, publish.Publication(commit, remote, branch))
 
     def identity(self) -> str:
         """The user's identity in git, as `Name <mail>`; empty if git knows none."""
-        return identities_in(self._origin.git_dir, self._environ)[0]
+        return identities_in(self._user.origin.git_dir, self._environ)[0]
 
     # --- attempts
 
     def open(self, run: str, attempt: AttemptId, commit: str, spec: CheckoutSpec, *, overlay: str = "") -> Checkout:
         """As the port says. Raises UsageError if submodules, LFS contents or carried files are missing, and
         InfrastructureError if setup or the disk fails."""
-        made = self._commit(commit)
+        made = self._store.commit(commit)
         checkout = replace(self._checkouts.new_for_attempt(run, attempt), sandbox=spec.sandbox)
-        request = replace(self._request((made,), spec), base=self._commit(spec.base).tree if spec.base else "")
+        request = replace(self._request((made,), spec), base=self._store.commit(spec.base).tree if spec.base else "")
         if overlay:
-            request = replace(request, tree=self._commit(overlay).tree)
+            request = replace(request, tree=self._store.commit(overlay).tree)
         try:
             checkout = self._furnish(checkout, request)
         except SetupFailed:  # the work that is continued may have broken it: use the accepted input's setup
@@ -187,34 +158,34 @@ class GitWorkspaces:
             checkout = self._furnish(checkout, replace(request, setup_tree=made.tree))
         with self._cleaned(checkout):
             checkout_git.add_branches(
-                self._objects, checkout.tree, made, {f"from/{name}": oid for name, oid in spec.sides}
+                self._store.objects, checkout.tree, made, {f"from/{name}": oid for name, oid in spec.sides}
             )
         return checkout
 
     def snapshot(self, checkout: Checkout, parent: str, spec: CheckoutSpec, stamp: Stamp, ref: str) -> Candidate:
         """As the port says. `left_out` lists at most about a thousand paths."""
-        tree = self._commit(parent).tree
+        tree = self._store.commit(parent).tree
         index = self._handed.index_of(checkout, spec)
-        with storage.locked(self._store, shared=True):
+        with storage.locked(self._store.folder, shared=True):
             baseline = self._baseline(tree, index)
-            with self._objects.batch():
-                found = read_changes(self._objects, checkout.tree, baseline)
+            with self._store.objects.batch():
+                found = read_changes(self._store.objects, checkout.tree, baseline)
                 if found.findings:
                     raise UnfitTree(tuple(found.findings))
-                written = self._objects.write_edited(tree, found.edits)
-                commit = commits.write_commit(self._objects, written, (parent,), stamp)
+                written = self._store.objects.write_edited(tree, found.edits)
+                commit = commits.write_commit(self._store.objects, written, (parent,), stamp)
             self._links.refuse(written, tree)
-            storage.create_ref(self._store, ref, commit)
+            storage.create_ref(self._store.folder, ref, commit)
         return Candidate(commit, written, tuple(found.left_out))
 
     def adopt(self, commit: str, parent: str, stamp: Stamp, ref: str) -> Candidate:
         """As the port says. A commit that is not in the store yet is imported from the user's repository."""
         if not self.has(commit):
             commit = self.import_base(commit).commit
-        with storage.locked(self._store, shared=True):
-            tree = self._commit(commit).tree
-            made = commits.write_commit(self._objects, tree, (parent,), stamp)
-            storage.create_ref(self._store, ref, made)
+        with storage.locked(self._store.folder, shared=True):
+            tree = self._store.commit(commit).tree
+            made = commits.write_commit(self._store.objects, tree, (parent,), stamp)
+            storage.create_ref(self._store.folder, ref, made)
         return Candidate(made, tree)
 
     def put_beside(self, checkout: Checkout, name: str, content: bytes) -> Path:
@@ -228,7 +199,6 @@ class GitWorkspaces:
         return path
 
     def wipe(self, checkout: Checkout) -> None:
-        """As the port says."""
         self._handed.forget(checkout.root)
         self._checkouts.wipe(checkout.root)
 
@@ -256,8 +226,7 @@ class GitWorkspaces:
             self.wipe(checkout)
 
     def checkout_digest(self, commit: str, base: str, spec: CheckoutSpec) -> str:
-        """As the port says."""
-        head, first = self._commit(commit), self._commit(base)
+        head, first = self._store.commit(commit), self._store.commit(base)
         ours = all(who.startswith(f"{commits.COMMITTER} ") for who in (head.author, head.committer))
         history = f"{head.tree if ours else head.oid} {first.oid} {first.oid in head.parents} {head.oid == first.oid}"
         if not spec.setup:
@@ -272,14 +241,14 @@ class GitWorkspaces:
 
     def has(self, commit: str) -> bool:
         """Whether the store holds the commit."""
-        found = self._objects.lookup(commit) if storage.exists(self._store) else None
+        found = self._store.objects.lookup(commit) if storage.exists(self._store.folder) else None
         return found is not None and found[0] == "commit"
 
     def pack(self, commit: str, base: str = "") -> bytes:
         """As the port says. Raises InfrastructureError."""
-        commits = self._with_submodules(commit, is_base=not base)
-        without = self._with_submodules(base, is_base=len(commits) > 1) if base else ()
-        return packs.pack(self._git, commits, without)
+        commits = self._store.with_submodules(commit, is_base=not base)
+        without = self._store.with_submodules(base, is_base=len(commits) > 1) if base else ()
+        return packs.pack(self._store.git, commits, without)
 
     def renew(self, commit: str, *, is_base: bool) -> bool:
         """As the port says."""
@@ -292,185 +261,122 @@ class GitWorkspaces:
 
     def receive(self, commit: str, content: bytes, *, is_base: bool) -> None:
         """As the port says. Raises InfrastructureError if it is no pack of that commit."""
-        storage.create(self._store, "sha1" if len(commit) == 40 else "sha256")
-        with storage.locked(self._store):
-            packs.take(self._git, self._objects, commit, content)
-            inner = self._with_submodules(commit, is_base=is_base)[1:]
-            packs.keep(self._store, self._objects, commit, is_base=is_base)
+        storage.create(self._store.folder, "sha1" if len(commit) == 40 else "sha256")
+        with storage.locked(self._store.folder):
+            packs.take(self._store.git, self._store.objects, commit, content)
+            inner = self._store.with_submodules(commit, is_base=is_base)[1:]
+            packs.keep(self._store.folder, self._store.objects, commit, is_base=is_base)
             for oid in inner:
-                packs.keep(self._store, self._objects, oid, is_base=True)
+                packs.keep(self._store.folder, self._store.objects, oid, is_base=True)
 
     def share(self, commit: str, blobs: Blobs) -> None:
-        """As the port says."""
-        self._contents.share(self._commit(commit).tree, blobs)
+        self._store.contents.share(self._store.commit(commit).tree, blobs)
 
     def held_out(self, contents: str, name: str) -> Path | None:
-        """As the port says."""
         return self._sent.held_out(contents, name)
 
     def merge(self, sources: Sequence[str], stamp: Stamp, ref: str = "", names: Sequence[str] = ()) -> Merged:
         """As the port says. If `ref` is given, it keeps the result."""
         heads = [merging.Head(*each) for each in zip_longest(sources, names, fillvalue="")]
-        with storage.locked(self._store, shared=True):
-            merged = merging.merge(self._git, self._objects, heads, stamp)
+        with storage.locked(self._store.folder, shared=True):
+            merged = merging.merge(self._store.git, self._store.objects, heads, stamp)
             if merged.commit not in sources:
-                storage.flush(self._store / "objects")  # git wrote objects, and syncs only their contents
+                storage.flush(self._store.folder / "objects")  # git wrote objects, and syncs only their contents
             if ref and merged.commit not in sources:
-                storage.create_ref(self._store, ref, merged.commit)
+                storage.create_ref(self._store.folder, ref, merged.commit)
         return merged
 
     def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
         """As the port says: None for symlinks and folders too."""
-        return commits.content(self._objects, self._tree(commit), path, max_bytes)
+        return commits.content(self._store.objects, self._store.tree(commit), path, max_bytes)
 
     def contents(self, commit: str, paths: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
-        """As the port says."""
-        return commits.contents(self._objects, self._tree(commit), paths)
+        return commits.contents(self._store.objects, self._store.tree(commit), paths)
 
     def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
         """As the port says: no symlinks."""
-        return self._matched.files(self._tree(commit), globs)
+        return self._matched.files(self._store.tree(commit), globs)
 
     def touched(self, checkout: Checkout, commit: str) -> tuple[str, ...]:
-        """As the port says."""
         handed = self._handed.known(checkout.root)
         if handed is None or handed.layers is None:
             return self.files(commit, ("/**",))
-        return layered.touched_files(handed, self._objects.listing(self._tree(commit)))
+        return layered.touched_files(handed, self._store.objects.listing(self._store.tree(commit)))
 
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
-        """As the port says."""
-        return commits.changes(self._git, self._objects, self._tree(old), self._tree(new))
+        return commits.changes(self._store.git, self._store.objects, self._store.tree(old), self._store.tree(new))
 
     def patch(self, old: str, new: str, without: Sequence[str] = (), *, text: Sequence[str] = ()) -> bytes:
-        """As the port says."""
         if text:
-            return commits.texts(self._git, self._tree(old), self._tree(new), text)
-        return commits.patch(self._git, self._tree(old), self._tree(new), without)
+            return commits.texts(self._store.git, self._store.tree(old), self._store.tree(new), text)
+        return commits.patch(self._store.git, self._store.tree(old), self._store.tree(new), without)
 
     def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
-        """As the port says."""
-        with storage.locked(self._store, shared=True):
-            return commits.restore_paths(self._objects, commit, onto, globs, stamp)
+        with storage.locked(self._store.folder, shared=True):
+            return commits.restore_paths(self._store.objects, commit, onto, globs, stamp)
 
     def write_contents(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
-        """As the port says."""
-        with storage.locked(self._store, shared=True):
-            return commits.write_contents(self._objects, commit, contents, stamp)
+        with storage.locked(self._store.folder, shared=True):
+            return commits.write_contents(self._store.objects, commit, contents, stamp)
 
     @property
     def stored_records(self) -> StoredRecords:
-        return StoredRecords(self._store, self._git, lambda: self._objects)
+        return StoredRecords(self._store.folder, self._store.git, lambda: self._store.objects)
 
     # --- disk
 
     def collect(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """Remove what is older and no live ref needs; see `gc`."""
-        self._repair()
+        self._store.repair()
         policy = gc.GcPolicy(tuple(live_refs), older_than_s, now)
-        return gc.collect(self._git, self._store, self._checkouts.folders, policy)
+        return gc.collect(self._store.git, self._store.folder, self._checkouts.folders, policy)
 
     def preview(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """What `collect` would remove, at most."""
-        self._repair()
+        self._store.repair()
         policy = gc.GcPolicy(tuple(live_refs), older_than_s, now)
-        return gc.preview(self._git, self._store, self._checkouts.folders, policy)
+        return gc.preview(self._store.git, self._store.folder, self._checkouts.folders, policy)
 
     def usage(self) -> DiskUsage:
         """Bytes on the disk."""
-        return gc.usage(self._store, self._checkouts.folders)
+        return gc.usage(self._store.folder, self._checkouts.folders)
 
     # --- below
 
     @cached_property
-    def _objects(self) -> Objects:
-        self._repair()
-        objects = Objects(self._git, storage.algorithm_of(self._store))
-        storage.repair_shallow(self._store, objects)
-        return objects
-
-    @cached_property
     def _parts(self) -> CheckoutParts:
-        templates = Templates(storage.own(self._store, "templates"))
-        return CheckoutParts(self._objects, self._packs, templates, self._contents, self._recipes, self._checkouts)
+        templates = Templates(storage.own(self._store.folder, "templates"))
+        return CheckoutParts(
+            self._store.objects, self._packs, templates, self._store.contents, self._recipes, self._checkouts
+        )
 
     @cached_property
     def _packs(self) -> TreePacks:
-        return TreePacks(self._git, self._objects, storage.own(self._store, "kits"))
+        return TreePacks(self._store.git, self._store.objects, storage.own(self._store.folder, "kits"))
 
     @cached_property
     def _matched(self) -> MatchedFiles:
-        return MatchedFiles(self._objects)
+        return MatchedFiles(self._store.objects)
 
     @cached_property
     def _links(self) -> Links:
-        return Links(self._objects)
-
-    @cached_property
-    def _origin(self) -> Origin:
-        return self._found()
-
-    def _found(self, ref: str = "") -> Origin:
-        """The user's repository, and `ref` in it. Raises UsageError."""
-        if self._repository is None and ref:
-            raise UsageError(f"commit {ref[:12]} did not come with the run, and workers have no repository")
-        if self._repository is None:
-            raise UsageError(
-                "a worker has no repository: it reads no working tree, pushes nothing and delivers nothing"
-            )
-        return base.find(self._repository, self._environ, ref)
-
-    def _bring(self, origin: Origin) -> None:
-        base.import_commit(self._store, origin, self._environ)
-        base.reimport_damaged(self._store, self._objects, origin, self._environ)
-
-    @property
-    def _users(self) -> Git:
-        """The user's own git, in the user's folder: the address of a remote can be a relative path."""
-        origin, folder = self._origin, self._repository
-        return Git(self._environ, origin.common_dir, folder, Trust.USER, transport=True)
-
-    @cached_property
-    def _contents(self) -> Contents:
-        repository = None if self._repository is None else lambda: self._origin
-        return Contents(self._store, self._objects, repository or (lambda: None), self._environ, self._blobs)
+        return Links(self._store.objects)
 
     @cached_property
     def _sent(self) -> Sent:
         assert self._blobs is not None, "only runs whose blobs are shared send anything"
-        return Sent(self._store, self._blobs)
+        return Sent(self._store.folder, self._blobs)
 
     def _carry(self, spec: CheckoutSpec, tree: Path) -> None:
         """Put the files to carry into the folder of a checkout."""
         if spec.contents:
             carry_into(spec.carry, tree, partial(self._sent.carry, spec.contents))
         elif spec.carry:
-            carry_into(spec.carry, tree, partial(carry_from, self._origin))
-
-    def _with_submodules(self, commit: str, *, is_base: bool) -> tuple[str, ...]:
-        """The commit, and those of its submodules. No folder below the root is read for others than bases, unless
-        `.gitmodules` is there: a new submodule is in it."""
-        tree = self._commit(commit).tree
-        whole = is_base or b".gitmodules" in trees.parse(self._objects.read(tree), self._objects.oid_bytes)
-        return (commit, *self._contents.submodules(tree)) if whole else (commit,)
+            carry_into(spec.carry, tree, partial(carry_from, self._user.origin))
 
     @cached_property
     def _recipes(self) -> Recipes:
-        return Recipes(storage.own(self._store, "setup"), self._environ)
-
-    def _repair(self) -> None:
-        """Repair the store if a power loss left empty files."""
-        if storage.exists(self._store) and not storage.is_whole(self._store):
-            known = storage.algorithm_of(self._store) if self._repository is None else self._origin.algorithm
-            storage.create(self._store, known)
-
-    def _commit(self, commit: str) -> Commit:
-        return self._objects.commit(commit)
-
-    def _tree(self, name: str) -> str:
-        """The tree of a commit, or the tree itself. Raises UsageError if `name` is neither."""
-        found = self._objects.lookup(name)
-        return name if found is not None and found[0] == "tree" else self._commit(name).tree
+        return Recipes(storage.own(self._store.folder, "setup"), self._environ)
 
     @contextlib.contextmanager
     def _cleaned(self, checkout: Checkout) -> Iterator[None]:
@@ -484,8 +390,9 @@ class GitWorkspaces:
 
     def _tried(self, commit: str, base: str, spec: CheckoutSpec, act: Callable[[CheckoutRequest], Done]) -> Done:
         """`act` on a request for a clean checkout. Raises as `clean_checkout`."""
-        request = self._request((self._commit(base), self._commit(commit)), spec)
-        control = self._request((self._commit(base), self._commit(spec.control)), spec) if spec.control else None
+        first = self._store.commit(base)
+        request = self._request((first, self._store.commit(commit)), spec)
+        control = self._request((first, self._store.commit(spec.control)), spec) if spec.control else None
         return checkouts.run_trial(self._parts, Trial(request, control), act)
 
     def _request(self, commits: tuple[Commit, ...], spec: CheckoutSpec) -> CheckoutRequest:
@@ -496,6 +403,6 @@ class GitWorkspaces:
             return self._handed.fill(checkout, request)
 
     def _baseline(self, tree: str, index: CheckoutIndex) -> Baseline:
-        listing = self._objects.listing(tree)
-        ignores = Ignores(ignore_files(self._objects, listing))
-        return Baseline(listing, ignores, index, self._contents.pointers(tree))
+        listing = self._store.objects.listing(tree)
+        ignores = Ignores(ignore_files(self._store.objects, listing))
+        return Baseline(listing, ignores, index, self._store.contents.pointers(tree))

@@ -17,7 +17,7 @@ from tests.contract.sandbox.rooms import checkout_in, run_in
 from tests.contract.web.world import served
 from tests.rooms_here import needs_fences, needs_rooms
 
-from interlock.core.pipeline import RoomLimits
+from interlock.core.rooms import RoomLimits
 from interlock.ports import Sandbox
 from interlock.process import How
 from interlock.process.usage import Disk, Limits

@@ -12,7 +12,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterator[Cluster]:
+    """For all tests that kill no machine and need no other one: to start it takes seconds."""
     with cluster_in(tmp_path_factory.mktemp("many"), server) as found:
         yield found

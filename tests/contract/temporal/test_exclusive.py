@@ -21,7 +21,7 @@ stages:
         env: [HERE]
         exclusive: [db, again]
         cache: none
-        run: 'mkdir "$HERE/held" || echo overlapped >> "$HERE/said"; echo $$ >> "$HERE/said"; sleep 2;
+        run: 'mkdir "$HERE/held" || echo overlapped >> "$HERE/said"; echo $$ >> "$HERE/said"; sleep 0.5;
               [ ! -e "$HERE/stay" ] || sleep 600; rmdir "$HERE/held"'
 """
 

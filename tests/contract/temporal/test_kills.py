@@ -135,8 +135,8 @@ def test_who_follows_may_be_killed_and_resume_delivers(tmp_path: Path, slow: tup
     assert "interlock/" in far.git("branch", "--list", "interlock/*"), said.text
 
 
-def test_a_cancelled_run_ends_its_agent(tmp_path: Path, slow: tuple[Cluster, World]) -> None:
-    _, far = slow
+def test_a_cancelled_run_ends_its_agent(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": SLOW.replace("$HERE", str(tmp_path))})
     process = started(far, tmp_path)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -149,11 +149,9 @@ RUN = ("run", "--engine", "temporal", "--plain", "-t", "x")
 
 
 @pytest.fixture(scope="module")
-def unharmed(tmp_path_factory: pytest.TempPathFactory, server: Server) -> list[str]:
-    folder = tmp_path_factory.mktemp("unharmed")
-    with cluster_in(folder / "many", server) as many:
-        far = many.submitter(folder / "far", {"interlock.yaml": JUDGED})
-        return outcome(far, ended(far.start(*RUN)))
+def unharmed(tmp_path_factory: pytest.TempPathFactory, many: Cluster) -> list[str]:
+    far = many.submitter(tmp_path_factory.mktemp("unharmed") / "far", {"interlock.yaml": JUDGED})
+    return outcome(far, ended(far.start(*RUN)))
 
 
 @pytest.mark.parametrize("kill", rest_at_night(KILLS))

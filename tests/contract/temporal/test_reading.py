@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import pytest
 from mcp import Client
 from tests.contract.cli_world import World
 from tests.contract.mcp.world import ask, talk
 from tests.contract.temporal.test_kills import at_work, started
-from tests.contract.temporal.world import Cluster, Server, cluster_in, run_in, server_in, until
+from tests.contract.temporal.world import Cluster, cluster_in, run_in, server_in, until
 from tests.contract.web.world import served
 
 from interlock.bootstrap import build
@@ -25,7 +23,6 @@ version: 1
 agents:
   slow:
     use: command
-    env: [HERE]
     run: [bash, -c, 'echo $$ >> "$HERE/at-work"; until [ -e "$HERE/go" ]; do sleep 0.05; done; echo x >> a.txt']
 stages:
   code: {agent: slow, gates: [{id: g, run: "test -s a.txt"}, {id: ok, approve: "Is it good?"}]}
@@ -33,15 +30,14 @@ stages:
 PLAIN = ASKS.replace(', {id: ok, approve: "Is it good?"}', "")
 
 
-@pytest.fixture
-def alone(tmp_path: Path, server: Server) -> Iterator[Cluster]:
-    with cluster_in(tmp_path / "many", server, HERE=str(tmp_path)) as many:
-        yield many
+def submitter(many: Cluster, folder: Path, pipeline: str) -> World:
+    """A machine whose agents wait for a file in `folder`."""
+    return many.submitter(folder / "far", {"interlock.yaml": pipeline.replace("$HERE", str(folder))})
 
 
 def left(many: Cluster, folder: Path, pipeline: str) -> tuple[World, str]:
     """A run at work whose submitter was killed, so that nobody follows it."""
-    far = many.submitter(folder / "far", {"interlock.yaml": pipeline}, HERE=str(folder))
+    far = submitter(many, folder, pipeline)
     process = started(far, folder)
     process.kill()
     _, said = process.communicate()
@@ -57,8 +53,8 @@ def waits(far: World, run: str, wanted: str) -> None:
     until(lambda: phase(far, run) == wanted, f"the run never was {wanted}")
 
 
-def test_a_run_that_nobody_follows_is_read_and_answered(tmp_path: Path, alone: Cluster) -> None:
-    far, run = left(alone, tmp_path, ASKS)
+def test_a_run_that_nobody_follows_is_read_and_answered(tmp_path: Path, many: Cluster) -> None:
+    far, run = left(many, tmp_path, ASKS)
     assert phase(far, run) == "running"
     assert "interrupted" not in far.ask("list").ended(0, "running").text
     (tmp_path / "go").touch()
@@ -81,12 +77,12 @@ def test_a_run_that_nobody_follows_is_read_and_answered(tmp_path: Path, alone: C
     assert "interlock/" in far.git("branch", "--list", "interlock/*")
 
 
-def test_who_signed_is_trusted_once_a_person_says_so(tmp_path: Path, alone: Cluster) -> None:
-    far, run = left(alone, tmp_path, PLAIN)
+def test_who_signed_is_trusted_once_a_person_says_so(tmp_path: Path, many: Cluster) -> None:
+    far, run = left(many, tmp_path, PLAIN)
     (tmp_path / "go").touch()
     far.ask("watch", run, "--plain").ended(0, "accepted")
     far.ask("verify", run).ended(1, "such as a controller", "interlock key --trust KEYFILE")
-    controller = World(tmp_path / "many" / "controller", tmp_path / "many" / "controller")
+    controller = many.machine("controller")
     key = tmp_path / "controller.pub"
     key.write_text(controller.ask("key").ended(0).out)
     far.ask("verify", run, "--key", str(key)).ended(0, "is verified")
@@ -94,20 +90,20 @@ def test_who_signed_is_trusted_once_a_person_says_so(tmp_path: Path, alone: Clus
     far.ask("verify", run).ended(0, "is verified")
 
 
-def test_an_accepted_run_says_that_it_waits_for_its_repository(tmp_path: Path, alone: Cluster) -> None:
-    far, run = left(alone, tmp_path, PLAIN)
+def test_an_accepted_run_says_that_it_waits_for_its_repository(tmp_path: Path, many: Cluster) -> None:
+    far, run = left(many, tmp_path, PLAIN)
     (tmp_path / "go").touch()
     waits(far, run, "interrupted")
     far.ask("status", run).ended(0, "waits for its repository", f"interlock resume {run}")
     assert "no process" not in far.ask("status", run).text
-    other = alone.submitter(tmp_path / "other", {"b.txt": "another project\n"})
+    other = many.submitter(tmp_path / "other", {"b.txt": "another project\n"})
     other.ask("resume", run, "--plain").ended(5, "waits for its repository")
     far.ask("watch", run, "--plain").ended(0, "accepted")
     assert "interlock/" in far.git("branch", "--list", "interlock/*")
 
 
-def test_a_worker_in_the_checkout_delivers_and_notifies(tmp_path: Path, alone: Cluster) -> None:
-    far, run = left(alone, tmp_path, PLAIN)
+def test_a_worker_in_the_checkout_delivers_and_notifies(tmp_path: Path, many: Cluster) -> None:
+    far, run = left(many, tmp_path, PLAIN)
     settings = next(far.root.rglob("settings.yaml"))
     told = {"notify": {"command": ["bash", "-c", f"cat >> {tmp_path}/told"]}, **json.loads(settings.read_text())}
     settings.write_text(json.dumps(told))
@@ -130,7 +126,7 @@ def test_a_worker_in_the_checkout_delivers_and_notifies(tmp_path: Path, alone: C
 def test_a_server_that_is_gone_leaves_the_copy_and_keeps_answers(tmp_path: Path) -> None:
     folder = tmp_path / "server"
     folder.mkdir()
-    with server_in(folder) as server, cluster_in(tmp_path / "many", server, HERE=str(tmp_path)) as many:
+    with server_in(folder) as server, cluster_in(tmp_path / "many", server) as many:
         far, run = left(many, tmp_path, ASKS)
         (tmp_path / "go").touch()
         waits(far, run, "waiting")
@@ -150,8 +146,8 @@ def test_a_server_that_is_gone_leaves_the_copy_and_keeps_answers(tmp_path: Path)
         far.ask("resume", run, "--plain").ended(0, "accepted")
 
 
-def test_who_follows_is_not_disturbed_by_who_looks(tmp_path: Path, alone: Cluster) -> None:
-    far = alone.submitter(tmp_path / "far", {"interlock.yaml": PLAIN}, HERE=str(tmp_path))
+def test_who_follows_is_not_disturbed_by_who_looks(tmp_path: Path, many: Cluster) -> None:
+    far = submitter(many, tmp_path, PLAIN)
     process = started(far, tmp_path)
     looks = [far.start("watch", "--plain") for _ in range(3)]
     (tmp_path / "go").touch()
@@ -164,11 +160,11 @@ def test_who_follows_is_not_disturbed_by_who_looks(tmp_path: Path, alone: Cluste
         assert (look.returncode, "accepted" in said) == (0, True), said
 
 
-def test_another_clone_reads_a_run_by_its_id(tmp_path: Path, alone: Cluster) -> None:
-    far, run = left(alone, tmp_path, ASKS)
+def test_another_clone_reads_a_run_by_its_id(tmp_path: Path, many: Cluster) -> None:
+    far, run = left(many, tmp_path, ASKS)
     (tmp_path / "go").touch()
     waits(far, run, "waiting")
-    other = alone.submitter(tmp_path / "other", {"b.txt": "another project\n"})
+    other = many.submitter(tmp_path / "other", {"b.txt": "another project\n"})
     other.ask("status", run).ended(0, "Is it good?")
     other.ask("diff", run, "base", "code/1.1").ended(0, "+x")
     other.ask("list").ended(0, run)

@@ -135,11 +135,18 @@ class Cluster:
 
     def start(self, name: str, *words: str, **environ: str) -> subprocess.Popen[str]:
         """A worker that is ready, on a machine without a repository."""
-        return self.ready(self.machine(name, **environ).start("worker", *words))
+        return self.ready(self.begin(name, *words, **environ))
+
+    def begin(self, name: str, *words: str, **environ: str) -> subprocess.Popen[str]:
+        """A worker that will be `ready`. It is killed with the cluster."""
+        process = self.machine(name, **environ).start("worker", *words)
+        self.machines.append(process)
+        return process
 
     def ready(self, process: subprocess.Popen[str]) -> subprocess.Popen[str]:
         """The process of a worker, once it says that it is ready. It is killed with the cluster."""
-        self.machines.append(process)
+        if process not in self.machines:
+            self.machines.append(process)
         assert process.stderr is not None
         line = process.stderr.readline()
         while line.startswith("warning: "):
@@ -221,10 +228,10 @@ def cluster_in(
     """With a controller and a worker, or one of them `without` the other."""
     made = Cluster(root, server, f"q{free_port()}", settings=dict(settings or {}))
     try:
-        if without != "controller":
-            made.start("controller", "--controller", **environ)
-        if without != "worker":
-            made.start("worker", **environ)
+        words = {"controller": ("--controller",), "worker": ()}
+        begun = [made.begin(name, *more, **environ) for name, more in words.items() if name != without]
+        for process in begun:
+            made.ready(process)
         yield made
     finally:
         made.close()

@@ -44,6 +44,8 @@ class Picture:
 
 def pictures(browser: Any, states: States, sizes: tuple[tuple[int, str], ...]) -> Iterator[Picture]:
     """Each state at each size and scheme, as an open page."""
+    for state in STATES:
+        states.run(state)  # the list shows all of them
     for width, scheme in sizes:
         context = browser.new_context(viewport={"width": width, "height": SIZES[width]}, color_scheme=scheme)
         page = context.new_page()
@@ -59,8 +61,8 @@ def _path(state: str, states: States) -> str:
     if state == "list":
         return "/"
     if state == "attempt":
-        return f"/runs/{states.runs['rejected']}/attempts/code/1.1"
-    return f"/runs/{states.runs[state]}"
+        return f"/runs/{states.run('rejected')}/attempts/code/1.1"
+    return f"/runs/{states.run(state)}"
 
 
 def index() -> str:

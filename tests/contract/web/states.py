@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,11 +61,18 @@ _PIPELINES = {
 
 @dataclass
 class States:
-    """Runs by their state, in a repository that is served."""
+    """Runs by their state, in a repository that is served. Each is made when it is first asked for."""
 
     world: World
     site: Served
+    open: ExitStack
     runs: dict[str, str] = field(default_factory=dict)
+
+    def run(self, name: str) -> str:
+        """The run in the state `name`, or `name` itself if no state has that name."""
+        if name in _MADE and name not in self.runs:
+            self.runs[name] = _MADE[name](self)
+        return self.runs.get(name, name)
 
 
 def pipelines() -> dict[str, str]:
@@ -83,23 +90,8 @@ def repository(root: Path) -> World:
 def all_states(root: Path) -> Iterator[States]:
     """waiting, accepted, cancelled, rejected, limit, stopped, interrupted, running, damaged."""
     world = repository(root)
-    with served(world) as site:
-        made = States(world, site)
-        for name, pipeline in (
-            ("waiting", "approve"), ("accepted", "approve"), ("cancelled", "approve"), ("damaged", "approve"),
-            ("rejected", "never"), ("limit", "limit"), ("stopped", "green"),
-        ):  # fmt: skip
-            made.runs[name] = started(world, pipeline)
-        world.ask("approve", made.runs["accepted"], "-m", "good", "--plain").ended(0)
-        world.ask("cancel", made.runs["cancelled"], "--plain").ended(0)
-        damage(world, made.runs["damaged"])
-        with at_work(world) as slow:
-            made.runs["running"] = slow[0]
-            with at_work(world) as cut:
-                made.runs["interrupted"] = cut[0]
-                os.kill(cut[1].pid, signal.SIGKILL)
-                cut[1].wait()
-            yield made
+    with served(world) as site, ExitStack() as left_open:
+        yield States(world, site, left_open)
 
 
 def started(world: World, pipeline: str, task: str = "Make the app right.") -> str:
@@ -136,3 +128,45 @@ def damage(world: World, run: str) -> None:
     of = f"run = (SELECT number FROM run WHERE id = '{run}')"
     connection.execute(f"{_UNGUARDED} UPDATE event SET at = 0 WHERE seq = 5 AND {of}")
     connection.close()
+
+
+def _accepted(states: States) -> str:
+    run = started(states.world, "approve")
+    states.world.ask("approve", run, "-m", "good", "--plain").ended(0)
+    return run
+
+
+def _cancelled(states: States) -> str:
+    run = started(states.world, "approve")
+    states.world.ask("cancel", run, "--plain").ended(0)
+    return run
+
+
+def _damaged(states: States) -> str:
+    run = started(states.world, "approve")
+    damage(states.world, run)
+    return run
+
+
+def _interrupted(states: States) -> str:
+    with at_work(states.world) as (run, process):
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    return run
+
+
+def _running(states: States) -> str:
+    return states.open.enter_context(at_work(states.world))[0]
+
+
+_MADE: dict[str, Callable[[States], str]] = {
+    "waiting": lambda states: started(states.world, "approve"),
+    "accepted": _accepted,
+    "cancelled": _cancelled,
+    "rejected": lambda states: started(states.world, "never"),
+    "limit": lambda states: started(states.world, "limit"),
+    "stopped": lambda states: started(states.world, "green"),
+    "interrupted": _interrupted,
+    "running": _running,
+    "damaged": _damaged,
+}

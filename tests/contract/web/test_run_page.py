@@ -116,7 +116,7 @@ def opened(browser, states: States, **options):
 
 def shown(page, states: States, name: str, width: int = 1200):
     page.set_viewport_size({"width": width, "height": _SCREENS[width]})
-    address = f"{states.site.base}/runs/{states.runs.get(name, name)}"
+    address = f"{states.site.base}/runs/{states.run(name)}"
     if page.url != address:
         page.goto(address)
     page.evaluate("scrollTo(0, 0)")
@@ -223,7 +223,7 @@ def test_a_command_line_is_copied(browser, states: States) -> None:
     shown(page, states, "accepted")
     page.get_by_role("button", name="Copy git merge").click()
     page.get_by_role("button", name="Copy git merge", exact=False).get_by_text("Copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()") == f"git merge interlock/{states.runs['accepted']}"
+    assert page.evaluate("navigator.clipboard.readText()") == f"git merge interlock/{states.run('accepted')}"
     page.context.close()
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.execution.recorder import NOW, Scene
 
 from interlock.core.conflicts import Side, SideChange, Undecided
+from interlock.core.delivery import Deliver
 from interlock.core.effects import (
     Before,
     CheckWhen,
@@ -40,16 +41,7 @@ from interlock.core.events import (
 )
 from interlock.core.feedback import fingerprint
 from interlock.core.ids import AttemptId, input_of
-from interlock.core.pipeline import (
-    Artifact,
-    CommandLine,
-    Deliver,
-    Gate,
-    GateKind,
-    Pipeline,
-    Stage,
-    When,
-)
+from interlock.core.pipeline import Artifact, CommandLine, Gate, GateKind, Pipeline, Stage, When
 from interlock.execution.context import Context
 from interlock.gates.kinds.review import Review
 from interlock.ports import (

@@ -11,19 +11,8 @@ import pytest
 import yaml
 
 from interlock.conventions.judge_files import matches_in_any_case
-from interlock.core.pipeline import (
-    CommandLine,
-    Expect,
-    Gate,
-    GateKind,
-    Pipeline,
-    Report,
-    RoomLimits,
-    RoomSpec,
-    Rule,
-    Stage,
-    When,
-)
+from interlock.core.pipeline import CommandLine, Expect, Gate, GateKind, Pipeline, Report, Rule, Stage, When
+from interlock.core.rooms import RoomLimits, RoomSpec
 from interlock.pipelinefile import (
     InvalidPipeline,
     Level,

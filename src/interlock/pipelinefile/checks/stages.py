@@ -16,7 +16,8 @@ from interlock.pipelinefile.mistakes import nearest
 from interlock.text.names import flaw, is_branch
 
 if TYPE_CHECKING:
-    from interlock.core.pipeline import PullRequest, Stage
+    from interlock.core.delivery import PullRequest
+    from interlock.core.pipeline import Stage
     from interlock.pipelinefile.checks import View
     from interlock.pipelinefile.models import StagePart
     from interlock.pipelinefile.yaml import Path
