@@ -10,6 +10,17 @@ from dataclasses import replace
 from typing import assert_never
 
 from interlock.core.answers import admit_answer
+from interlock.core.effects import (
+    AcceptHandoff,
+    CheckWhen,
+    DeliverBranch,
+    EvaluateGate,
+    LoseAttempt,
+    Operation,
+    PrepareInput,
+    RejectCandidate,
+    StartAttempt,
+)
 from interlock.core.events import (
     Action,
     AnswerTaken,
@@ -28,6 +39,7 @@ from interlock.core.events import (
     InputPrepared,
     OwnerChanged,
     Paused,
+    PauseReason,
     Refused,
     RunFinished,
     RunStarted,
@@ -39,6 +51,7 @@ from interlock.core.events import (
     WhenHeld,
 )
 from interlock.core.ids import AttemptId
+from interlock.core.limits import effect_key
 from interlock.core.state import Phase, RunState, StageState, fits, stage_of, subject_of
 
 
@@ -70,6 +83,41 @@ def admit(state: RunState, event: Event) -> str:
             return _admit_stage_event(state, event)
         case _:
             assert_never(event)
+
+
+def admit_report(effect: Operation, event: Event) -> str:
+    """Why `event` cannot be what became of this effect, or empty where it can. Whoever performs an effect reports of
+    that effect alone: neither what a person says, nor another attempt, nor the verdict of another gate."""
+    return "" if _reports(effect, event) else f"{type(event).__name__} is no report of {type(effect).__name__}"
+
+
+def _reports(effect: Operation, event: Event) -> bool:
+    match effect, event:
+        case StartAttempt(), CandidateProduced() | AttemptErrored():
+            return event.attempt == effect.attempt
+        case EvaluateGate(), VerdictGiven():
+            judged = (event.subject, event.gate, event.number, event.tree, event.by)
+            return judged == (effect.subject, effect.gate, effect.number, effect.tree, "")
+        case LoseAttempt(), AttemptLost():
+            return event.attempt == effect.attempt
+        case PrepareInput(), InputPrepared():
+            made = (event.subject, event.sources, event.names)
+            return made == (effect.subject, effect.sources, effect.names)
+        case CheckWhen(), WhenHeld() | StageSkipped():
+            return event.subject == effect.subject
+        case CheckWhen(), Paused():
+            return (event.stage, event.reason) == (effect.subject.stage, PauseReason.CONFLICT) and bool(effect.broken)
+        case AcceptHandoff(), HandoffAccepted():
+            taken = (event.attempt, event.commit, event.tree, event.override_by, event.by)
+            return taken == (effect.attempt, effect.commit, effect.tree, effect.override_by, effect.by)
+        case RejectCandidate(), CandidateRejected():
+            return (event.attempt, event.tree) == (effect.attempt, effect.tree)
+        case DeliverBranch(), DeliveryBegun() | Delivered():
+            return event.source == effect.commit
+        case PrepareInput() | CheckWhen() | AcceptHandoff() | RejectCandidate() | DeliverBranch(), EffectErrored():
+            return (event.effect, event.number) == (effect_key(effect), effect.number)
+        case _:
+            return False
 
 
 # --- the run ------------------------------------------------------------------------------------

@@ -20,21 +20,37 @@ from temporalio.api.enums.v1 import EventType, UpdateWorkflowExecutionLifecycleS
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.update.v1 import Input, Meta, Request, WaitPolicy
 from temporalio.api.workflowservice.v1 import (
+    RespondActivityTaskCompletedByIdRequest,
     StartWorkflowExecutionRequest,
     UpdateWorkflowExecutionRequest,
 )
 from temporalio.client import Client, RPCError
 from temporalio.converter import DataConverter
 from tests.contract.cli_world import World
-from tests.contract.temporal.world import Cluster, Server, cluster_in, history, run_on, server_histories, until
+from tests.contract.temporal.world import (
+    SOON_S,
+    Cluster,
+    Server,
+    cluster_in,
+    history,
+    run_on,
+    server_histories,
+    until,
+)
 
-from interlock.core.events import AnswerTaken
+from interlock.core.events import AnswerTaken, AttemptErrored
+from interlock.core.ids import AttemptId
 from interlock.engines.temporal.messages import ANSWER, WORKFLOW, event_row
 
 ASKS = """\
 version: 1
 stages:
   code: {run: "echo x > a.txt", gates: [{id: ok, approve: "Fine?"}]}
+"""
+WAITS = """\
+version: 1
+stages:
+  code: {run: "until test -e FILE; do sleep 0.1; done; echo x > a.txt", gates: [{id: g, run: "test -s a.txt"}]}
 """
 STARTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED
 DECIDED = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
@@ -85,6 +101,19 @@ async def say(server: Server, run: str, given: Payloads) -> None:
         await client.workflow_service.update_workflow_execution(asked)
 
 
+async def report(server: Server, run: str, given: Payloads) -> bool:
+    """In place of the worker that has the attempt. Whether there is one."""
+    client = await Client.connect(f"127.0.0.1:{server.port}")
+    with suppress(RPCError):
+        await client.workflow_service.respond_activity_task_completed_by_id(
+            RespondActivityTaskCompletedByIdRequest(
+                namespace="default", workflow_id=f"interlock-{run}", activity_id="StartAttempt code/1.1", result=given
+            )
+        )
+        return True
+    return False
+
+
 def kinds(server: Server, run: str) -> set[int]:
     return {event.event_type for part in server_histories(server, run) for event in part.events}
 
@@ -129,3 +158,22 @@ def test_an_answer_is_for_its_own_run_and_by_who_has_the_key(cluster: Cluster, f
     if is_keyed(cluster):
         far.ask("approve", other).ended(0)
     far.ask("resume", other, "--plain").ended(0, "accepted")
+
+
+def test_a_report_is_by_who_has_the_key(cluster: Cluster, tmp_path: Path) -> None:
+    """Without it the attempt has failed, in words of ours, and another one follows."""
+    go = tmp_path / "go"
+    far = cluster.submitter(tmp_path / "far", {"interlock.yaml": WAITS.replace("FILE", str(go))})
+    process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+    assert process.stderr is not None
+    run = next(line.split()[1] for line in process.stderr if line.startswith("run "))
+    rows = [event_row(AttemptErrored(AttemptId("code", 1, 1), "in the words of a stranger", 0.0, permanent=True))]
+    given = Payloads(payloads=asyncio.run(DataConverter.default.encode([rows])))
+    until(lambda: asyncio.run(report(cluster.server, run, given)))
+    go.touch()
+    process.communicate(timeout=SOON_S)
+    assert process.returncode == (0 if is_keyed(cluster) else 3)
+    errors = [record.event.why for record in history(far, run) if isinstance(record.event, AttemptErrored)]
+    strange = "what its worker reports cannot be read: a payload is not encrypted"
+    assert len(errors) == 1
+    assert errors[0].startswith(strange if is_keyed(cluster) else "in the words of a stranger")

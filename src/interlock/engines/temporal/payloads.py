@@ -19,12 +19,13 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
+from temporalio.common import RawValue
 from temporalio.converter import (
     ActivitySerializationContext,
     CompositePayloadConverter,
@@ -129,6 +130,15 @@ def converter(blobs: Blobs, keys: Sequence[Key]) -> DataConverter:
     )
 
 
+def value_of(raw: RawValue | None, payload_converter: PayloadConverter) -> Any:  # noqa: ANN401
+    """What an activity returned. A workflow reads it here, and not before: then what cannot be read fails its effect
+    alone. Raises InfrastructureError for what was refused, ValueError and KeyError for what is no value."""
+    try:
+        return payload_converter.from_payload(raw.payload) if raw else None
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Sealing(PayloadCodec, WithSerializationContext):
     """Encrypts with the first key, where there is one. With a key, what is not encrypted is refused, and what was
@@ -187,7 +197,7 @@ class _Refusing(EncodingPayloadConverter):
         return None
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> NoReturn:
-        raise InfrastructureError(payload.data.decode("utf-8", "replace"))
+        raise InfrastructureError(payload.data.decode("utf-8", "replace"), permanent=True)
 
 
 class Values(CompositePayloadConverter):
