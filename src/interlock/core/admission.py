@@ -92,32 +92,49 @@ def admit_report(effect: Operation, event: Event) -> str:
 
 
 def _reports(effect: Operation, event: Event) -> bool:
-    match effect, event:
-        case StartAttempt(), CandidateProduced() | AttemptErrored():
-            return event.attempt == effect.attempt
-        case EvaluateGate(), VerdictGiven():
-            judged = (event.subject, event.gate, event.number, event.tree, event.by)
-            return judged == (effect.subject, effect.gate, effect.number, effect.tree, "")
-        case LoseAttempt(), AttemptLost():
-            return event.attempt == effect.attempt
-        case PrepareInput(), InputPrepared():
-            made = (event.subject, event.sources, event.names)
-            return made == (effect.subject, effect.sources, effect.names)
-        case CheckWhen(), WhenHeld() | StageSkipped():
-            return event.subject == effect.subject
-        case CheckWhen(), Paused():
-            return (event.stage, event.reason) == (effect.subject.stage, PauseReason.CONFLICT) and bool(effect.broken)
-        case AcceptHandoff(), HandoffAccepted():
-            taken = (event.attempt, event.commit, event.tree, event.override_by, event.by)
-            return taken == (effect.attempt, effect.commit, effect.tree, effect.override_by, effect.by)
-        case RejectCandidate(), CandidateRejected():
-            return (event.attempt, event.tree) == (effect.attempt, effect.tree)
-        case DeliverBranch(), DeliveryBegun() | Delivered():
-            return event.source == effect.commit
-        case PrepareInput() | CheckWhen() | AcceptHandoff() | RejectCandidate() | DeliverBranch(), EffectErrored():
-            return (event.effect, event.number) == (effect_key(effect), effect.number)
+    match effect:
+        case StartAttempt():
+            return isinstance(event, CandidateProduced | AttemptErrored) and event.attempt == effect.attempt
+        case LoseAttempt():
+            return isinstance(event, AttemptLost) and event.attempt == effect.attempt
+        case EvaluateGate():
+            judged = (effect.subject, effect.gate, effect.number, effect.tree, "")
+            return isinstance(event, VerdictGiven) and judged == (
+                event.subject, event.gate, event.number, event.tree, event.by,
+            )  # fmt: skip
+        case PrepareInput() | CheckWhen() | AcceptHandoff() | RejectCandidate() | DeliverBranch():
+            if isinstance(event, EffectErrored):
+                return (event.effect, event.number) == (effect_key(effect), effect.number)
+            return _follows(effect, event)
         case _:
-            return False
+            assert_never(effect)
+
+
+def _follows(effect: PrepareInput | CheckWhen | AcceptHandoff | RejectCandidate | DeliverBranch, event: Event) -> bool:
+    """Whether the event is that of an effect which has gone well."""
+    match effect:
+        case PrepareInput():
+            made = (effect.subject, effect.sources, effect.names)
+            return isinstance(event, InputPrepared) and made == (event.subject, event.sources, event.names)
+        case CheckWhen():
+            if isinstance(event, Paused):
+                return bool(effect.broken) and (event.stage, event.reason) == (
+                    effect.subject.stage,
+                    PauseReason.CONFLICT,
+                )
+            return isinstance(event, WhenHeld | StageSkipped) and event.subject == effect.subject
+        case AcceptHandoff():
+            taken = (effect.attempt, effect.commit, effect.tree, effect.override_by, effect.by)
+            return isinstance(event, HandoffAccepted) and taken == (
+                event.attempt, event.commit, event.tree, event.override_by, event.by,
+            )  # fmt: skip
+        case RejectCandidate():
+            refused = (effect.attempt, effect.tree)
+            return isinstance(event, CandidateRejected) and refused == (event.attempt, event.tree)
+        case DeliverBranch():
+            return isinstance(event, DeliveryBegun | Delivered) and event.source == effect.commit
+        case _:
+            assert_never(effect)
 
 
 # --- the run ------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
@@ -14,7 +15,7 @@ pytest.importorskip("temporalio", reason="the Temporal client is not installed")
 from tests.unit.core.histories import JUDGING, WAITING, after
 
 from interlock.core.effects import Operation, PrepareInput, StartAttempt
-from interlock.core.events import Action, AnswerTaken, CandidateProduced, Event, Recorded, Refused
+from interlock.core.events import Action, AnswerTaken, CandidateProduced, Event, Recorded, Refused, TimeReached
 from interlock.core.ids import AttemptId
 from interlock.core.state import RunState
 from interlock.core.wire import encode_event
@@ -113,3 +114,20 @@ def test_an_answer_that_cannot_be_taken_is_refused(events: tuple[Event, ...], mo
     assert isinstance(told[0], Refused)
     assert told[0].why == "it cannot be taken: 'what nobody thought of'"
     assert told[1:] == [AnswerTaken("b", Action.CANCEL, "me")]
+
+
+@pytest.mark.parametrize(("alarm_s", "reached"), [(10.0, True), (2.0**53, False)])
+def test_a_time_in_the_far_future_is_waited_for_in_parts(
+    alarm_s: float, reached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has no timer that is as long."""
+    flow = Flow(*WAITING)
+
+    async def passed(condition: object, timeout: timedelta) -> None:
+        assert timeout <= timedelta(days=2000)
+        raise TimeoutError
+
+    monkeypatch.setattr(module.workflow, "wait_condition", passed)
+    monkeypatch.setattr(module.workflow, "now", lambda: datetime(1970, 1, 1, tzinfo=UTC))
+    asyncio.run(flow._wait(0, alarm_s))
+    assert [record.event for record in flow._records] == ([TimeReached(alarm_s)] if reached else [])
