@@ -233,7 +233,7 @@ def _runs(common: _Common, workspaces: Callable[[], GitWorkspaces]) -> MirroredR
         copier=partial(_owner, paths),
         alone=lambda run: one_effect(paths.effects_lock(run), this_process(), 0.0),
         elapsed=common.clock.elapsed,
-        has_server=common.settings.temporal != TemporalSettings() or (common.general.state / "dev").is_dir(),
+        has_server=common.settings.temporal != TemporalSettings() or common.general.dev.is_dir(),
     )
 
 

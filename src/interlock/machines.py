@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from interlock.journal import FileBlobs, PatientBlobs, SharedBlobs
 from interlock.ports import InfrastructureError, UsageError
-from interlock.settings import Settings, paths_of
+from interlock.settings import Settings, TemporalSettings, paths_of
 
 if TYPE_CHECKING:
     from interlock.engines.temporal.checks import ServerLook
@@ -56,7 +56,7 @@ def _shared_blobs(settings: Settings, environ: Mapping[str, str]) -> PatientBlob
         return Bucket(given.blobs, given.blobs_endpoint or usual, given.blobs_region)
     if given.blobs:
         return PatientBlobs(FileBlobs(Path(given.blobs), shared=True))
-    return PatientBlobs(FileBlobs(paths_of(environ).state / "dev" / "blobs")) if given.is_here else None
+    return PatientBlobs(FileBlobs(paths_of(environ).dev / "blobs")) if given.is_here else None
 
 
 # --- the server ---------------------------------------------------------------------------------
@@ -74,8 +74,23 @@ def server_of(settings: Settings, environ: Mapping[str, str], folder: Path | Non
 
     given, shared = settings.temporal, shared_blobs_of(settings, environ)
     blobs = SharedBlobs(FileBlobs(folder), shared) if folder else shared
-    keys = read_keys(Path(given.codec_key)) if given.codec_key else ()
+    key = _key_file(given, environ)
+    keys = read_keys(key) if key else ()
     return Server(given.address, given.namespace, given.queue, blobs, keys, access_of(given, environ))
+
+
+def _key_file(given: TemporalSettings, environ: Mapping[str, str]) -> Path | None:
+    """That of the settings, or of `interlock dev`, whose server asks nobody who they are; None: nothing is encrypted.
+    Raises UsageError where there must be one and is none."""
+    if given.codec_key or not given.is_here:
+        return Path(given.codec_key) if given.codec_key else None
+    made = paths_of(environ).dev_key
+    if not made.is_file():
+        raise UsageError(
+            f"{given.address} is trusted only with the key that `interlock dev` makes, and {made} is not there: start"
+            " `interlock dev` as this user, or set temporal.blobs in the settings for another server"
+        )
+    return made
 
 
 def check_server(settings: Settings, environ: Mapping[str, str], *, begins_run: bool = False) -> tuple[str, ...]:

@@ -54,9 +54,9 @@ class Outside:
 @contextmanager
 def outside(folder: Path) -> Iterator[Outside]:
     (folder / "ann").mkdir(parents=True)
-    for name in ("store.git/refs/heads", "setup/made", "places/other/tree"):
+    for name in ("store.git/refs/heads", "setup/made", "places/other/tree", "dev"):
         (folder / name).mkdir(parents=True)
-    for name in ("ann/key", "journal.db", "setup/made/x", "places/other/tree/x"):
+    for name in ("ann/key", "journal.db", "setup/made/x", "places/other/tree/x", "dev/payloads.key"):
         (folder / name).write_text(SECRET)
     with ExitStack() as stack:
         victim = subprocess.Popen(["sleep", "600"], env={"KEY": SECRET})

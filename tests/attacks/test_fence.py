@@ -127,6 +127,9 @@ CHMOD = "import os; os.chmod('/proc/self/cwd/mine', 0o4755); print('GOT')"
 ATTACKS = (
     Attack("01-environment-of-a-process", "grep -qz TOPSECRET /proc/@victim@/environ && echo GOT", no_fence),
     Attack("02-key-in-the-users-home", "grep -q TOPSECRET @key@ && echo GOT", reads("@key@")),
+    Attack(
+        "02-key-of-interlock-dev", "grep -q TOPSECRET @folder@/dev/payloads.key && echo GOT", reads("@folder@/dev")
+    ),
     Attack("02-by-a-link", "ln -s @key@ link; grep -q TOPSECRET link && echo GOT", reads("@key@")),
     Attack("02-by-a-hard-link", "ln @key@ link && echo GOT", no_fence),
     Attack("02-through-another-process", "cat /proc/@victim@/root@key@ && echo GOT", no_fence),

@@ -61,6 +61,11 @@ ATTACKS = (
         bare="held",
     ),
     Attack("02-key-in-the-users-home", "grep -q TOPSECRET @key@ && echo GOT", early("--ro-bind", "@key@", "@key@")),
+    Attack(
+        "02-key-of-interlock-dev",
+        "grep -q TOPSECRET @folder@/dev/payloads.key && echo GOT",
+        early("--ro-bind", "@folder@/dev", "@folder@/dev"),
+    ),
     Attack("02-through-another-process", "cat /proc/@victim@/root@key@ && echo GOT", SEES_AS_ROOT, True),
     Attack("03-shadow", "grep -q root: /etc/shadow && echo GOT", early("--ro-bind", "/etc", "/etc"), root=True),
     Attack("04-store", ": > @store@/refs/heads/evil && echo GOT", early("--bind", "@store@", "@store@")),

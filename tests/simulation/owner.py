@@ -14,6 +14,7 @@ from typing import Protocol
 from tests.simulation.chance import Chance
 from tests.simulation.fate import require
 
+from interlock.core.admission import admit_report
 from interlock.core.effects import DeliverBranch, Effect, WaitUntil, key
 from interlock.core.events import AttemptStarted, Event, Recorded
 from interlock.core.wire import decode_effect, decode_record, encode_effect, encode_record
@@ -132,6 +133,10 @@ class Steps:
             goes_on = self._advance(flight)
         finally:
             self.ledger.stepping = former
+        if flight.fact is not None:
+            require(
+                not admit_report(flight.effect, flight.fact), "S6", lambda: admit_report(flight.effect, flight.fact)
+            )
         if not goes_on:
             self.flights.remove(flight)
             self.facts += [flight.fact] if flight.fact is not None else []

@@ -10,6 +10,17 @@ from dataclasses import replace
 from typing import assert_never
 
 from interlock.core.answers import admit_answer
+from interlock.core.effects import (
+    AcceptHandoff,
+    CheckWhen,
+    DeliverBranch,
+    EvaluateGate,
+    LoseAttempt,
+    Operation,
+    PrepareInput,
+    RejectCandidate,
+    StartAttempt,
+)
 from interlock.core.events import (
     Action,
     AnswerTaken,
@@ -28,6 +39,7 @@ from interlock.core.events import (
     InputPrepared,
     OwnerChanged,
     Paused,
+    PauseReason,
     Refused,
     RunFinished,
     RunStarted,
@@ -39,6 +51,7 @@ from interlock.core.events import (
     WhenHeld,
 )
 from interlock.core.ids import AttemptId
+from interlock.core.limits import effect_key
 from interlock.core.state import Phase, RunState, StageState, fits, stage_of, subject_of
 
 
@@ -70,6 +83,58 @@ def admit(state: RunState, event: Event) -> str:
             return _admit_stage_event(state, event)
         case _:
             assert_never(event)
+
+
+def admit_report(effect: Operation, event: Event) -> str:
+    """Why `event` cannot be what became of this effect, or empty where it can. Whoever performs an effect reports of
+    that effect alone: neither what a person says, nor another attempt, nor the verdict of another gate."""
+    return "" if _reports(effect, event) else f"{type(event).__name__} is no report of {type(effect).__name__}"
+
+
+def _reports(effect: Operation, event: Event) -> bool:
+    match effect:
+        case StartAttempt():
+            return isinstance(event, CandidateProduced | AttemptErrored) and event.attempt == effect.attempt
+        case LoseAttempt():
+            return isinstance(event, AttemptLost) and event.attempt == effect.attempt
+        case EvaluateGate():
+            judged = (effect.subject, effect.gate, effect.number, effect.tree, "")
+            return isinstance(event, VerdictGiven) and judged == (
+                event.subject, event.gate, event.number, event.tree, event.by,
+            )  # fmt: skip
+        case PrepareInput() | CheckWhen() | AcceptHandoff() | RejectCandidate() | DeliverBranch():
+            if isinstance(event, EffectErrored):
+                return (event.effect, event.number) == (effect_key(effect), effect.number)
+            return _follows(effect, event)
+        case _:
+            assert_never(effect)
+
+
+def _follows(effect: PrepareInput | CheckWhen | AcceptHandoff | RejectCandidate | DeliverBranch, event: Event) -> bool:
+    """Whether the event is that of an effect which has gone well."""
+    match effect:
+        case PrepareInput():
+            made = (effect.subject, effect.sources, effect.names)
+            return isinstance(event, InputPrepared) and made == (event.subject, event.sources, event.names)
+        case CheckWhen():
+            if isinstance(event, Paused):
+                return bool(effect.broken) and (event.stage, event.reason) == (
+                    effect.subject.stage,
+                    PauseReason.CONFLICT,
+                )
+            return isinstance(event, WhenHeld | StageSkipped) and event.subject == effect.subject
+        case AcceptHandoff():
+            taken = (effect.attempt, effect.commit, effect.tree, effect.override_by, effect.by)
+            return isinstance(event, HandoffAccepted) and taken == (
+                event.attempt, event.commit, event.tree, event.override_by, event.by,
+            )  # fmt: skip
+        case RejectCandidate():
+            refused = (effect.attempt, effect.tree)
+            return isinstance(event, CandidateRejected) and refused == (event.attempt, event.tree)
+        case DeliverBranch():
+            return isinstance(event, DeliveryBegun | Delivered) and event.source == effect.commit
+        case _:
+            assert_never(effect)
 
 
 # --- the run ------------------------------------------------------------------------------------

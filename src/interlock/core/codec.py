@@ -22,6 +22,7 @@ from interlock.core.values import constructor, default_of
 T = TypeVar("T")
 _Convert = Callable[[Any], Any]
 _SCALARS = (str, int, float, bool)
+_EXACT_MAX = 2**53
 APART = {"apart": True}  # metadata of a field that is neither read nor written here
 Bound = Annotated[float, "infinite where there is none"]  # as JSON null, which has no infinite numbers
 
@@ -131,6 +132,38 @@ def _typed(hint: Any) -> _Convert:  # noqa: ANN401
         raise TypeError(f"{value!r:.80} is no {' or '.join(kind.__name__ for kind in kinds)}")
 
     return read
+
+
+# --- what others wrote --------------------------------------------------------------------------
+
+
+def require_typed(value: object) -> None:
+    """Raises TypeError unless each field of a dataclass is of the type that it says, all the way down. Numbers are
+    finite, and no larger than a float holds exactly."""
+    kind: type = type(value)
+    for each in _parts(kind):
+        if not _is_typed(getattr(value, each.name), each.hint):
+            raise TypeError(f"{kind.__name__}.{each.name} is {getattr(value, each.name)!r:.80}")
+
+
+def _is_typed(value: Any, hint: Any) -> bool:  # noqa: ANN401
+    if hint == Bound:
+        return value == inf or _is_typed(value, float)
+    if get_origin(hint) is tuple:
+        return type(value) is tuple and _are_typed(value, get_args(hint))
+    if isinstance(hint, UnionType):
+        return any(_is_typed(value, each) for each in get_args(hint))
+    if type(value) is not hint:
+        return hint is float and type(value) is int and abs(value) <= _EXACT_MAX
+    if is_dataclass(hint):
+        require_typed(value)
+    return hint not in (int, float) or bool(abs(value) <= _EXACT_MAX)
+
+
+def _are_typed(values: tuple[Any, ...], hints: tuple[Any, ...]) -> bool:
+    if hints[-1] is Ellipsis:
+        return all(_is_typed(value, hints[0]) for value in values)
+    return len(values) == len(hints) and all(map(_is_typed, values, hints))
 
 
 # --- both --------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, get_args
 
-from interlock.core.codec import ClosedList, array_reader, array_writer
+from interlock.core.codec import ClosedList, array_reader, array_writer, require_typed
 from interlock.core.effects import Effect
 from interlock.core.events import Event, Recorded
 
@@ -30,8 +30,11 @@ def encode_event(event: Event) -> str:
 
 
 def decode_event(kind: str, body: str) -> Event:
-    """The event again, equal to what was encoded. Raises NewerFormat, ValueError, TypeError, KeyError."""
-    return event_readers()[kind](parse_json(body)[0])
+    """The event again, equal to what was encoded; whatever was written by others, each field has its type. Raises
+    NewerFormat, ValueError, TypeError, KeyError."""
+    event = event_readers()[kind](parse_json(body)[0])
+    require_typed(event)
+    return event
 
 
 def encode_record(record: Recorded) -> str:
@@ -41,9 +44,11 @@ def encode_record(record: Recorded) -> str:
 
 
 def decode_record(text: str) -> Recorded:
-    """The record again, equal to what was encoded. Raises NewerFormat, ValueError, TypeError."""
+    """The record again, as `decode_event`. Raises NewerFormat, ValueError, TypeError, KeyError."""
     seq, at, kind, fields = json.loads(text)
-    return Recorded(seq, at, event_readers()[kind](fields))
+    record = Recorded(seq, at, event_readers()[kind](fields))
+    require_typed(record)
+    return record
 
 
 def encode_effect(effect: Effect) -> str:

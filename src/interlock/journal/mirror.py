@@ -15,6 +15,7 @@ from typing import Protocol
 
 from interlock.core.events import Recorded, RunFinished, RunStarted
 from interlock.core.inbox import Answer
+from interlock.journal.rules import settles
 from interlock.ports import Damaged, Engine, Fenced, InfrastructureError, InterlockError, Journal, Notes
 
 LOOK_S = 1.0  # between two looks at a run on the server
@@ -168,6 +169,9 @@ class MirroredRuns:
             first = first_of(run, found.records)
         except NotThere:
             return False
+        except Damaged as error:
+            self._silent[run] = self.elapsed() + DOWN_S, str(error)
+            return False
         except InterlockError as error:
             self._silent[_SILENT] = self.elapsed() + DOWN_S, str(error)
             return False
@@ -271,18 +275,33 @@ class MirroredRuns:
         return True
 
 
-def first_of(run: str, records: Sequence[Recorded]) -> tuple[float, RunStarted]:
-    """When and how the run began. Raises Damaged if these are not the records of this run from its beginning, or if it
-    is not driven by a server: this machine would drive it."""
-    require_next(run, 0, records)
-    started = records[0].event if records else None
-    if not isinstance(started, RunStarted) or started.run != run or not started.engine:
-        raise Damaged(f"what the server tells of run {run} is not the history of that run: it is not taken")
-    return records[0].at, started
-
-
 def require_next(run: str, after: int, records: Sequence[Recorded]) -> None:
-    """Raises Damaged unless these are the next events after seq `after`, none of them another beginning."""
+    """Raises Damaged unless these are the next events after seq `after`, none of them another beginning, and a journal
+    can hold them."""
     for seq, record in enumerate(records, after + 1):
         if record.seq != seq or (seq > 1 and isinstance(record.event, RunStarted)):
             raise Damaged(f"the server tells event {record.seq} of run {run} where event {seq} comes: it is not taken")
+        if not settles(record.event).isascii():
+            raise Damaged(f"event {seq} of run {run} on the server names an answer that nobody gave: it is not taken")
+
+
+def require_own(run: str, records: Sequence[Recorded]) -> RunStarted:
+    """How the run began. Raises Damaged if these are not the records of this run from its beginning."""
+    require_next(run, 0, records)
+    started = records[0].event if records else None
+    if not isinstance(started, RunStarted) or started.run != run:
+        raise _not_its_own(run)
+    return started
+
+
+def first_of(run: str, records: Sequence[Recorded]) -> tuple[float, RunStarted]:
+    """When and how the run began. Raises Damaged as `require_own`, or if it is not driven by a server: this machine
+    would drive it."""
+    started = require_own(run, records)
+    if not started.engine:
+        raise _not_its_own(run)
+    return records[0].at, started
+
+
+def _not_its_own(run: str) -> Damaged:
+    return Damaged(f"what the server tells of run {run} is not the history of that run: it is not taken")

@@ -32,6 +32,16 @@ class Paths:
         """The keys that sign records of handoffs."""
         return self.state / "keys"
 
+    @property
+    def dev(self) -> Path:
+        """What `interlock dev` keeps: the state of its server, blobs, logs."""
+        return self.state / "dev"
+
+    @property
+    def dev_key(self) -> Path:
+        """The key with which all that the server of `interlock dev` is given is encrypted."""
+        return self.dev / "payloads.key"
+
     def repository(self, common_dir: Path) -> RepositoryPaths:
         """The paths of the repository with this common git directory (absolute, without links), by its path alone."""
         return self.of_root(self.state / repository_key(common_dir))

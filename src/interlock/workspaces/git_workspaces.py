@@ -245,18 +245,16 @@ class GitWorkspaces:
         return found is not None and found[0] == "commit"
 
     def pack(self, commit: str, base: str = "") -> bytes:
-        """As the port says. Raises InfrastructureError."""
         commits = self._store.with_submodules(commit, is_base=not base)
         without = self._store.with_submodules(base, is_base=len(commits) > 1) if base else ()
         return packs.pack(self._store.git, commits, without)
 
     def renew(self, commit: str, *, is_base: bool) -> bool:
-        """As the port says."""
         if not self.has(commit):
             return False
-        with storage.locked(self._store, shared=True):
+        with storage.locked(self._store.folder, shared=True):
             return self.has(commit) and all(
-                packs.renew(self._store, oid) for oid in self._with_submodules(commit, is_base=is_base)
+                packs.renew(self._store.folder, oid) for oid in self._store.with_submodules(commit, is_base=is_base)
             )
 
     def receive(self, commit: str, content: bytes, *, is_base: bool) -> None:

@@ -20,7 +20,7 @@ ROWS = (
         "a process namespace; bubblewrap gets no other environment",
         SEEN, fs=HELD, none=OPEN, hole=HOLE, number=1,
     ),
-    Row("A key in your home, also through another process", NOT_BOUND, SEEN, fs=HELD, none=OPEN, hole=HOLE, number=2),
+    Row("A key in your home, or that of `interlock dev`, also through another process", NOT_BOUND, SEEN, fs=HELD, none=OPEN, hole=HOLE, number=2),
     Row("`/etc/shadow`, as root", "selected files of `/etc` are bound, this one is not", SEEN, fs=HELD, none=OPEN, hole=HOLE, number=3),
     Row("A write to the store", NOT_BOUND, SEEN, fs=HELD, none=OPEN, hole=HOLE, number=4),
     Row("A write to what setup made, for all later attempts", NOT_BOUND, SEEN, fs=HELD, none=OPEN, hole=HOLE, number=5),

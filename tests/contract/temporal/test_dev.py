@@ -87,6 +87,7 @@ def test_all_of_it_works_says_its_page_and_ends_as_one(world: World, process: su
     assert "all of them are ended" in rest
     until(lambda: not any(map(is_alive, below)), "something outlived `interlock dev`")
     folder = world.root / "state" / "interlock" / "dev"
+    assert (folder / "payloads.key").stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {"server.log", "controller.log", "worker.log", "page.log"} <= {path.name for path in folder.iterdir()}
     assert not [path for path in folder.glob("*.log") if b"\x1b" in path.read_bytes()]
@@ -98,6 +99,32 @@ def test_what_it_has_started_ends_with_it_when_it_is_killed(process: subprocess.
     process.kill()
     process.communicate()
     until(lambda: not any(map(is_alive, below)), "something outlived `interlock dev`")
+
+
+def test_who_has_not_its_key_starts_nothing_there(world: World, process: subprocess.Popen[str]) -> None:
+    """Another user, or an agent with the network: with settings of its own, and blobs that it can write."""
+    page_of(process)
+    address = json.loads(next(world.root.rglob("settings.yaml")).read_text())["temporal"]["address"]
+    (world.root / "other").mkdir()
+    other = new_world(world.root / "other", {"interlock.yaml": QUICK.replace("echo x", "touch ran; echo x")})
+    (other.root / "blobs").mkdir()
+    settle(other, address, blobs=str(other.root / "blobs"))
+    started = other.start("run", "--engine", "temporal", "--plain", "-t", "x")
+    controller = world.root / "state/interlock/dev/controller.log"
+    until(lambda: "a payload is not encrypted, and this machine has a key" in controller.read_text())
+    started.kill()
+    started.communicate()
+    world.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(0)  # and it serves its own user
+
+
+def test_nobody_relies_on_a_server_here_without_its_key(tmp_path: Path) -> None:
+    program()
+    world = new_world(tmp_path, {"interlock.yaml": QUICK})
+    with socket.create_server(("127.0.0.1", 0)) as other:  # whoever listens there
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        settle(world, address)
+        for words in (("worker",), ("worker", "--controller"), ("run", "--engine", "temporal", "-t", "x")):
+            world.ask(*words).ended(2, f"{address} is trusted only with the key that `interlock dev` makes", "start")
 
 
 def test_what_is_in_its_way_is_said(world: World) -> None:
@@ -117,5 +144,7 @@ def test_what_is_in_its_way_is_said(world: World) -> None:
             made.communicate()
     settle(world, "temporal.example.org:7233", blobs=str(world.root))
     world.ask("dev").ended(2, "`interlock dev` starts a server on this machine")
+    settle(world, "127.0.0.1:7233", blobs=str(world.root))
+    world.ask("dev").ended(2, "asks nobody who they are: set temporal.codec_key in the settings, or take")
     settle(world, "127.0.0.1:7233", api_key="HOME")
     world.ask("dev").ended(2, "`interlock dev` has no TLS")

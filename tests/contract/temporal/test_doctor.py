@@ -53,6 +53,8 @@ def test_doctor_says_nothing_of_a_server_that_nobody_named(tmp_path: Path) -> No
     world = new_world(tmp_path, {"interlock.yaml": QUICK})
     assert "temporal" not in told(world)
     settle(world, temporal={"address": "127.0.0.1:1"})
+    world.ask("doctor", "--engine", "temporal").ended(2, "127.0.0.1:1 is trusted only with the key that")
+    settle(world, temporal={"address": "127.0.0.1:1", "blobs": str(tmp_path)})
     world.ask("doctor", "--engine", "temporal").ended(5, "no Temporal server answers at 127.0.0.1:1")
 
 

@@ -12,7 +12,11 @@ import pytest
 pytest.importorskip("temporalio", reason="the Temporal client is not installed")
 
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
+from temporalio.converter import DataConverter, WorkflowSerializationContext
+from temporalio.exceptions import ActivityError, ApplicationError
 
+from interlock.engines.temporal.messages import PASSING
 from interlock.engines.temporal.payloads import Key, check_keys, converter, read_keys
 from interlock.journal import FileBlobs
 from interlock.ports import InfrastructureError, UsageError
@@ -55,6 +59,50 @@ def test_with_a_key_nothing_is_taken_from_who_has_none(tmp_path: Path) -> None:
     for value in ("x", "x" * 100_000):
         with pytest.raises(InfrastructureError, match="is not encrypted"):
             decoded(blobs, encoded(blobs, value), ONE)
+
+
+def test_what_was_said_in_one_run_is_refused_in_another(tmp_path: Path) -> None:
+    def of(run: str) -> DataConverter:
+        return converter(FileBlobs(tmp_path), (ONE,)).with_context(WorkflowSerializationContext("default", run))
+
+    for value in ("x", "x" * 100_000):
+        payload = asyncio.run(of("one").encode([value]))
+        assert asyncio.run(of("one").decode(payload)) == [value]
+        assert asyncio.run(of("other").encode([value])) != payload
+        with pytest.raises(InfrastructureError, match="or is of another run"):
+            asyncio.run(of("other").decode(payload))
+
+
+def failed(blobs: FileBlobs, failure: Failure, *keys: Key) -> BaseException:
+    return asyncio.run(converter(blobs, keys).decode_failure(failure))
+
+
+def test_a_failure_without_the_key_is_told_in_our_words(tmp_path: Path) -> None:
+    """Also where it is the cause of another one, or what is said with it is not encrypted."""
+    blobs, plain = (
+        FileBlobs(tmp_path),
+        Failure(message="theirs", application_failure_info=ApplicationFailureInfo(type="permanent")),
+    )
+    outer = Failure(cause=plain)
+    outer.activity_failure_info.SetInParent()
+    named = Failure(message="theirs", application_failure_info=ApplicationFailureInfo())
+    named.encoded_attributes.CopyFrom(DataConverter.default.payload_converter.to_payload({"message": "theirs"}))
+    late = Failure()
+    late.timeout_failure_info.last_heartbeat_details.payloads.add().CopyFrom(encoded(blobs, "theirs"))
+    for failure in (plain, outer, named, late):
+        error = failed(blobs, failure, ONE)
+        error = error.__cause__ if isinstance(error, ActivityError) else error
+        assert isinstance(error, ApplicationError)
+        assert (error.type, error.message) == (PASSING, "who reported that it failed has not the key of the payloads")
+    assert "theirs" in str(failed(blobs, plain))
+
+
+def test_our_own_failures_keep_their_words(tmp_path: Path) -> None:
+    blobs, failure = FileBlobs(tmp_path), Failure()
+    asyncio.run(converter(blobs, (ONE,)).encode_failure(ApplicationError("ours", "code/1.1", type="waits"), failure))
+    error = failed(blobs, failure, ONE)
+    assert isinstance(error, ApplicationError)
+    assert (error.message, error.type, list(error.details)) == ("ours", "waits", ["code/1.1"])
 
 
 def test_what_was_changed_is_refused(tmp_path: Path) -> None:

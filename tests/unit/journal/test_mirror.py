@@ -12,7 +12,7 @@ from interlock.core.events import Action, Event, OwnerChanged, Recorded, RunFini
 from interlock.core.inbox import Answer
 from interlock.journal import LocalRuns, MemoryJournal, MirroredRuns
 from interlock.journal.mirror import DOWN_S, LOOK_S, Found, NotThere
-from interlock.ports import InfrastructureError
+from interlock.ports import Damaged, InfrastructureError
 
 RUN = "20261126-120000-abcdef"
 STARTED = RunStarted(RUN, "p", "d", "task", "c" * 40, "t" * 40, ("code",), engine="temporal")
@@ -172,6 +172,20 @@ def test_a_silent_server_leaves_the_copy_and_is_not_asked_at_every_look(here: He
     here.server.has(TimeReached(4.0))
     assert seen(runs, 3) == [TimeReached(4.0)]
     assert runs.behind(RUN) == runs.unreached() == ""
+
+
+def test_trouble_of_one_run_leaves_the_others_alone(here: Here, runs: MirroredRuns) -> None:
+    """What is missing or wrong of it: that is said of it, and other runs are asked for as before."""
+    other = "20261126-120000-fedcba"
+    runs.start(0.0, replace(STARTED, run=other), "the pipeline")
+    seen(runs)
+    here.now += LOOK_S
+    here.server.error = Damaged("a blob of it is missing")
+    seen(runs)
+    assert (runs.behind(RUN), runs.behind(other)) == ("a blob of it is missing", "")
+    here.server.error, asked = None, here.server.asked
+    assert [len(page) for page in runs.history(other)] == [1, 2]
+    assert here.server.asked > asked
 
 
 def test_a_run_that_was_not_handed_over_yet_is_no_trouble(here: Here, runs: MirroredRuns) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
+import secrets
 import shutil
 import socket
 import sys
@@ -23,6 +24,7 @@ import click
 
 from interlock.cli.terminal import note, say
 from interlock.ports import InfrastructureError, UsageError
+from interlock.ports.disk import PRIVATE, make_folder, put_first
 
 if TYPE_CHECKING:
     from interlock.engines.temporal.server import Server
@@ -42,7 +44,8 @@ def dev(slots: int) -> int:
     """Everything for runs on Temporal on this one machine, until interrupted: the server, a controller and a worker,
     and in a repository its page.
 
-    The state of the server is kept in a file, so that runs continue when it starts again.
+    The state of the server is kept in a file, so that runs continue when it starts again. All that the server is given
+    is encrypted with a key that lies beside it: who cannot read that file can start nothing.
     """
     from interlock.cli.terminal import signals_as_interrupt
     from interlock.machines import server_of
@@ -50,10 +53,13 @@ def dev(slots: int) -> int:
 
     paths = paths_of(os.environ)
     settings = load_settings(paths.config)
-    server, program = server_of(settings, os.environ), _server_program()
     host, port = _local(settings)
-    folder = paths.state / "dev"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    program, folder = _server_program(), paths.dev
+    make_folder(folder)
+    folder.chmod(PRIVATE)  # it may have been made by others of our commands
+    if not settings.temporal.codec_key:
+        put_first(paths.dev_key, secrets.token_hex(32).encode(), mode=0o600)
+    server = server_of(settings, os.environ)
     with _alone(folder), signals_as_interrupt():
         _require_free(host, port, paths.config)
         listen = ("--ip", host, "--port", str(port), "--namespace", server.namespace)
@@ -94,6 +100,11 @@ def _local(settings: Settings) -> tuple[str, int]:
         raise UsageError(
             f"temporal.address is {given.address}, and `interlock dev` starts a server on this machine: take it out of"
             " the settings, or use that server with `interlock worker`"
+        )
+    if not (given.is_here or given.codec_key):
+        raise UsageError(
+            "the server of `interlock dev` asks nobody who they are: set temporal.codec_key in the settings, or take"
+            " temporal.blobs out of them"
         )
     if given.tls is not None or given.api_key:
         raise UsageError("`interlock dev` has no TLS: take temporal.tls and temporal.api_key out of the settings")

@@ -26,7 +26,7 @@ from temporalio.worker import WorkerDeploymentConfig
 import interlock
 from interlock.ports import InfrastructureError
 
-_FLOW = ("exclusive", "fleet", "flow", "messages", "needs")
+_FLOW = ("exclusive", "fleet", "flow", "messages", "needs", "payloads")
 _DECIDE = ("core", "engines/reconcile.py", "pipelinefile", *(f"engines/temporal/{name}.py" for name in _FLOW))
 _TRY_S, _TRIES = 0.2, 150
 

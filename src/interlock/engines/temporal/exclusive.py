@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from temporalio import activity, workflow
 from temporalio.client import Client, RPCError, WorkflowExecutionStatus
-from temporalio.common import RetryPolicy
+from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -129,7 +129,7 @@ async def _started(effect: EvaluateGate, name: str) -> workflow.ChildWorkflowHan
         wanted = Wanted(str(effect.subject), effect.gate.partition("/")[2], name, holder)
         try:
             await workflow.execute_activity(
-                FREE, wanted, start_to_close_timeout=_LOOK_MAX, retry_policy=_LOOKS,
+                FREE, wanted, result_type=RawValue, start_to_close_timeout=_LOOK_MAX, retry_policy=_LOOKS,
                 schedule_to_close_timeout=max(until - workflow.now(), _LOOK_MAX),
             )  # fmt: skip
         except ActivityError as error:

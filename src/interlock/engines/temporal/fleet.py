@@ -282,7 +282,7 @@ async def _no_controller(client: Client, queue: str, blobs: str) -> str:
 async def _waits(pending: PendingActivityInfo, converter: DataConverter, run: str) -> WaitingWork | None:
     if pending.HasField("last_failure"):
         failure = await converter.decode_failure(pending.last_failure)
-        if isinstance(failure, ApplicationError) and failure.type == WAITS:
+        if isinstance(failure, ApplicationError) and failure.type == WAITS and len(failure.details) == 2:
             subject, gate = failure.details
             return WaitingWork(run, str(subject), str(gate), failure.message)
     if pending.state != PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED:

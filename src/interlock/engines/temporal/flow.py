@@ -8,13 +8,13 @@ was at work, a replay is told what was true of the last one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -55,20 +55,25 @@ from interlock.engines.temporal.messages import (
     PASSING,
     PERFORM,
     TAKEN_BY_ITS_MAKER,
+    UNREADABLE,
     WORKFLOW,
     EffectInput,
     EventRow,
     HistoryInput,
     PackRow,
     RunInput,
+    answer_in,
     answer_of,
     made_by,
     made_commit,
     packed,
+    reported,
     unpacked,
 )
 from interlock.engines.temporal.needs import Need, need_of
+from interlock.engines.temporal.payloads import value_of
 from interlock.pipelinefile import decode_pipeline
+from interlock.ports import InfrastructureError
 
 _PAGE = 500  # records that one query returns at most
 _LONG = 4_000  # events of the server's history: then the run begins anew once nothing is in flight
@@ -85,7 +90,7 @@ _SEEK = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=time
 _KEPT = timedelta(minutes=1)  # how long a place is believed to be a good one
 _PATIENCE = timedelta(seconds=30)  # until it is asked whether anybody serves the place still; twice as long then
 _PATIENCE_MAX = timedelta(minutes=10)
-_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)  # what others wrote
+_FAR_S = 1e8  # three years: the longest timer
 _AGAIN = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30))
 
 
@@ -152,7 +157,7 @@ class RunWorkflow:
     async def answer(self, rows: list[EventRow]) -> None:
         """Take a person's answers, all in one turn; what became of them stands in the history. The same answer twice is
         one."""
-        for event in map(_answer, rows):
+        for event in map(_read_answer, rows):
             if event.answer not in self._answered:
                 self._answered.add(event.answer)
                 self._long += _OF_ANSWER
@@ -163,7 +168,7 @@ class RunWorkflow:
     def check_answer(self, rows: list[EventRow]) -> None:
         """What is no answer is refused, and reaches no history."""
         for row in rows:
-            _answer(row)
+            _read_answer(row)
 
     def _take_answers(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -171,8 +176,18 @@ class RunWorkflow:
             if must_wait(self._state, event.action):
                 self._waiting.append(event)
                 continue
+            self._take(event)
+
+    def _take(self, event: AnswerTaken) -> None:
+        """Whatever is wrong with it, the run goes on."""
+        try:
             why = admit(self._state, event)
-            self._append(Refused("answer", event.answer, why, event) if why else event)
+            if not why:
+                self._append(event)
+                return
+        except UNREADABLE as error:
+            why = f"it cannot be taken: {error!s:.500}"
+        self._append(Refused("answer", event.answer, why, event))
 
     def _effects(self) -> tuple[Operation, ...]:
         return tuple(effect for effect, _ in self._in_flight.values())
@@ -188,12 +203,13 @@ class RunWorkflow:
     async def _wait(self, seen: int, alarm: float | None) -> None:
         """Until something moved, or until the time of the alarm."""
         self._long += _OF_ALARM if alarm is not None else 0
-        left = None if alarm is None else timedelta(seconds=max(0.0, alarm - workflow.now().timestamp()))
+        left = None if alarm is None else timedelta(seconds=max(0.0, min(_FAR_S, alarm - workflow.now().timestamp())))
         try:
             await workflow.wait_condition(lambda: self._moved != seen, timeout=left)
         except TimeoutError:
             assert alarm is not None
-            self._record(TimeReached(alarm))
+            if left is not None and left.total_seconds() < _FAR_S:
+                self._record(TimeReached(alarm))
 
     # --- recording
 
@@ -246,26 +262,23 @@ class RunWorkflow:
         except (TemporalError, asyncio.CancelledError) as error:
             if not is_cancelled_exception(error):
                 self._failed(effect, error)
-        except _UNREADABLE as error:
-            said = f"what its worker reports cannot be read: {error}"
-            self._failed(effect, ApplicationError(said, type=LASTING))
+        except (*UNREADABLE, InfrastructureError) as error:
+            said = f"what its worker reports cannot be read: {error!s:.500}"
+            kind = PASSING if isinstance(error, InfrastructureError) else LASTING
+            self._failed(effect, ApplicationError(said, type=kind))
         finally:
             self._in_flight.pop(key(effect), None)
             self._moved += 1
 
     async def _perform(self, effect: Operation, claimed: Recorded | None, need: Need | None, place: str) -> None:
-        def work() -> Awaitable[list[EventRow]]:
-            return self._activity(effect, claimed, need, place)
+        async def work() -> list[EventRow]:
+            given = self._effect_input(effect, claimed, need)
+            raw = await (self._small(effect, given) if need is None else self._remote(effect, given, need, place))
+            rows: list[EventRow] = value_of(raw, workflow.payload_converter())
+            return rows
 
         self._long += _OF_NAME * len(names_of(self._pipeline, effect))
-        for kind, body in await alone(self._pipeline, effect, work):
-            self._record(decode_event(kind, body))
-
-    async def _activity(
-        self, effect: Operation, claimed: Recorded | None, need: Need | None, place: str
-    ) -> list[EventRow]:
-        given = self._effect_input(effect, claimed, need)
-        return await (self._small(effect, given) if need is None else self._remote(effect, given, need, place))
+        self._record(reported(effect, await alone(self._pipeline, effect, work)))
 
     def _failed(self, effect: Operation, error: BaseException) -> None:
         """Its worker is gone, or could not begin, or has no words for what happened: a fact, which is counted."""
@@ -319,19 +332,20 @@ class RunWorkflow:
             if is_cancelled_exception(error):
                 raise
         if not place:
-            place = await workflow.execute_activity(
-                PLACE, given, result_type=str, start_to_close_timeout=_LOOK_MAX, retry_policy=_SEEK
+            raw = await workflow.execute_activity(
+                PLACE, given, result_type=RawValue, start_to_close_timeout=_LOOK_MAX, retry_policy=_SEEK
             )
+            place = str(value_of(raw, workflow.payload_converter()))
         self._places[need] = (place, workflow.now() + _KEPT)
         return place
 
-    async def _remote(self, effect: Operation, given: EffectInput, need: Need, place: str) -> list[EventRow]:
+    async def _remote(self, effect: Operation, given: EffectInput, need: Need, place: str) -> RawValue:
         """By a worker of this place. If none takes it for a while, another place may do."""
         patience = _PATIENCE
         while True:
             try:
-                result: list[EventRow] = await workflow.execute_activity(
-                    PERFORM, given, result_type=list, task_queue=place,
+                result: RawValue = await workflow.execute_activity(
+                    PERFORM, given, result_type=RawValue, task_queue=place,
                     activity_id=activity_id(effect, again=patience > _PATIENCE),
                     start_to_close_timeout=_ATTEMPT_MAX,
                     schedule_to_start_timeout=patience, heartbeat_timeout=timedelta(seconds=self._given.heartbeat_s),
@@ -347,19 +361,19 @@ class RunWorkflow:
             place = await self._find(effect, need)
             patience = min(patience * 2, _PATIENCE_MAX)
 
-    async def _small(self, effect: Operation, given: EffectInput) -> list[EventRow]:
+    async def _small(self, effect: Operation, given: EffectInput) -> RawValue:
         """Here, or in the repository of the run."""
-        result: list[EventRow]
+        result: RawValue
         if in_repository(self._pipeline, effect):
             result = await workflow.execute_activity(
-                PERFORM, given, result_type=list, task_queue=self._given.delivery, retry_policy=_AGAIN,
+                PERFORM, given, result_type=RawValue, task_queue=self._given.delivery, retry_policy=_AGAIN,
                 activity_id=of_repository(effect),
                 schedule_to_close_timeout=_REPOSITORY_MAX, heartbeat_timeout=timedelta(seconds=self._given.heartbeat_s),
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             )  # fmt: skip
         else:
             result = await workflow.execute_local_activity(
-                PERFORM, given, result_type=list, start_to_close_timeout=_SMALL_MAX, retry_policy=_AGAIN
+                PERFORM, given, result_type=RawValue, start_to_close_timeout=_SMALL_MAX, retry_policy=_AGAIN
             )
         return result
 
@@ -383,15 +397,12 @@ class RunWorkflow:
         return [base, *((commit, pack) for commit, pack in self._packs.items() if commit in text)]
 
 
-def _answer(row: EventRow) -> AnswerTaken:
+def _read_answer(row: EventRow) -> AnswerTaken:
     """Raises ApplicationError, which refuses the answer and nothing else, if it is none."""
     try:
-        event = decode_event(*row)
-    except _UNREADABLE as error:
-        raise ApplicationError(f"the answer cannot be read: {error}") from error
-    if not isinstance(event, AnswerTaken):
-        raise ApplicationError(f"no answer, but {row[0]}")
-    return event
+        return answer_in(row)
+    except UNREADABLE as error:
+        raise ApplicationError(f"the answer cannot be read: {error!s:.500}") from error
 
 
 def _was_taken_by_nobody(error: ActivityError) -> bool:

@@ -5,23 +5,31 @@ Rule: what is kept is the history up to a moment; while the server knows the run
 
 from __future__ import annotations
 
+import re
+
 from interlock.core.events import Recorded
 from interlock.engines.temporal.messages import unpacked
-from interlock.ports import Damaged, InfrastructureError, NamedBlobs
+from interlock.journal.mirror import require_own
+from interlock.ports import Damaged, InfrastructureError, NamedBlobs, UsageError
+
+_RUN = re.compile(r"\w[\w-]{0,99}", re.ASCII)
 
 
 def keep_history(blobs: NamedBlobs, run: str, text: str) -> None:
-    """`text` is the whole history so far, as `messages.packed` makes it. Raises InfrastructureError."""
+    """`text` is the whole history so far, as `messages.packed` makes it. Raises InfrastructureError, and UsageError
+    for a run whose id is none."""
     blobs.keep(_entry(run), blobs.put(text.encode()).encode())
 
 
 def kept_history(blobs: NamedBlobs, run: str) -> list[Recorded] | None:
-    """None if nothing was kept of the run. Raises InfrastructureError, Damaged."""
+    """None if nothing was kept of the run. Raises InfrastructureError, Damaged, UsageError as `keep_history`."""
     entry = blobs.kept(_entry(run))
     if entry is None:
         return None
     try:
-        return unpacked(blobs.get(entry.decode("ascii")).decode("ascii"))
+        records = unpacked(blobs.get(entry.decode("ascii")).decode("ascii"))
+        require_own(run, records)
+        return records
     except InfrastructureError:
         raise
     except Exception as error:
@@ -29,4 +37,6 @@ def kept_history(blobs: NamedBlobs, run: str) -> list[Recorded] | None:
 
 
 def _entry(run: str) -> str:
+    if _RUN.fullmatch(run) is None:
+        raise UsageError(f"{run!r:.60} is no id of a run: ids are like 20261126-154729-g653dj")
     return f"histories/{run}"

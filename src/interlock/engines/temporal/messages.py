@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from interlock.core.admission import admit_report
+from interlock.core.effects import Operation
 from interlock.core.events import AnswerTaken, CandidateProduced, Event, InputPrepared, Recorded, Refused
 from interlock.core.ids import AttemptId
-from interlock.core.wire import decode_record, encode_event, encode_record, kind_of
+from interlock.core.wire import decode_event, decode_record, encode_event, encode_record, kind_of
 
 EventRow = tuple[str, str]  # kind, body
 PackRow = tuple[str, str]  # a commit, and the digest of a pack with all that the run's base has not
@@ -22,6 +25,8 @@ WAITS = "waits"  # the type of a failure that says for what an effect waits; its
 TAKEN_BY_ITS_MAKER = "taken-by-its-maker"  # the type of the failure of an effect that is for other workers
 WORKFLOW, PERFORM, KEEP, ANSWER, HISTORY = "interlock-run", "perform", "keep", "answer", "history"
 
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)  # what others wrote
+_ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
 PASSING, LASTING = "infrastructure", "permanent"  # types of errors: trying again may help, or cannot
 
 
@@ -75,6 +80,27 @@ class HistoryInput:
 
 def event_row(event: Event) -> EventRow:
     return kind_of(event), encode_event(event)
+
+
+def reported(effect: Operation, rows: object) -> Event:
+    """What became of the effect, as whoever performed it reports. Raises ValueError, TypeError, KeyError and what else
+    reading raises where that is not one event of this effect."""
+    if not isinstance(rows, list) or len(rows) != 1:
+        raise ValueError("expected one event")
+    event = decode_event(*rows[0])
+    if why := admit_report(effect, event):
+        raise ValueError(why)
+    return event
+
+
+def answer_in(row: EventRow) -> AnswerTaken:
+    """A person's answer. Raises as `reported` if it is none."""
+    event = decode_event(*row)
+    if not isinstance(event, AnswerTaken):
+        raise ValueError(f"no answer, but {row[0]}")
+    if not _ID.fullmatch(event.answer):
+        raise ValueError("its id is not one")
+    return event
 
 
 def packed(records: Iterable[Recorded]) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
@@ -19,9 +20,11 @@ from temporalio.client import (
     Client,
     RPCError,
     WorkflowHandle,
+    WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
+from temporalio.common import RawValue
 from temporalio.service import RPCStatusCode
 
 from interlock.core.events import HandoffAccepted, Recorded
@@ -30,7 +33,8 @@ from interlock.core.wire import decode_record
 from interlock.engines.temporal.access import plainly
 from interlock.engines.temporal.fleet import waiting
 from interlock.engines.temporal.histories import kept_history
-from interlock.engines.temporal.messages import ANSWER, HISTORY, EventRow, event_row, made_commit
+from interlock.engines.temporal.messages import ANSWER, HISTORY, UNREADABLE, EventRow, event_row, made_commit
+from interlock.engines.temporal.payloads import Values, value_of
 from interlock.engines.temporal.server import Server
 from interlock.gates.locks import WaitingWork
 from interlock.journal.mirror import Found, NotThere, first_of, require_next
@@ -39,6 +43,7 @@ from interlock.ports import Blobs, Damaged, InfrastructureError, Records, UsageE
 Told = TypeVar("Told")
 
 MEMO = "interlock"
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _CONNECT_S = 3.0
 _ASK_S = 3.0
 
@@ -53,12 +58,47 @@ def memo(base_pack: str) -> Mapping[str, str]:
 
 
 def take_in(workspaces: Workspaces, blobs: Blobs, records: Records | None, run: str, record: Recorded) -> None:
-    """What an event tells of, before it is told: its commit, and the record of a handoff."""
+    """What an event tells of, before it is told: its commit, and the record of a handoff. Raises Damaged."""
     made = made_commit(record.event)
+    if made is not None and not _COMMIT.fullmatch(made[0]):
+        raise Damaged(f"event {record.seq} of run {run} names a commit that is none")
     if made is not None and not workspaces.has(made[0]):
         workspaces.receive(made[0], blobs.get(made[1]), is_base=False)
     if isinstance(record.event, HandoffAccepted) and records is not None:
         records.take(run, record.event.record)
+
+
+async def told_by(
+    handle: WorkflowHandle[Any, Any], run: str, after: int, patience: timedelta | None = None
+) -> list[Recorded]:
+    """The next records that the workflow of the run tells. Raises RPCError, and Damaged for what are no records."""
+    with _readable(run):
+        raw = await handle.query(HISTORY, after, result_type=RawValue, rpc_timeout=patience)
+        rows = value_of(raw, Values())
+        if not isinstance(rows, list):
+            raise TypeError("it is no list")
+        return list(map(decode_record, rows))
+
+
+@contextmanager
+def _readable(run: str) -> Iterator[None]:
+    """Raises Damaged for what cannot be read of the run."""
+    try:
+        with _about(run):
+            yield
+    except (*UNREADABLE, WorkflowQueryFailedError) as error:
+        raise Damaged(f"what the server tells of run {run} cannot be read: {error}") from error
+
+
+@contextmanager
+def _about(run: str) -> Iterator[None]:
+    """Raises Damaged for trouble that is of this run, such as a blob that is missing, and not of the server."""
+    try:
+        yield
+    except InfrastructureError as error:
+        if error.permanent:
+            raise Damaged(str(error) if run in str(error) else f"run {run}: {error}") from error
+        raise
 
 
 def answer_row(workspaces: Workspaces, blobs: Blobs, answer: Answer, base: str) -> EventRow:
@@ -96,23 +136,20 @@ class ServerRuns:
     def news(self, run: str, after: int) -> list[Recorded]:
         found = self._told(run, after)
         require_next(run, after, found)
-        for record in found:
-            take_in(self.workspaces(), self.blobs, self.records(), run, record)
+        with _about(run):
+            for record in found:
+                take_in(self.workspaces(), self.blobs, self.records(), run, record)
         return found
 
     def _told(self, run: str, after: int) -> list[Recorded]:
         """By the server; or, where it knows the run no more, out of what was kept of it."""
         try:
-            rows = self._ask(self._history(run, after), run)
+            return self._ask(self._history(run, after), run)
         except NotThere:
             kept = kept_history(self.server.blobs, run)
             if kept is None:
                 raise
             return [record for record in kept if record.seq > after]
-        try:
-            return [decode_record(row) for row in rows]
-        except (ValueError, TypeError, KeyError) as error:
-            raise Damaged(f"what the server tells of run {run} cannot be read: {error}") from error
 
     def tell(self, run: str, answers: Sequence[Answer], base: str) -> None:
         rows = [answer_row(self.workspaces(), self.blobs, answer, base) for answer in answers]
@@ -123,10 +160,12 @@ class ServerRuns:
 
     def find(self, run: str) -> Found:
         _, started = first_of(run, self._told(run, 0))
-        pipeline = self.blobs.get(started.pipeline_text).decode()
+        with _readable(run):
+            pipeline = self.blobs.get(started.pipeline_text).decode()
         if not self.workspaces().has(started.base_commit):  # the others are made from it
-            kept = json.loads(self._ask(self._memo(run), run))
-            self.workspaces().receive(started.base_commit, self.blobs.get(kept["base_pack"]), is_base=True)
+            with _readable(run):
+                pack = json.loads(self._ask(self._memo(run), run))["base_pack"]
+                self.workspaces().receive(started.base_commit, self.blobs.get(pack), is_base=True)
         records = self.news(run, 0)
         while more := self.news(run, records[-1].seq):
             records += more
@@ -134,10 +173,8 @@ class ServerRuns:
 
     # --- on the thread of its own
 
-    async def _history(self, run: str, after: int) -> list[str]:
-        handle = await self._handle(run)
-        rows: list[str] = await handle.query(HISTORY, after, result_type=list, rpc_timeout=timedelta(seconds=_ASK_S))
-        return rows
+    async def _history(self, run: str, after: int) -> list[Recorded]:
+        return await told_by(await self._handle(run), run, after, timedelta(seconds=_ASK_S))
 
     async def _tell(self, run: str, rows: list[EventRow], known_as: str) -> None:
         handle = await self._handle(run)
@@ -162,7 +199,8 @@ class ServerRuns:
         handle = client.get_workflow_handle(workflow_of(run))
         if run not in self._seen:
             described = await handle.describe(rpc_timeout=timedelta(seconds=_ASK_S))
-            await asyncio.to_thread(self.server.check_run, run, described.task_queue)
+            with _about(run):
+                await asyncio.to_thread(self.server.check_run, run, described.task_queue)
             self._seen.add(run)
         return handle
 

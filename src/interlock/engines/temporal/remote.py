@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -29,7 +29,7 @@ from temporalio.service import RPCStatusCode
 from interlock.core.events import Recorded
 from interlock.core.judging import in_repository
 from interlock.core.plan import plan
-from interlock.core.wire import decode_record, encode_event
+from interlock.core.wire import encode_event
 from interlock.engines.owner import Drive
 from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.access import plainly
@@ -38,16 +38,16 @@ from interlock.engines.temporal.fleet import THE_RUN, waiting
 from interlock.engines.temporal.histories import kept_history
 from interlock.engines.temporal.messages import (
     ANSWER,
-    HISTORY,
     WORKFLOW,
     Documents,
     RunInput,
 )
-from interlock.engines.temporal.reading import answer_row, memo, take_in, told_once, workflow_of
+from interlock.engines.temporal.reading import answer_row, memo, take_in, told_by, told_once, workflow_of
 from interlock.engines.temporal.server import Server, delivery_of, runs_of
 from interlock.engines.temporal.worker import Performer, Serving, serve
 from interlock.execution.context import refer
 from interlock.gates.locks import WaitingWork, show_waiting
+from interlock.journal.mirror import require_next
 from interlock.pipelinefile import encode_pipeline
 from interlock.ports import InfrastructureError
 
@@ -173,7 +173,7 @@ class RemoteEngine:
         """Append what is new. Whether there was anything."""
         seq = self.run.ledger.state.seq
         try:
-            rows = await self._reached(handle, partial(handle.query, HISTORY, seq, result_type=list))
+            records = await self._reached(handle, partial(told_by, handle, self.run.ledger.run, seq))
         except RPCError as error:
             raise InfrastructureError(
                 f"the Temporal server at {self.server.address}, namespace {self.server.namespace}, does not know run"
@@ -181,22 +181,22 @@ class RemoteEngine:
                 " namespace or blobs, or start a new run",
                 permanent=True,
             ) from error
-        for record in map(decode_record, rows):
-            await asyncio.to_thread(self._take, record)
-        return bool(rows)
+        await self._take(records)
+        return bool(records)
 
     async def _take_kept(self) -> None:
         """Append what is new in what was kept of the run among the blobs."""
         kept = await asyncio.to_thread(kept_history, self.server.blobs, self.run.ledger.run)
-        for record in kept or ():
-            if record.seq > self.run.ledger.state.seq:
-                await asyncio.to_thread(self._take, record)
+        await self._take([record for record in kept or () if record.seq > self.run.ledger.state.seq])
 
-    def _take(self, record: Recorded) -> None:
-        """The commit first: what the journal tells of is here."""
-        world = self.run.world
-        take_in(world.workspaces, world.blobs, world.records, self.run.ledger.run, record)
-        self.run.ledger.copy(record)
+    async def _take(self, records: Sequence[Recorded]) -> None:
+        """Raises Damaged where these do not follow on what is here. Of each the commit first: what the journal tells
+        of is here."""
+        world, ledger = self.run.world, self.run.ledger
+        require_next(ledger.run, ledger.state.seq, records)
+        for record in records:
+            await asyncio.to_thread(take_in, world.workspaces, world.blobs, world.records, ledger.run, record)
+            await asyncio.to_thread(ledger.copy, record)
 
     def _rests(self) -> bool:
         """Whether it is finished, or only a human can move it."""

@@ -46,7 +46,7 @@ from interlock.engines.temporal.needs import Offer
 from interlock.engines.temporal.server import runs_of
 from interlock.execution.context import Context, ContextReference, context_of
 from interlock.execution.perform import perform
-from interlock.ports import Blobs, Cancelled, InfrastructureError, NamedBlobs, World
+from interlock.ports import Blobs, Cancelled, InfrastructureError, NamedBlobs, UsageError, World
 from interlock.process import prepare
 
 _BEAT_S = 1.0
@@ -91,7 +91,10 @@ class Performer:
     @activity.defn(name=KEEP, no_thread_cancel_exception=True)
     def keep(self, given: HistoryInput) -> None:
         """Keep the history of a run, so that it is found when the server knows the run no more."""
-        keep_history(self.shared, given.run, given.records)
+        try:
+            keep_history(self.shared, given.run, given.records)
+        except UsageError as error:
+            raise ApplicationError(str(error), type=LASTING, non_retryable=True) from error
 
     def _events(self, given: EffectInput, cancel: threading.Event) -> Iterator[Event]:
         effect = decode_effect(given.effect)
