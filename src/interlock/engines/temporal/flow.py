@@ -43,7 +43,7 @@ from interlock.core.state import RunState
 from interlock.core.wire import decode_event, encode_effect, encode_record
 from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.exclusive import alone
-from interlock.engines.temporal.fleet import PLACE, activity_id, place_input
+from interlock.engines.temporal.fleet import PLACE, PlaceInput, activity_id, place_input
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
@@ -106,10 +106,11 @@ class RunWorkflow:
         self._moved = 0
         self._seeking: set[str] = set()  # keys of effects for which a place is looked for: they take none
         self._places: dict[Need, tuple[str, datetime]] = {}  # task queues, and until when they are good
+        self._looks: dict[Need, asyncio.Task[str]] = {}  # for a place, in progress
 
     @workflow.run
     async def run(self, given: RunInput) -> str:
-        """Returns the status of the finished run."""
+        """Returns the digest of the history, which lies among the blobs."""
         if not self._records:
             self._append(self._started, given.documents.started_at)
             self._append(OwnerChanged(1, "temporal"))
@@ -131,10 +132,7 @@ class RunWorkflow:
             if self._moved != seen:
                 continue
             await self._wait(seen, turn.alarm)
-        await self._keep()
-        await workflow.wait_condition(lambda: not self._in_flight and workflow.all_handlers_finished())
-        self._take_answers()  # those that came too late are told so
-        return self._state.finished.status
+        return await self._kept_whole()
 
     @workflow.query(name=HISTORY)
     def history(self, after: int) -> list[str]:
@@ -183,10 +181,23 @@ class RunWorkflow:
         is_long = info.get_current_history_length() > _LONG or info.get_current_history_size() > _LARGE
         return is_long and info.is_continue_as_new_suggested()
 
-    async def _keep(self) -> None:
-        """The history goes among the blobs, where it stays when the server forgets it."""
+    async def _keep(self) -> str:
+        """The history goes among the blobs, where it stays when the server forgets it. Returns its digest."""
         given = HistoryInput(self._started.run, packed(self._records))
-        await workflow.execute_local_activity(KEEP, given, start_to_close_timeout=_SMALL_MAX, retry_policy=_AGAIN)
+        digest: str = await workflow.execute_local_activity(
+            KEEP, given, result_type=str, start_to_close_timeout=_SMALL_MAX, retry_policy=_AGAIN
+        )
+        return digest
+
+    async def _kept_whole(self) -> str:
+        """All of a finished run is kept: answers that came too late are told so. Returns the digest."""
+        kept, digest = -1, ""
+        while kept != self._moved:
+            await workflow.wait_condition(lambda: not self._in_flight and workflow.all_handlers_finished())
+            self._take_answers()
+            kept = self._moved
+            digest = await self._keep()
+        return digest
 
     async def _wait(self, seen: int, alarm: float | None) -> None:
         """Until something moved, or until the time of the alarm."""
@@ -300,19 +311,28 @@ class RunWorkflow:
         """Find a task queue. Where no worker fits, the same is asked by an activity that is tried until one does: it
         says what is missing, and adds nothing to the history meanwhile."""
         given = place_input(effect, need, workflow.now().timestamp())
-        place = ""
-        try:
-            place = await workflow.execute_local_activity(
-                PLACE, given, result_type=str, start_to_close_timeout=_LOOK_MAX, retry_policy=_ONCE
-            )
-        except TemporalError as error:
-            if is_cancelled_exception(error):
-                raise
+        if need not in self._looks:
+            self._looks[need] = asyncio.create_task(self._look(given))
+        place = await asyncio.shield(self._looks[need])
         if not place:
             place = await workflow.execute_activity(
                 PLACE, given, result_type=str, start_to_close_timeout=_LOOK_MAX, retry_policy=_SEEK
             )
         self._places[need] = (place, workflow.now() + _KEPT)
+        return place
+
+    async def _look(self, given: PlaceInput) -> str:
+        """One look for all effects that need the same; empty if no worker is seen that fits."""
+        try:
+            place: str = await workflow.execute_local_activity(
+                PLACE, given, result_type=str, start_to_close_timeout=_LOOK_MAX, retry_policy=_ONCE
+            )
+        except TemporalError as error:
+            if is_cancelled_exception(error):
+                raise
+            return ""
+        finally:
+            del self._looks[given.need]
         return place
 
     async def _remote(self, effect: Operation, given: EffectInput, need: Need, place: str) -> list[EventRow]:

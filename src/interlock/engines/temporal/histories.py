@@ -10,18 +10,24 @@ from interlock.engines.temporal.messages import unpacked
 from interlock.ports import Damaged, InfrastructureError, NamedBlobs
 
 
-def keep_history(blobs: NamedBlobs, run: str, text: str) -> None:
-    """`text` is the whole history so far, as `messages.packed` makes it. Raises InfrastructureError."""
-    blobs.keep(_entry(run), blobs.put(text.encode()).encode())
+def keep_history(blobs: NamedBlobs, run: str, text: str) -> str:
+    """`text` is the whole history so far, as `messages.packed` makes it. Returns its digest. Raises
+    InfrastructureError."""
+    digest = blobs.put(text.encode())
+    blobs.keep(_entry(run), digest.encode())
+    return digest
 
 
 def kept_history(blobs: NamedBlobs, run: str) -> list[Recorded] | None:
     """None if nothing was kept of the run. Raises InfrastructureError, Damaged."""
     entry = blobs.kept(_entry(run))
-    if entry is None:
-        return None
+    return None if entry is None else history_of(blobs, run, entry.decode("ascii", "replace"))
+
+
+def history_of(blobs: NamedBlobs, run: str, digest: str) -> list[Recorded]:
+    """The history of the run that was kept under this digest. Raises InfrastructureError, Damaged."""
     try:
-        return unpacked(blobs.get(entry.decode("ascii")).decode("ascii"))
+        return unpacked(blobs.get(digest).decode("ascii"))
     except InfrastructureError:
         raise
     except Exception as error:

@@ -87,9 +87,9 @@ class Performer:
             raise ApplicationError(str(error), type=kind, non_retryable=True) from error  # the workflow counts it
 
     @activity.defn(name=KEEP, no_thread_cancel_exception=True)
-    def keep(self, given: HistoryInput) -> None:
-        """Keep the history of a run, so that it is found when the server knows the run no more."""
-        keep_history(self.shared, given.run, given.records)
+    def keep(self, given: HistoryInput) -> str:
+        """Keep the history of a run, so that it is found when the server knows the run no more. Returns its digest."""
+        return keep_history(self.shared, given.run, given.records)
 
     def _events(self, given: EffectInput, cancel: threading.Event) -> Iterator[Event]:
         effect = decode_effect(given.effect)
