@@ -115,3 +115,10 @@ def test_a_planner_that_decides_otherwise_is_seen(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(flow, "plan", other)
     with pytest.raises(NondeterminismError):
         replay("joined")
+
+
+def test_all_gates_that_need_the_same_look_once_for_a_worker() -> None:
+    """Three on the base, at once; a beginning of the run knows nothing of the places of the one before."""
+    histories, _ = kept("in parallel")
+    looks = [sum(b'"activity_type":"place"' in event.SerializeToString() for event in one.events) for one in histories]
+    assert (looks[0], max(looks)) == (1, 1)
