@@ -17,10 +17,8 @@ from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     TemporalError,
-    TimeoutType,
     is_cancelled_exception,
 )
-from temporalio.exceptions import TimeoutError as TimedOut
 
 from interlock.core.admission import admit
 from interlock.core.answers import must_wait
@@ -43,7 +41,7 @@ from interlock.core.state import RunState
 from interlock.core.wire import decode_event, encode_effect, encode_record
 from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.exclusive import alone
-from interlock.engines.temporal.fleet import PLACE, PlaceInput, activity_id, place_input
+from interlock.engines.temporal.fleet import PLACE, PlaceInput, activity_id, place_input, was_taken_by_nobody
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
@@ -51,7 +49,6 @@ from interlock.engines.temporal.messages import (
     LASTING,
     PASSING,
     PERFORM,
-    TAKEN_BY_ITS_MAKER,
     WORKFLOW,
     EffectInput,
     EventRow,
@@ -350,7 +347,7 @@ class RunWorkflow:
                 )  # fmt: skip
                 return result
             except ActivityError as error:
-                if not _was_taken_by_nobody(error):
+                if not was_taken_by_nobody(error):
                     raise
             self._places.pop(need, None)
             place = await self._find(effect, need)
@@ -399,10 +396,3 @@ def _answer(row: EventRow) -> AnswerTaken:
     if not isinstance(event, AnswerTaken):
         raise ApplicationError(f"no answer, but {row[0]}")
     return event
-
-
-def _was_taken_by_nobody(error: ActivityError) -> bool:
-    cause = error.cause
-    if isinstance(cause, ApplicationError):
-        return cause.type == TAKEN_BY_ITS_MAKER
-    return isinstance(cause, TimedOut) and cause.type is TimeoutType.SCHEDULE_TO_START
