@@ -135,3 +135,10 @@ def test_what_the_server_says_of_the_length_decides_nothing() -> None:
                 started.suggest_continue_as_new, started.history_size_bytes = True, 60_000_000
 
     replay("joined", longer)
+
+
+def test_all_gates_that_need_the_same_look_once_for_a_worker() -> None:
+    """Three on the base, at once; a beginning of the run knows nothing of the places of the one before."""
+    histories, _ = kept("in parallel")
+    looks = [sum(b'"activity_type":"place"' in event.SerializeToString() for event in one.events) for one in histories]
+    assert (looks[0], max(looks)) == (1, 1)

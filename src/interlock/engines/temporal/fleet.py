@@ -22,12 +22,19 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, PollWork
 from temporalio.client import Client, RPCError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.converter import DataConverter
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, TemporalError
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ApplicationErrorCategory,
+    TemporalError,
+    TimeoutType,
+)
+from temporalio.exceptions import TimeoutError as TimedOut
 from temporalio.service import RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from interlock.core.effects import EvaluateGate, Operation, StartAttempt, key
-from interlock.engines.temporal.messages import WAITS
+from interlock.engines.temporal.messages import TAKEN_BY_ITS_MAKER, WAITS
 from interlock.engines.temporal.needs import Need, Offer, Seen, chosen, fits, other_blobs, unmet
 from interlock.engines.temporal.server import blobs_in, identity, mark_in
 from interlock.gates.locks import WaitingWork
@@ -306,6 +313,14 @@ def activity_id(effect: Operation, *, again: bool) -> str:
 def of_repository(effect: Operation) -> str:
     """The id of an activity that a process in the repository of the run performs."""
     return f"{key(effect)} here"
+
+
+def was_taken_by_nobody(error: ActivityError) -> bool:
+    """Whether an effect failed since no worker of its place began it, or since the only one may not."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return cause.type == TAKEN_BY_ITS_MAKER
+    return isinstance(cause, TimedOut) and cause.type is TimeoutType.SCHEDULE_TO_START
 
 
 def _is_late(scheduled: Timestamp) -> bool:

@@ -19,10 +19,8 @@ from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
     TemporalError,
-    TimeoutType,
     is_cancelled_exception,
 )
-from temporalio.exceptions import TimeoutError as TimedOut
 
 from interlock.core.admission import admit
 from interlock.core.answers import must_wait
@@ -46,7 +44,14 @@ from interlock.core.state import RunState
 from interlock.core.wire import decode_event, encode_effect, encode_record
 from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.exclusive import alone, names_of
-from interlock.engines.temporal.fleet import PLACE, activity_id, of_repository, place_input
+from interlock.engines.temporal.fleet import (
+    PLACE,
+    PlaceInput,
+    activity_id,
+    of_repository,
+    place_input,
+    was_taken_by_nobody,
+)
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
@@ -54,7 +59,6 @@ from interlock.engines.temporal.messages import (
     LASTING,
     PASSING,
     PERFORM,
-    TAKEN_BY_ITS_MAKER,
     UNREADABLE,
     WORKFLOW,
     EffectInput,
@@ -118,10 +122,11 @@ class RunWorkflow:
         self._long = 0  # events of the server's history since the run began, at most, as we count them
         self._seeking: set[str] = set()  # keys of effects for which a place is looked for: they take none
         self._places: dict[Need, tuple[str, datetime]] = {}  # task queues, and until when they are good
+        self._looks: dict[Need, asyncio.Task[str]] = {}  # for a place, in progress
 
     @workflow.run
     async def run(self, given: RunInput) -> str:
-        """Returns the status of the finished run."""
+        """Returns the digest of the history, which lies among the blobs."""
         if not self._records:
             self._append(self._started, given.documents.started_at)
             self._append(OwnerChanged(1, "temporal"))
@@ -143,10 +148,7 @@ class RunWorkflow:
             if self._moved != seen:
                 continue
             await self._wait(seen, turn.alarm)
-        await self._keep()
-        await workflow.wait_condition(lambda: not self._in_flight and workflow.all_handlers_finished())
-        self._take_answers()  # those that came too late are told so
-        return self._state.finished.status
+        return await self._kept_whole()
 
     @workflow.query(name=HISTORY)
     def history(self, after: int) -> list[str]:
@@ -195,10 +197,23 @@ class RunWorkflow:
     def _may_begin_anew(self) -> bool:
         return self._long >= _LONG and not self._in_flight and not self._waiting and workflow.all_handlers_finished()
 
-    async def _keep(self) -> None:
-        """The history goes among the blobs, where it stays when the server forgets it."""
+    async def _keep(self) -> str:
+        """The history goes among the blobs, where it stays when the server forgets it. Returns its digest."""
         given = HistoryInput(self._started.run, packed(self._records))
-        await workflow.execute_local_activity(KEEP, given, start_to_close_timeout=_SMALL_MAX, retry_policy=_AGAIN)
+        digest: str = await workflow.execute_local_activity(
+            KEEP, given, result_type=str, start_to_close_timeout=_SMALL_MAX, retry_policy=_AGAIN
+        )
+        return digest
+
+    async def _kept_whole(self) -> str:
+        """All of a finished run is kept: answers that came too late are told so. Returns the digest."""
+        kept, digest = -1, ""
+        while kept != self._moved:
+            await workflow.wait_condition(lambda: not self._in_flight and workflow.all_handlers_finished())
+            self._take_answers()
+            kept = self._moved
+            digest = await self._keep()
+        return digest
 
     async def _wait(self, seen: int, alarm: float | None) -> None:
         """Until something moved, or until the time of the alarm."""
@@ -323,20 +338,29 @@ class RunWorkflow:
         """Find a task queue. Where no worker fits, the same is asked by an activity that is tried until one does: it
         says what is missing, and adds nothing to the history meanwhile."""
         given = place_input(effect, need, workflow.now().timestamp())
-        place = ""
-        try:
-            place = await workflow.execute_local_activity(
-                PLACE, given, result_type=str, start_to_close_timeout=_LOOK_MAX, retry_policy=_ONCE
-            )
-        except TemporalError as error:
-            if is_cancelled_exception(error):
-                raise
+        if need not in self._looks:
+            self._looks[need] = asyncio.create_task(self._look(given))
+        place = await asyncio.shield(self._looks[need])
         if not place:
             raw = await workflow.execute_activity(
                 PLACE, given, result_type=RawValue, start_to_close_timeout=_LOOK_MAX, retry_policy=_SEEK
             )
             place = str(value_of(raw, workflow.payload_converter()))
         self._places[need] = (place, workflow.now() + _KEPT)
+        return place
+
+    async def _look(self, given: PlaceInput) -> str:
+        """One look for all effects that need the same; empty if no worker is seen that fits."""
+        try:
+            place: str = await workflow.execute_local_activity(
+                PLACE, given, result_type=str, start_to_close_timeout=_LOOK_MAX, retry_policy=_ONCE
+            )
+        except TemporalError as error:
+            if is_cancelled_exception(error):
+                raise
+            return ""
+        finally:
+            del self._looks[given.need]
         return place
 
     async def _remote(self, effect: Operation, given: EffectInput, need: Need, place: str) -> RawValue:
@@ -354,7 +378,7 @@ class RunWorkflow:
                 )  # fmt: skip
                 return result
             except ActivityError as error:
-                if not _was_taken_by_nobody(error):
+                if not was_taken_by_nobody(error):
                     raise
             self._places.pop(need, None)
             self._long += _OF_TASK
@@ -403,10 +427,3 @@ def _read_answer(row: EventRow) -> AnswerTaken:
         return answer_in(row)
     except UNREADABLE as error:
         raise ApplicationError(f"the answer cannot be read: {error!s:.500}") from error
-
-
-def _was_taken_by_nobody(error: ActivityError) -> bool:
-    cause = error.cause
-    if isinstance(cause, ApplicationError):
-        return cause.type == TAKEN_BY_ITS_MAKER
-    return isinstance(cause, TimedOut) and cause.type is TimeoutType.SCHEDULE_TO_START

@@ -15,19 +15,24 @@ from interlock.ports import Damaged, InfrastructureError, NamedBlobs, UsageError
 _RUN = re.compile(r"\w[\w-]{0,99}", re.ASCII)
 
 
-def keep_history(blobs: NamedBlobs, run: str, text: str) -> None:
-    """`text` is the whole history so far, as `messages.packed` makes it. Raises InfrastructureError, and UsageError
-    for a run whose id is none."""
-    blobs.keep(_entry(run), blobs.put(text.encode()).encode())
+def keep_history(blobs: NamedBlobs, run: str, text: str) -> str:
+    """`text` is the whole history so far, as `messages.packed` makes it. Returns its digest. Raises
+    InfrastructureError, and UsageError for a run whose id is none."""
+    digest = blobs.put(text.encode())
+    blobs.keep(_entry(run), digest.encode())
+    return digest
 
 
 def kept_history(blobs: NamedBlobs, run: str) -> list[Recorded] | None:
     """None if nothing was kept of the run. Raises InfrastructureError, Damaged, UsageError as `keep_history`."""
     entry = blobs.kept(_entry(run))
-    if entry is None:
-        return None
+    return None if entry is None else history_of(blobs, run, entry.decode("ascii", "replace"))
+
+
+def history_of(blobs: NamedBlobs, run: str, digest: str) -> list[Recorded]:
+    """The history of the run that was kept under this digest. Raises InfrastructureError, Damaged."""
     try:
-        records = unpacked(blobs.get(entry.decode("ascii")).decode("ascii"))
+        records = unpacked(blobs.get(digest).decode("ascii"))
         require_own(run, records)
         return records
     except InfrastructureError:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from temporalio.client import (
     Client,
     RPCError,
+    WorkflowFailureError,
     WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
@@ -35,9 +36,10 @@ from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.access import plainly
 from interlock.engines.temporal.builds import silence
 from interlock.engines.temporal.fleet import THE_RUN, waiting
-from interlock.engines.temporal.histories import kept_history
+from interlock.engines.temporal.histories import history_of, kept_history
 from interlock.engines.temporal.messages import (
     ANSWER,
+    UNREADABLE,
     WORKFLOW,
     Documents,
     RunInput,
@@ -54,7 +56,7 @@ from interlock.ports import InfrastructureError
 Told = TypeVar("Told")
 
 _LOOK_S = 0.5  # between two looks at a history in which nothing happens
-_FIRST_LOOK_S = 0.05
+_FIRST_LOOK_S = 0.2
 _WAITING_LOOK_S = 2.0
 _UNREACHED_MAX_S = 60.0
 _SILENT_MAX_S = 30.0  # of the controllers of a run
@@ -85,22 +87,27 @@ class RemoteEngine:
             return  # whatever became of the server, and of the build that the run began with
         client, blobs = await self.server.connect(), await asyncio.to_thread(self.server.mark)
         handle = await self._started(client, blobs)
-        beside = [asyncio.create_task(self._show_waiting(client, handle))]
+        ended = asyncio.create_task(_ended(handle))
+        beside: list[asyncio.Task[Any]] = [ended, asyncio.create_task(self._show_waiting(client, handle))]
         if self.is_home:
             beside.append(asyncio.create_task(self._deliver(client, blobs)))
         try:
-            pause = _FIRST_LOOK_S
-            while not self.run.stop.is_set():
-                await self._answer(handle)
-                news = await self._copy(handle)
-                if self._rests():
-                    return
-                pause = _FIRST_LOOK_S if news else min(_LOOK_S, pause * 2)
-                await asyncio.sleep(pause)
+            await self._follow(handle, ended)
         finally:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+
+    async def _follow(self, handle: WorkflowHandle[Any, Any], ended: asyncio.Task[str]) -> None:
+        pause = _FIRST_LOOK_S
+        while not self.run.stop.is_set():
+            await self._answer(handle)
+            news = await self._news(handle, ended)
+            await self._take(news)
+            if self._rests():
+                return
+            pause = _FIRST_LOOK_S if news else min(_LOOK_S, pause * 2)
+            await (asyncio.sleep(pause) if ended.done() else asyncio.wait({ended}, timeout=pause))
 
     async def _started(self, client: Client, blobs: str) -> WorkflowHandle[Any, Any]:
         """The workflow of the run. It is started if the local journal knows no more of it than its start."""
@@ -169,9 +176,26 @@ class RemoteEngine:
             await self._reached(handle, partial(handle.execute_update, ANSWER, rows, id=told_once(new)))
         self._sent.update(answer.id for answer in new)
 
-    async def _copy(self, handle: WorkflowHandle[Any, Any]) -> bool:
-        """Append what is new. Whether there was anything."""
+    async def _news(self, handle: WorkflowHandle[Any, Any], ended: asyncio.Task[str]) -> list[Recorded]:
+        """What is new. An ended run is read among the blobs: a controller would replay all of it to answer."""
         seq = self.run.ledger.state.seq
+        if not ended.done():
+            asked = asyncio.create_task(self._asked(handle, seq))
+            await asyncio.wait({asked, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done():
+                return await asked
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+        return await asyncio.to_thread(self._kept, ended.result(), seq) or await self._asked(handle, seq)
+
+    def _kept(self, digest: str, seq: int) -> list[Recorded]:
+        """What is beyond event `seq` in the history that was kept under `digest`; nothing if it cannot be read."""
+        with suppress(InfrastructureError):
+            return history_of(self.server.blobs, self.run.ledger.run, digest)[seq:]
+        return []
+
+    async def _asked(self, handle: WorkflowHandle[Any, Any], seq: int) -> list[Recorded]:
+        """What the workflow tells beyond event `seq`."""
         try:
             records = await self._reached(handle, partial(told_by, handle, self.run.ledger.run, seq))
         except RPCError as error:
@@ -181,8 +205,7 @@ class RemoteEngine:
                 " namespace or blobs, or start a new run",
                 permanent=True,
             ) from error
-        await self._take(records)
-        return bool(records)
+        return records
 
     async def _take_kept(self) -> None:
         """Append what is new in what was kept of the run among the blobs."""
@@ -238,3 +261,16 @@ class RemoteEngine:
                 if time.monotonic() - since > _UNREACHED_MAX_S or self.run.stop.is_set():
                     raise InfrastructureError(self._silent(error)) from error
                 await asyncio.sleep(_LOOK_S)
+
+
+async def _ended(handle: WorkflowHandle[Any, Any]) -> str:
+    """The digest of the history of the run, once it has ended; empty if its workflow ended in another way."""
+    while True:
+        try:
+            return str(await handle.result())
+        except (WorkflowFailureError, InfrastructureError, *UNREADABLE):
+            return ""
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return ""
+            await asyncio.sleep(_LOOK_S)

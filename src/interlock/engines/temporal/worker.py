@@ -89,10 +89,10 @@ class Performer:
             raise ApplicationError(said, type=kind, non_retryable=True) from error  # the workflow counts it
 
     @activity.defn(name=KEEP, no_thread_cancel_exception=True)
-    def keep(self, given: HistoryInput) -> None:
-        """Keep the history of a run, so that it is found when the server knows the run no more."""
+    def keep(self, given: HistoryInput) -> str:
+        """Keep the history of a run, so that it is found when the server knows the run no more. Returns its digest."""
         try:
-            keep_history(self.shared, given.run, given.records)
+            return keep_history(self.shared, given.run, given.records)
         except UsageError as error:
             raise ApplicationError(str(error), type=LASTING, non_retryable=True) from error
 
