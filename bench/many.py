@@ -1,9 +1,9 @@
 """Runs on Temporal beside the same runs on the local engine, in turn, on this one machine: what an attempt costs more,
 how long many runs at once take, and what a run leaves in the server's history.
 
-An attempt is an agent that does nothing, and one gate. `over_attempt_ms` is the slope between short and long runs, so
-that it has no start of a program in it; `over_run_ms` is the rest. The server, a controller and a worker are there
-before, each with a state of its own.
+An attempt is an agent that does nothing, and one gate. `over_attempt_ms` is the slope between a short run and the long
+one after it, so that it has no start of a program in it; `over_run_ms` is the rest. The server, a controller and a
+worker are there before, each with a state of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 from bench.shell import environment, repository, timed
 
 SHORT, LONG = 2, 10  # attempts of a run
-PAIRS = 5
+PAIRS = 7
 AT_ONCE = 20
 SLOTS = 8
 GOALS = {
@@ -70,12 +70,11 @@ def _costs(place: Path, environ: dict[str, str]) -> dict[str, float]:
                 if attempts == LONG:
                     took["local_s"].append(local)
                     took["remote_s"].append(remote)
-    short, long = (statistics.median(differences) for differences in over.values())
-    slope = (long - short) / (LONG - SHORT)
+    slope = statistics.median(long - short for short, long in zip(*over.values(), strict=True)) / (LONG - SHORT)
     return {
         **{name: statistics.median(each) for name, each in took.items()},
         "over_attempt_ms": 1000 * slope,
-        "over_run_ms": 1000 * (short - SHORT * slope),
+        "over_run_ms": 1000 * (statistics.median(over[SHORT]) - SHORT * slope),
     }
 
 
