@@ -8,7 +8,7 @@ import pytest
 from tests.contract.cli_world import new_world
 from tests.contract.temporal.test_doctor import settle
 from tests.contract.temporal.test_sizes import forget
-from tests.contract.temporal.world import Cluster, cluster_in, other_build, run_on, server_in, until
+from tests.contract.temporal.world import Cluster, Server, cluster_in, other_build, run_on, server_in, until
 
 from interlock import __version__
 
@@ -40,15 +40,16 @@ def test_a_run_that_the_server_forgot_is_shown_and_says_what_to_do(tmp_path: Pat
         assert "goes to the server" not in said.text
 
 
-def test_a_worker_of_another_version_is_told_before_a_run_begins(tmp_path: Path, many: Cluster) -> None:
+def test_a_worker_of_another_version_is_told_before_a_run_begins(tmp_path: Path, server: Server) -> None:
     other = other_build(tmp_path / "other", "__init__.py", f'"{__version__}"', '"0.0.1"')
-    process = many.machine("other", PYTHONPATH=other).start("worker", "--labels", "old")
-    many.machines.append(process)
-    far = many.submitter(tmp_path / "far", {"interlock.yaml": QUICK})
-    until(lambda: "has interlock 0.0.1" in far.ask("doctor").text)
-    said = far.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(0)
-    assert f"{process.pid}@" in said.err
-    assert f" has interlock 0.0.1, and this is {__version__}: upgrade all machines of the queue" in said.err
+    with cluster_in(tmp_path / "many", server) as many:
+        process = many.machine("other", PYTHONPATH=other).start("worker", "--labels", "old")
+        many.machines.append(process)
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": QUICK})
+        until(lambda: "has interlock 0.0.1" in far.ask("doctor").text)
+        said = far.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(0)
+        assert f"{process.pid}@" in said.err
+        assert f" has interlock 0.0.1, and this is {__version__}: upgrade all machines of the queue" in said.err
 
 
 def test_a_repository_without_commits_is_told_before_the_server_is_asked(tmp_path: Path) -> None:

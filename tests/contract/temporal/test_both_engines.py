@@ -46,7 +46,7 @@ stages:
     inbox=(("reject", "code/1.1"), ("cancel", "")),
     says=("resume {run}",),
 )
-KEEPS = "def keep_history(blobs: NamedBlobs, run: str, text: str) -> None:\n"
+KEEPS = "def keep_history(blobs: NamedBlobs, run: str, text: str) -> str:\n"
 TAKEN = ("WORKFLOW_EXECUTION_UPDATE_ACCEPTED",)
 SLOWLY = f"""\
 {KEEPS}    import os, pathlib, time
@@ -84,6 +84,18 @@ def anew(tmp_path_factory: pytest.TempPathFactory, server: Server, restless: Pat
 
 
 @pytest.fixture(scope="module")
+def forgetful(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterator[Cluster]:
+    """Controllers replay the whole history each time that anything comes of it, as another one does after a loss."""
+    folder = tmp_path_factory.mktemp("forgetful")
+    runner = "        workflow_runner=runner(),\n"
+    path = other_build(
+        folder / "other", "engines/temporal/worker.py", runner, f"{runner}        max_cached_workflows=0,\n"
+    )
+    with cluster_in(folder / "many", server, PYTHONPATH=path, HERE=str(folder)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
 def locally(tmp_path_factory: pytest.TempPathFactory) -> Locally:
     """What the local engine makes of a scenario, played once."""
     known: dict[str, Played] = {}
@@ -115,6 +127,15 @@ def test_they_are_the_same_where_runs_begin_anew(tmp_path: Path, anew: Cluster, 
     for part in parts:
         begun, ended = (counted(part, words) for words in (BEGUN, ENDED))
         assert begun == ended, "something was in flight"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_they_are_the_same_where_controllers_remember_nothing(
+    tmp_path: Path, forgetful: Cluster, name: str, locally: Locally
+) -> None:
+    here = str(forgetful.root.parent)
+    far = forgetful.submitter(tmp_path / "far", {"interlock.yaml": SCENARIOS[name].pipeline}, HERE=here)
+    same(played(far, SCENARIOS[name], name, "--engine", "temporal"), locally(name))
 
 
 def test_an_answer_that_comes_while_a_run_begins_anew_is_taken(tmp_path: Path, server: Server, restless: Path) -> None:

@@ -102,12 +102,15 @@ def test_what_it_has_started_ends_with_it_when_it_is_killed(process: subprocess.
 
 
 def test_who_has_not_its_key_starts_nothing_there(world: World, process: subprocess.Popen[str]) -> None:
-    """Another user, or an agent with the network: with settings of its own, and blobs that it can write."""
+    """Another user, or an agent with the network: with settings of its own, and blobs that it can write, with the mark
+    that stands in the names of task queues."""
     page_of(process)
     address = json.loads(next(world.root.rglob("settings.yaml")).read_text())["temporal"]["address"]
     (world.root / "other").mkdir()
     other = new_world(world.root / "other", {"interlock.yaml": QUICK.replace("echo x", "touch ran; echo x")})
-    (other.root / "blobs").mkdir()
+    mark = world.root / "state/interlock/dev/blobs/named/mark"
+    (other.root / "blobs/named").mkdir(parents=True)
+    (other.root / "blobs/named/mark").write_bytes(mark.read_bytes())
     settle(other, address, blobs=str(other.root / "blobs"))
     started = other.start("run", "--engine", "temporal", "--plain", "-t", "x")
     controller = world.root / "state/interlock/dev/controller.log"

@@ -22,6 +22,8 @@ from interlock.core.wire import encode_event
 from interlock.engines.temporal import flow as module
 from interlock.engines.temporal.flow import RunWorkflow
 from interlock.engines.temporal.messages import answer_in, event_row, reported
+from interlock.engines.temporal.places import Places
+from interlock.engines.temporal.turns import Turns
 
 KINDS = [kind.__name__ for kind in get_args(Event)]
 BODIES = ("[]", "{}", "x", "null", "7", "[1e999]", "[[1]]", '["x", 1, 2]', "[" * 5000 + "]" * 5000)
@@ -37,7 +39,8 @@ class Flow(RunWorkflow):
     def __init__(self, *events: Event) -> None:
         self.failures: list[str] = []
         self._in_flight = {}
-        self._moved = 0
+        self._moved = self._long = 0
+        self._places = Places(Turns(lambda: True))
         self._records = []
         self._state = after(*events) if events else RunState()
         self._waiting: list[AnswerTaken] = []

@@ -32,6 +32,7 @@ from interlock.core.events import Finding, VerdictGiven, VerdictStatus
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import GateClass, Pipeline
 from interlock.engines.temporal.messages import WAITS, EventRow, event_row
+from interlock.engines.temporal.turns import Turns
 
 HOLD, FREE = "interlock-hold", "free"
 _WAIT_MAX = timedelta(hours=4)  # as on one machine
@@ -84,13 +85,15 @@ class Names:
             raise ApplicationError(why, wanted.subject, wanted.gate, type=WAITS)
 
 
-async def alone(pipeline: Pipeline, effect: Operation, work: Callable[[], Awaitable[list[EventRow]]]) -> list[EventRow]:
+async def alone(
+    pipeline: Pipeline, effect: Operation, work: Callable[[], Awaitable[list[EventRow]]], turns: Turns
+) -> list[EventRow]:
     """What `work` returns, done while no other gate holds a name of this one; an errored verdict if that took hours."""
     if not isinstance(effect, EvaluateGate) or not (names := names_of(pipeline, effect)):
         return await work()
     async with AsyncExitStack() as stack:
         try:
-            await _hold(stack, effect, names)
+            await _hold(stack, effect, names, turns)
         except TimeoutError as error:
             return [event_row(_gave_up(pipeline, effect, str(error)))]
         return await work()
@@ -103,35 +106,37 @@ def names_of(pipeline: Pipeline, effect: Operation) -> tuple[str, ...]:
     return tuple(sorted(set(find_gate(pipeline, effect.gate)[1].exclusive)))
 
 
-async def _hold(stack: AsyncExitStack, effect: EvaluateGate, names: Sequence[str]) -> None:
+async def _hold(stack: AsyncExitStack, effect: EvaluateGate, names: Sequence[str], turns: Turns) -> None:
     for name in names:
-        await stack.enter_async_context(_held(effect, name))
+        await stack.enter_async_context(_held(effect, name, turns))
 
 
 @asynccontextmanager
-async def _held(effect: EvaluateGate, name: str) -> AsyncIterator[None]:
+async def _held(effect: EvaluateGate, name: str, turns: Turns) -> AsyncIterator[None]:
     """Raises TimeoutError in words after four hours of waiting."""
-    child = await _started(effect, name)
+    child = await _started(effect, name, turns)
     try:
         yield
     finally:
         child.cancel()
         with suppress(ChildWorkflowError, asyncio.CancelledError):
-            await child
+            await turns.after(child)
 
 
-async def _started(effect: EvaluateGate, name: str) -> workflow.ChildWorkflowHandle[object, object]:
+async def _started(effect: EvaluateGate, name: str, turns: Turns) -> workflow.ChildWorkflowHandle[object, object]:
     queue = workflow.info().task_queue.partition(".")[0]  # as the settings call it: a name is held over all blobs
     until, holder = workflow.now() + _WAIT_MAX, f"{queue}-exclusive-{name}"
     while True:
         with suppress(WorkflowAlreadyStartedError):
-            return await workflow.start_child_workflow(HOLD, id=holder, parent_close_policy=ParentClosePolicy.TERMINATE)
+            asked = workflow.start_child_workflow(HOLD, id=holder, parent_close_policy=ParentClosePolicy.TERMINATE)
+            return await turns.after(asked)
         wanted = Wanted(str(effect.subject), effect.gate.partition("/")[2], name, holder)
         try:
-            await workflow.execute_activity(
+            asked_again = workflow.execute_activity(
                 FREE, wanted, result_type=RawValue, start_to_close_timeout=_LOOK_MAX, retry_policy=_LOOKS,
                 schedule_to_close_timeout=max(until - workflow.now(), _LOOK_MAX),
             )  # fmt: skip
+            await turns.after(asked_again)
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise

@@ -1,8 +1,8 @@
 """A run as a workflow: what is wanted is planned, reconciled, admitted and folded by the core, as everywhere.
 
-Rule: only what a replay decides alike may be asked here: no clock but the workflow's, no file, no thread. What the
-server says of the length of a history is no such thing: where workflow tasks followed each other while a local activity
-was at work, a replay is told what was true of the last one.
+Rule: only what a replay decides alike may be asked here: no clock but the workflow's, no file, no thread. What comes of
+work is taken in turn (`turns`). What the server says of the length of a history decides nothing: where workflow tasks
+followed each other while a local activity was at work, a replay is told what was true of the last one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -44,14 +44,7 @@ from interlock.core.state import RunState
 from interlock.core.wire import decode_event, encode_effect, encode_record
 from interlock.engines.reconcile import reconcile
 from interlock.engines.temporal.exclusive import alone, names_of
-from interlock.engines.temporal.fleet import (
-    PLACE,
-    PlaceInput,
-    activity_id,
-    of_repository,
-    place_input,
-    was_taken_by_nobody,
-)
+from interlock.engines.temporal.fleet import activity_id, of_repository, was_taken_by_nobody
 from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
@@ -76,6 +69,8 @@ from interlock.engines.temporal.messages import (
 )
 from interlock.engines.temporal.needs import Need, need_of
 from interlock.engines.temporal.payloads import value_of
+from interlock.engines.temporal.places import Places
+from interlock.engines.temporal.turns import Turns
 from interlock.pipelinefile import decode_pipeline
 from interlock.ports import InfrastructureError
 
@@ -88,13 +83,10 @@ _SMALL_MAX = timedelta(minutes=30)
 _REPOSITORY_MAX = timedelta(days=365)  # somebody has to come to the repository
 _ONCE = RetryPolicy(maximum_attempts=1)
 _WAITED_MIN_S = 5.0
-_LOOK_MAX = timedelta(seconds=30)
 _SEEKING_MAX = 64
-_SEEK = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(seconds=10))
-_KEPT = timedelta(minutes=1)  # how long a place is believed to be a good one
 _PATIENCE = timedelta(seconds=30)  # until it is asked whether anybody serves the place still; twice as long then
 _PATIENCE_MAX = timedelta(minutes=10)
-_FAR_S = 1e8  # three years: the longest timer
+_NEAR_S, _FAR_S = 0.001, 1e8  # the shortest timer, since none at all would be another history, and the longest
 _AGAIN = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30))
 
 
@@ -113,16 +105,17 @@ class RunWorkflow:
         self._state = RunState()
         for record in self._records:
             self._state = apply(self._state, record)
+        self._begun_at = self._state.seq
         self._answered = {answer for record in self._records if (answer := answer_of(record.event))}
         self._makers = dict(maker for record in self._records if (maker := made_by(record.event)))
         self._packs = {made[0]: made[1] for record in self._records if (made := made_commit(record.event))}
         self._in_flight: dict[str, tuple[Operation, asyncio.Task[None]]] = {}
         self._waiting: list[AnswerTaken] = []
-        self._moved = 0
+        self._moved, self._seen = 0, 0  # how often something moved, and how much of it was planned with
         self._long = 0  # events of the server's history since the run began, at most, as we count them
         self._seeking: set[str] = set()  # keys of effects for which a place is looked for: they take none
-        self._places: dict[Need, tuple[str, datetime]] = {}  # task queues, and until when they are good
-        self._looks: dict[Need, asyncio.Task[str]] = {}  # for a place, in progress
+        self._turns = Turns(self._is_settled)
+        self._places = Places(self._turns)
 
     @workflow.run
     async def run(self, given: RunInput) -> str:
@@ -131,7 +124,7 @@ class RunWorkflow:
             self._append(self._started, given.documents.started_at)
             self._append(OwnerChanged(1, "temporal"))
         while self._state.finished is None:
-            seen = self._moved
+            seen = self._seen = self._moved
             self._take_answers()
             places = given.places + min(len(self._seeking), _SEEKING_MAX)
             turn = reconcile(plan(self._pipeline, self._state), self._effects(), places)
@@ -165,6 +158,7 @@ class RunWorkflow:
                 self._long += _OF_ANSWER
                 self._waiting.append(event)
                 self._moved += 1
+        self._places.forget()
 
     @answer.validator
     def check_answer(self, rows: list[EventRow]) -> None:
@@ -191,11 +185,17 @@ class RunWorkflow:
             why = f"it cannot be taken: {error!s:.500}"
         self._append(Refused("answer", event.answer, why, event))
 
+    def _is_settled(self) -> bool:
+        """Whether it was planned with all that has moved."""
+        return self._seen == self._moved or self._state.finished is not None
+
     def _effects(self) -> tuple[Operation, ...]:
         return tuple(effect for effect, _ in self._in_flight.values())
 
     def _may_begin_anew(self) -> bool:
-        return self._long >= _LONG and not self._in_flight and not self._waiting and workflow.all_handlers_finished()
+        """Only after something was recorded: a beginning has to look for places, and no run does only that."""
+        at_rest = not self._in_flight and not self._waiting and workflow.all_handlers_finished()
+        return self._long >= _LONG and self._state.seq > self._begun_at and at_rest
 
     async def _keep(self) -> str:
         """The history goes among the blobs, where it stays when the server forgets it. Returns its digest."""
@@ -218,11 +218,14 @@ class RunWorkflow:
     async def _wait(self, seen: int, alarm: float | None) -> None:
         """Until something moved, or until the time of the alarm."""
         self._long += _OF_ALARM if alarm is not None else 0
-        left = None if alarm is None else timedelta(seconds=max(0.0, min(_FAR_S, alarm - workflow.now().timestamp())))
+        left = (
+            None if alarm is None else timedelta(seconds=max(_NEAR_S, min(_FAR_S, alarm - workflow.now().timestamp())))
+        )
         try:
             await workflow.wait_condition(lambda: self._moved != seen, timeout=left)
         except TimeoutError:
             assert alarm is not None
+            self._places.forget()
             if left is not None and left.total_seconds() < _FAR_S:
                 self._record(TimeReached(alarm))
 
@@ -254,7 +257,7 @@ class RunWorkflow:
             self._record(decided(self._pipeline, effect))
             return
         need = need_of(self._pipeline, effect, self._maker(effect))
-        place = self._place(need) if need else ""
+        place = self._places.take(need) if need else ""
         if need and not place:
             self._launch(effect, self._seek(effect, need))
             return
@@ -293,12 +296,13 @@ class RunWorkflow:
             return rows
 
         self._long += _OF_NAME * len(names_of(self._pipeline, effect))
-        self._record(reported(effect, await alone(self._pipeline, effect, work)))
+        self._record(reported(effect, await alone(self._pipeline, effect, work, self._turns)))
 
     def _failed(self, effect: Operation, error: BaseException) -> None:
         """Its worker is gone, or could not begin, or has no words for what happened: a fact, which is counted."""
         cause = error.cause if isinstance(error, ActivityError) and error.cause else error
         if isinstance(effect, StartAttempt) and not isinstance(cause, ApplicationError):
+            self._places.forget()
             self._record(AttemptLost(effect.attempt, f"its worker reports no more: {cause}"))
             return
         permanent = isinstance(cause, ApplicationError) and cause.type != PASSING
@@ -312,17 +316,12 @@ class RunWorkflow:
 
     # --- places
 
-    def _place(self, need: Need) -> str:
-        """The task queue that was found for this need; empty if none was, or long ago."""
-        place, until = self._places.get(need, ("", workflow.now()))
-        return place if workflow.now() < until else ""
-
     async def _seek(self, effect: Operation, need: Need) -> None:
         self._seeking.add(key(effect))
         self._moved += 1
         began = workflow.now().timestamp()
         try:
-            await self._find(effect, need)
+            await self._places.find(effect, need)
             self._leave_out(began)
         finally:
             self._seeking.discard(key(effect))
@@ -334,41 +333,12 @@ class RunWorkflow:
         if waited_s > _WAITED_MIN_S and self._state.stages.busy and self._seeking.issuperset(self._in_flight):
             self._record(TimeReached(now, waited_s))
 
-    async def _find(self, effect: Operation, need: Need) -> str:
-        """Find a task queue. Where no worker fits, the same is asked by an activity that is tried until one does: it
-        says what is missing, and adds nothing to the history meanwhile."""
-        given = place_input(effect, need, workflow.now().timestamp())
-        if need not in self._looks:
-            self._looks[need] = asyncio.create_task(self._look(given))
-        place = await asyncio.shield(self._looks[need])
-        if not place:
-            raw = await workflow.execute_activity(
-                PLACE, given, result_type=RawValue, start_to_close_timeout=_LOOK_MAX, retry_policy=_SEEK
-            )
-            place = str(value_of(raw, workflow.payload_converter()))
-        self._places[need] = (place, workflow.now() + _KEPT)
-        return place
-
-    async def _look(self, given: PlaceInput) -> str:
-        """One look for all effects that need the same; empty if no worker is seen that fits."""
-        try:
-            place: str = await workflow.execute_local_activity(
-                PLACE, given, result_type=str, start_to_close_timeout=_LOOK_MAX, retry_policy=_ONCE
-            )
-        except TemporalError as error:
-            if is_cancelled_exception(error):
-                raise
-            return ""
-        finally:
-            del self._looks[given.need]
-        return place
-
     async def _remote(self, effect: Operation, given: EffectInput, need: Need, place: str) -> RawValue:
         """By a worker of this place. If none takes it for a while, another place may do."""
         patience = _PATIENCE
         while True:
             try:
-                result: RawValue = await workflow.execute_activity(
+                work = workflow.execute_activity(
                     PERFORM, given, result_type=RawValue, task_queue=place,
                     activity_id=activity_id(effect, again=patience > _PATIENCE),
                     start_to_close_timeout=_ATTEMPT_MAX,
@@ -376,30 +346,29 @@ class RunWorkflow:
                     retry_policy=_ONCE if isinstance(effect, StartAttempt) else _AGAIN,
                     cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 )  # fmt: skip
-                return result
+                return await self._turns.after(work)
             except ActivityError as error:
                 if not was_taken_by_nobody(error):
                     raise
-            self._places.pop(need, None)
+            self._places.forget()
             self._long += _OF_TASK
-            place = await self._find(effect, need)
+            place = await self._places.find(effect, need)
             patience = min(patience * 2, _PATIENCE_MAX)
 
     async def _small(self, effect: Operation, given: EffectInput) -> RawValue:
         """Here, or in the repository of the run."""
-        result: RawValue
         if in_repository(self._pipeline, effect):
-            result = await workflow.execute_activity(
+            work = workflow.execute_activity(
                 PERFORM, given, result_type=RawValue, task_queue=self._given.delivery, retry_policy=_AGAIN,
                 activity_id=of_repository(effect),
                 schedule_to_close_timeout=_REPOSITORY_MAX, heartbeat_timeout=timedelta(seconds=self._given.heartbeat_s),
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             )  # fmt: skip
         else:
-            result = await workflow.execute_local_activity(
+            work = workflow.execute_local_activity(
                 PERFORM, given, result_type=RawValue, start_to_close_timeout=_SMALL_MAX, retry_policy=_AGAIN
             )
-        return result
+        return await self._turns.after(work)
 
     def _effect_input(self, effect: Operation, claimed: Recorded | None, need: Need | None) -> EffectInput:
         text = encode_effect(effect)
