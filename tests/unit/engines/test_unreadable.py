@@ -37,6 +37,7 @@ class Flow(RunWorkflow):
     def __init__(self, *events: Event) -> None:
         self.failures: list[str] = []
         self._in_flight = {}
+        self._long = 0
         self._moved = 0
         self._records = []
         self._state = after(*events) if events else RunState()
