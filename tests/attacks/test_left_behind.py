@@ -227,6 +227,17 @@ def swap(world: World, patch: pytest.MonkeyPatch, path: str, swapped: Callable[[
             assert done
 
 
+def is_not_followed(
+    world: World, patch: pytest.MonkeyPatch, flags: str, by_a_link: Callable[[Path], None], *, path: str, secret: str
+) -> None:
+    """Nothing is taken; without the defence in `flags` the secret is taken as `secret`."""
+    assert swap(world, patch, path, by_a_link) is None
+    patch.setattr(snapshot, flags, getattr(snapshot, flags) & ~os.O_NOFOLLOW)  # the hole
+    taken = swap(world, patch, path, by_a_link)
+    assert taken is not None
+    assert world.workspaces.read(taken.commit, secret, 100) == SECRET.encode()
+
+
 def test_31_a_file_swapped_for_a_link_while_it_is_read_is_not_followed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,11 +245,7 @@ def test_31_a_file_swapped_for_a_link_while_it_is_read_is_not_followed(
         target.unlink()
         target.symlink_to(world.root / "key")
 
-    assert swap(world, monkeypatch, "new.txt", by_a_link) is None
-    monkeypatch.setattr(snapshot, "_FILE_FLAGS", snapshot._FILE_FLAGS & ~os.O_NOFOLLOW)  # the hole
-    taken = swap(world, monkeypatch, "new.txt", by_a_link)
-    assert taken is not None
-    assert world.workspaces.read(taken.commit, "new.txt", 100) == SECRET.encode()
+    is_not_followed(world, monkeypatch, "_FILE_FLAGS", by_a_link, path="new.txt", secret="new.txt")
 
 
 def test_31_a_folder_swapped_for_a_link_while_it_is_read_is_not_followed(
@@ -251,11 +258,7 @@ def test_31_a_folder_swapped_for_a_link_while_it_is_read_is_not_followed(
         target.parent.rename(target.parents[2] / "moved")
         target.parent.symlink_to(world.root / "other")
 
-    assert swap(world, monkeypatch, "src/new.txt", by_a_link) is None
-    monkeypatch.setattr(snapshot, "_FOLDER_FLAGS", snapshot._FOLDER_FLAGS & ~os.O_NOFOLLOW)  # the hole
-    taken = swap(world, monkeypatch, "src/new.txt", by_a_link)
-    assert taken is not None
-    assert world.workspaces.read(taken.commit, "src/key", 100) == SECRET.encode()
+    is_not_followed(world, monkeypatch, "_FOLDER_FLAGS", by_a_link, path="src/new.txt", secret="src/key")
 
 
 def test_31_a_file_swapped_for_a_fifo_while_it_is_read_is_no_file(

@@ -30,7 +30,7 @@ found = [{**result, "locations": [{"physicalLocation": {"artifactLocation": {"ur
 import json
 json.dump({"version": "2.1.0", "runs": [{"results": found}]}, open(os.environ["REPORT"], "w"))
 """
-FEATURE = """\
+TESTS_FIRST = """\
 version: 1
 name: feature
 agents:
@@ -39,6 +39,10 @@ stages:
   tests:
     agent: coder
     writes: []
+"""
+FEATURE = (
+    TESTS_FIRST
+    + """\
     adds: ["**/tests/**", "test_*.py"]
     gates:
 %s      - {id: red, use: python.test, expect: new_tests_fail}
@@ -51,6 +55,7 @@ stages:
     on_reject:
       - {gate: lint, in: ["**/tests/**"], goto: tests, max: 2}
 """
+)
 OWN_LINT = "      - {id: lint, run: python3 checks/lint.py, report: sarif}\n"
 
 
@@ -140,15 +145,9 @@ def test_a_linter_in_tests_keeps_the_fault_there(tmp_path: Path) -> None:
 
 # --- old tests, traces, check ---------------------------------------------------------------------
 
-AUTHORED = """\
-version: 1
-name: authored
-agents:
-  coder: {use: command, run: sh agent.sh}
-stages:
-  tests:
-    agent: coder
-    writes: []
+AUTHORED = (
+    TESTS_FIRST
+    + """\
     authors: ["tests/**"]
   code:
     needs: [tests]
@@ -158,6 +157,7 @@ stages:
       - {id: test, use: python.test}
       - {id: old, use: python.test, tests: base}
 """
+)
 
 
 def test_old_tests_judge_the_code_where_a_stage_has_changed_them(tmp_path: Path) -> None:

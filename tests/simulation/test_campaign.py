@@ -1,4 +1,4 @@
-"""The campaign: 500 seeded runs at each push, 20,000 at night, in shares that may go to different processes."""
+"""The campaign: 300 seeded runs at each push, 20,000 at night, in shares that may go to different processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from interlock.core.wire import decode_effect, encode_effect
 from interlock.execution.ledger import Ledger
 
 RUNS = 20_000
-PUSHED = 500
+PUSHED = 300
 SHARE = 2_000  # large enough that each takes every transition: the rarest comes a few times in a thousand
 
 # Seeds that once broke a promise: a branch delivered beside the answer that sent it back, inputs prepared and gates

@@ -21,11 +21,12 @@ from interlock.agents.failures import (
     advice,
     classify_failure,
     failure_message,
+    is_of_the_endpoint,
     missing_keys,
     too_old_message,
     unknown_flag_line,
 )
-from interlock.agents.isolation import hidden_files, remove_left, settle
+from interlock.agents.isolation import hidden_files, leftovers, remove_left, settle
 from interlock.agents.limits import Meter, OverBudget, priced
 from interlock.agents.logs import Event, tail
 from interlock.agents.outside import Outside, cannot_stay_outside, keep_outside, wants_outside
@@ -72,7 +73,6 @@ from interlock.ports import Brief, Cancel, Cancelled, Checkout, Ended, Outcome
 from interlock.process import Finished, How, Supervised, supervise
 
 _MESSAGE_MAX = 2_000
-_OF_THE_ENDPOINT = (Ended.RATE_LIMITED, Ended.UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +257,7 @@ class Driven:
             watch=(checkout.changed,),
             secrets=secrets,
         )
-        before = self._leftovers(checkout, brief.dir)
+        before = leftovers(checkout.tree, brief.dir, kind.leftovers)
         watch = RetryWatch(cancel, partial(kind.give_up_reason or (lambda *_: ""), request, log))
         try:
             meter = Meter(kind.call_tokens, brief.remaining.tokens)
@@ -271,7 +271,7 @@ class Driven:
         except OverBudget as over:
             report = replace(kind.read(request, log), usage=Usage(over.tokens))
             return _over_budget(kind, request, report, str(over), log), report, None
-        for path in self._leftovers(checkout, brief.dir) - before:
+        for path in leftovers(checkout.tree, brief.dir, kind.leftovers) - before:
             remove_left(path)
         report = _resumed_report(request, kind.read(request, log))
         succeeded = finished.how is How.EXITED and report.done
@@ -295,13 +295,6 @@ class Driven:
             return request
         self._kind.resume(request, session)
         return replace(request, session=session)
-
-    def _leftovers(self, checkout: Checkout, folder: str) -> set[Path]:
-        """They lie in the folder that the program takes for the root: the folder of the work, or one above it, unless
-        it has become a link."""
-        above = {Path(), *Path(folder).parents, Path(folder)} if self._kind.leftovers else set()
-        there = [checkout.tree / one for one in above if not folder_error(checkout.tree, str(one))]
-        return {path for one in there for path in one.glob(self._kind.leftovers)}
 
     def _login_path(self) -> Path:
         login = program_row(self._kind.program).login
@@ -368,9 +361,7 @@ def _over_budget(kind: Kind, request: AttemptRequest, report: AgentReport, why: 
 
 
 def _ended(kind: Kind, request: AttemptRequest, finished: Finished, report: AgentReport, common: Outcome) -> Outcome:
-    endpoint_failed = (
-        report.error and classify_failure(report.error, time.time(), status=report.status).ended in _OF_THE_ENDPOINT
-    )
+    endpoint_failed = report.error and is_of_the_endpoint(report.error, time.time(), status=report.status)
     if finished.how in (How.TIMED_OUT, How.IDLE) and endpoint_failed:
         return _exited(kind, request, finished, report, common)  # it kept retrying until the timeout
     name = kind.name

@@ -130,6 +130,11 @@ def classify_failure(text: str, now: float, *, status: int = 0) -> AgentFailure:
     return AgentFailure(Ended.CRASHED)
 
 
+def is_of_the_endpoint(text: str, now: float, *, status: int = 0) -> bool:
+    """Whether it is an error that trying again may help with, or that the endpoint has with everybody."""
+    return classify_failure(text, now, status=status).ended in (Ended.RATE_LIMITED, Ended.UNAVAILABLE)
+
+
 def unknown_flag_line(text: str) -> str:
     """The line in which a program rejects a flag of ours; empty if there is none, or if it printed events."""
     lines = text.splitlines()

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+from interlock.agents.program import folder_error
 from interlock.process import capture, scrubbed
 
 _BELOW = "**/"
@@ -130,6 +131,14 @@ def settle(folder: Path) -> None:
 def _clear(folder: Path) -> None:
     remove_left(folder)
     folder.mkdir()
+
+
+def leftovers(tree: Path, folder: str, pattern: str) -> set[Path]:
+    """What a program leaves for itself, by its glob; an empty one finds nothing. It lies in the folder that the program
+    takes for the root: the folder of the work, or one above it, unless it has become a link."""
+    above = {Path(), *Path(folder).parents, Path(folder)} if pattern else set()
+    there = [tree / one for one in above if not folder_error(tree, str(one))]
+    return {path for one in there for path in one.glob(pattern)}
 
 
 def remove_left(path: Path) -> None:

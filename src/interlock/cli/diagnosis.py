@@ -6,6 +6,7 @@ Rule: nothing is written.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -275,6 +276,16 @@ def check_held_out(root: Path, environ: Mapping[str, str], pipelines: Sequence[P
         except HeldOutMissing as error:
             users = f" ({', '.join(needed[name])} cannot be judged)" if name in needed else ""
             yield DoctorResult("held out", "bad" if users else "note", f"{name}: {error}{users}", Exit.USAGE)
+
+
+def check_folder(topic: str, folder: Path) -> DoctorResult:
+    """Whether the folder, or its nearest parent that exists, can be written. Nothing is created."""
+    there = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        name = f"INTERLOCK_{topic.upper()}_HOME"
+        text = f"{folder} cannot be written: make it writable, or set another folder in {name}"
+        return DoctorResult(topic, "bad", text, Exit.INFRASTRUCTURE)
+    return DoctorResult(topic, "ok", str(folder))
 
 
 def check_overlays(paths: RepositoryPaths) -> DoctorResult:

@@ -17,16 +17,6 @@ BOTH_REPORTS = {
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return tmp_path / "project"
-
-
-@pytest.fixture
-def tmp(tmp_path: Path) -> Path:
-    return tmp_path / "tmp"
-
-
-@pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that is all of PATH but for the system's own small programs."""
     folder = tmp_path / "programs"

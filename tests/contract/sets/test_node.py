@@ -14,16 +14,6 @@ from interlock.pipelinefile.sets.node import MOCHA_LOADING, steps
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return tmp_path / "project"
-
-
-@pytest.fixture
-def tmp(tmp_path: Path) -> Path:
-    return tmp_path / "tmp"
-
-
 def package(scripts: dict[str, str], *packages: str) -> dict[str, str]:
     content = {"scripts": scripts, "devDependencies": dict.fromkeys(packages, "*")}
     return {"package.json": json.dumps(content)}

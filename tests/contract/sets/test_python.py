@@ -11,16 +11,6 @@ from interlock.core.pipeline import Report
 from interlock.pipelinefile.sets import resolve
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return tmp_path / "project"
-
-
-@pytest.fixture
-def tmp(tmp_path: Path) -> Path:
-    return tmp_path / "tmp"
-
-
 def test_pytest_green_and_red(project: Path, tmp: Path):
     ready = resolve("python.test", lay(project, PYTEST))
     assert ready.report is Report.JUNIT

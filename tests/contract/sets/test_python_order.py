@@ -19,16 +19,6 @@ FAKE = (
 )
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return tmp_path / "project"
-
-
-@pytest.fixture
-def tmp(tmp_path: Path) -> Path:
-    return tmp_path / "tmp"
-
-
 ADDED = {
     "a local iniconfig": {"iniconfig/__init__.py": END},
     "a local pluggy beside the sources": {"src/pluggy.py": END},

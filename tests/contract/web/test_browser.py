@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.contract.cli_world import new_world
-from tests.contract.web.world import chromium, served
+from tests.contract.web.world import served
 from tests.nightly import rest_at_night
-
-playwright = pytest.importorskip("playwright.sync_api")
 
 _PIPELINE = """\
 version: 1
@@ -27,15 +24,6 @@ stages:
       - {id: right, run: "grep -q right app.txt || { echo 'app.txt:1: it is wrong'; false; }"}
       - {id: look, approve: Is this what was asked for?}
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    path = chromium()
-    with playwright.sync_playwright() as play:
-        one = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield one
-        one.close()
 
 
 def test_a_run_is_watched_approved_and_seen_to_finish(browser, tmp_path: Path) -> None:

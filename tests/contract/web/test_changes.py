@@ -12,12 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.contract.cli_world import World, new_world
-from tests.contract.web.world import Served, chromium, served
+from tests.contract.web.world import Served, served
 from tests.nightly import rest_at_night
 
 from interlock.text.patches import read_patch
 
-playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 _CORE = "import os\n\n\ndef twice(value):\n    return value * 2\n\n\n" + "".join(f"x{n} = {n}\n" for n in range(60))
@@ -61,15 +60,6 @@ def _sarif() -> str:
         for file, line, message in _FOUND
     ]
     return json.dumps({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "t"}}, "results": results}]})
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    path = chromium()
-    with playwright.sync_playwright() as play:
-        one = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield one
-        one.close()
 
 
 @pytest.fixture(scope="module")

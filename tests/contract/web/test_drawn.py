@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.contract.web.drawn import Shown
-from tests.contract.web.world import chromium
 from tests.nightly import rest_at_night
 from tests.unit.web.views import attempt, pipeline, run, stage, verdict
 
 from interlock.core.pipeline import Pipeline
 from interlock.readmodel.run import RunView
 
-playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 _NAMES = """plan design review-design tests code refactor integration-tests security perf docs changelog review final
 merge"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    path = chromium()
-    with playwright.sync_playwright() as play:
-        one = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield one
-        one.close()
 
 
 def chain(done: int = 9) -> tuple[RunView, Pipeline]:

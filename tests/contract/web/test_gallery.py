@@ -7,10 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tests.contract.web.gallery import DOCS, KEPT, STATES, index, pictures
 from tests.contract.web.states import States, all_states
-from tests.contract.web.world import chromium
 from tests.nightly import rest_at_night
-
-playwright = pytest.importorskip("playwright.sync_api")
 
 SIZES = [(390, "dark"), (1200, "light"), (1920, "dark"), (390, "light"), (1200, "dark"), (1920, "light")]
 
@@ -28,15 +25,12 @@ def test_the_gallery_has_every_state() -> None:
 
 
 @pytest.mark.parametrize(("width", "scheme"), rest_at_night(SIZES, 3))
-def test_every_state_fits_its_width(states: States, width: int, scheme: str) -> None:
+def test_every_state_fits_its_width(browser, states: States, width: int, scheme: str) -> None:
     wrong: list[str] = []
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        for picture in pictures(browser, states, ((width, scheme),)):
-            wide = picture.page.evaluate("document.documentElement.scrollWidth")
-            heading = picture.page.locator("h1").bounding_box()
-            assert heading is not None, picture.name
-            if wide > width or heading["y"] + heading["height"] > picture.page.viewport_size["height"]:
-                wrong.append(f"{picture.name}: {wide} px wide, heading at {heading['y']:.0f}")
-        browser.close()
+    for picture in pictures(browser, states, ((width, scheme),)):
+        wide = picture.page.evaluate("document.documentElement.scrollWidth")
+        heading = picture.page.locator("h1").bounding_box()
+        assert heading is not None, picture.name
+        if wide > width or heading["y"] + heading["height"] > picture.page.viewport_size["height"]:
+            wrong.append(f"{picture.name}: {wide} px wide, heading at {heading['y']:.0f}")
     assert wrong == []

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.contract.cli_world import World, new_world
-from tests.contract.web.world import Served, chromium, served
+from tests.contract.web.world import Served, served
 from tests.nightly import rest_at_night
 
-playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 _PLAN = """# The plan
@@ -58,15 +57,6 @@ stages:
       - {id: look, approve: Is it good?}
     on_reject: [{pause: true}]
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    path = chromium()
-    with playwright.sync_playwright() as play:
-        one = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield one
-        one.close()
 
 
 @pytest.fixture(scope="module")

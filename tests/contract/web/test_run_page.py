@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from tests.contract.cli_world import LIMIT_S
 from tests.contract.web.states import States, all_states, started
-from tests.contract.web.world import chromium, hidden
+from tests.contract.web.world import hidden
 from tests.nightly import rest_at_night
 
-playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 WHO, GATE, WHAT, COST = "who must act?", "which gate, and where?", "what changes?", "what did it cost?"
@@ -91,15 +90,6 @@ _HEAD = ("#state", "#who", "h1", "#cost", ".facts")
 def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[States]:
     with all_states(tmp_path_factory.mktemp("states")) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    path = chromium()
-    with playwright.sync_playwright() as play:
-        one = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield one
-        one.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.contract.cli_world import World, new_world
-from tests.contract.web.world import Served, chromium, served
-
-playwright = pytest.importorskip("playwright.sync_api")
+from tests.contract.web.world import Served, served
 
 _PIPELINE = """\
 version: 1
@@ -36,15 +34,12 @@ def site(world: World) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def context(site: Served) -> Iterator[object]:
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        made = browser.new_context(viewport={"width": 1200, "height": 900})
-        page = made.new_page()
-        page.goto(f"{site.base}/?token={site.token}")
-        page.close()
-        yield made
-        browser.close()
+def context(browser, site: Served) -> object:
+    made = browser.new_context(viewport={"width": 1200, "height": 900})
+    page = made.new_page()
+    page.goto(f"{site.base}/?token={site.token}")
+    page.close()
+    return made
 
 
 def waiting(world: World, task: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from tests.unit.agents.attempts import checkout_in, request_in
 
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start, _exited, _outcome
+from interlock.agents.isolation import leftovers
 from interlock.agents.outside import cannot_stay_outside, keep_outside
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
@@ -110,13 +111,11 @@ def _never(request: AttemptRequest) -> Start:
 
 
 def test_leftovers_are_found_in_the_folder_of_the_work_and_above_it(tmp_path: Path) -> None:
-    kind = Kind("aider", lambda _: Start(()), lambda *_: AgentReport(), leftovers=".aider.tags.cache*")
     for folder in ("", "pkg", "pkg/deep", "other"):
         (tmp_path / folder / ".aider.tags.cache.v4").mkdir(parents=True)
-    left = Driven(kind, {})._leftovers(checkout_in(tmp_path), "pkg")
+    left = leftovers(tmp_path, "pkg", ".aider.tags.cache*")
     assert sorted(str(path.parent.relative_to(tmp_path)) for path in left) == [".", "pkg"]
-    kind = Kind("goose", lambda _: Start(()), lambda *_: AgentReport())
-    assert Driven(kind, {})._leftovers(checkout_in(tmp_path), "pkg") == set()
+    assert leftovers(tmp_path, "pkg", "") == set()
 
 
 OUTSIDE = {"key": '"proxied"'}

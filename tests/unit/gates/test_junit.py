@@ -147,9 +147,11 @@ def test_what_is_no_report(content: bytes, what: str) -> None:
         junit.parse([content])
 
 
-def test_too_many_tests() -> None:
-    with pytest.raises(Unreadable, match="more than"):
-        junit.parse([b"<testsuite>" + b'<testcase name="a"/>' * 200_001 + b"</testsuite>"])
+def test_too_many_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(junit, "_TESTS_MAX", 3)
+    assert len(junit.parse([b"<testsuite>" + b'<testcase name="a"/>' * 3 + b"</testsuite>"])) == 3
+    with pytest.raises(Unreadable, match="more than 3 tests"):
+        junit.parse([b"<testsuite>" + b'<testcase name="a"/>' * 4 + b"</testsuite>"])
 
 
 UNITTEST = b"""<testsuite name="unittest" tests="4">

@@ -18,6 +18,7 @@ from interlock.cli.application import application
 from interlock.cli.diagnosis import (
     DoctorResult,
     agents_of,
+    check_folder,
     check_held_out,
     check_key,
     check_limits,
@@ -362,20 +363,10 @@ def _check_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) ->
     except InterlockError as error:
         yield DoctorResult("state", "bad", str(error), Exit.INFRASTRUCTURE)
         return
-    yield _check_folder("state", paths.root if paths else general.state)
-    yield _check_folder("cache", paths.places if paths else general.cache)
+    yield check_folder("state", paths.root if paths else general.state)
+    yield check_folder("cache", paths.places if paths else general.cache)
     if paths is not None and best_level(environ) == "full":
         yield check_overlays(paths)
-
-
-def _check_folder(topic: str, folder: Path) -> DoctorResult:
-    """Whether the folder, or its nearest parent that exists, can be written. Nothing is created."""
-    there = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        name = f"INTERLOCK_{topic.upper()}_HOME"
-        text = f"{folder} cannot be written: make it writable, or set another folder in {name}"
-        return DoctorResult(topic, "bad", text, Exit.INFRASTRUCTURE)
-    return DoctorResult(topic, "ok", str(folder))
 
 
 def _disk(paths: RepositoryPaths) -> dict[str, int]:

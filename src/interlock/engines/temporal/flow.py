@@ -49,8 +49,6 @@ from interlock.engines.temporal.messages import (
     ANSWER,
     HISTORY,
     KEEP,
-    LASTING,
-    PASSING,
     PERFORM,
     UNREADABLE,
     WORKFLOW,
@@ -59,7 +57,6 @@ from interlock.engines.temporal.messages import (
     HistoryInput,
     PackRow,
     RunInput,
-    answer_in,
     answer_of,
     made_by,
     made_commit,
@@ -68,7 +65,7 @@ from interlock.engines.temporal.messages import (
     unpacked,
 )
 from interlock.engines.temporal.needs import Need, need_of
-from interlock.engines.temporal.payloads import value_of
+from interlock.engines.temporal.payloads import read_answer, told_by_worker, unreadable_report, value_of
 from interlock.engines.temporal.places import Places
 from interlock.engines.temporal.turns import Turns
 from interlock.pipelinefile import decode_pipeline
@@ -152,7 +149,7 @@ class RunWorkflow:
     async def answer(self, rows: list[EventRow]) -> None:
         """Take a person's answers, all in one turn; what became of them stands in the history. The same answer twice is
         one."""
-        for event in map(_read_answer, rows):
+        for event in map(read_answer, rows):
             if event.answer not in self._answered:
                 self._answered.add(event.answer)
                 self._long += _OF_ANSWER
@@ -164,7 +161,7 @@ class RunWorkflow:
     def check_answer(self, rows: list[EventRow]) -> None:
         """What is no answer is refused, and reaches no history."""
         for row in rows:
-            _read_answer(row)
+            read_answer(row)
 
     def _take_answers(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -281,9 +278,7 @@ class RunWorkflow:
             if not is_cancelled_exception(error):
                 self._failed(effect, error)
         except (*UNREADABLE, InfrastructureError) as error:
-            said = f"what its worker reports cannot be read: {error!s:.500}"
-            kind = PASSING if isinstance(error, InfrastructureError) else LASTING
-            self._failed(effect, ApplicationError(said, type=kind))
+            self._failed(effect, unreadable_report(error))
         finally:
             self._in_flight.pop(key(effect), None)
             self._moved += 1
@@ -305,10 +300,7 @@ class RunWorkflow:
             self._places.forget()
             self._record(AttemptLost(effect.attempt, f"its worker reports no more: {cause}"))
             return
-        permanent = isinstance(cause, ApplicationError) and cause.type != PASSING
-        why = str(cause)
-        if isinstance(cause, ApplicationError):
-            why = cause.message if cause.type in (PASSING, LASTING) else f"a defect of Interlock on its worker: {cause}"
+        why, permanent = told_by_worker(cause)
         worker = error.identity.partition(" ")[0] if isinstance(error, ActivityError) else ""
         now, backoff_s = workflow.now().timestamp(), self._given.documents.backoff_s
         retry_at = tried_again_at(now, backoff_s, tries_before(effect))
@@ -388,11 +380,3 @@ class RunWorkflow:
         """The pack of the base, and of each commit that the effect names."""
         base = (self._started.base_commit, self._given.base_pack)
         return [base, *((commit, pack) for commit, pack in self._packs.items() if commit in text)]
-
-
-def _read_answer(row: EventRow) -> AnswerTaken:
-    """Raises ApplicationError, which refuses the answer and nothing else, if it is none."""
-    try:
-        return answer_in(row)
-    except UNREADABLE as error:
-        raise ApplicationError(f"the answer cannot be read: {error!s:.500}") from error

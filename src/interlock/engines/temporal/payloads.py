@@ -47,7 +47,8 @@ from temporalio.converter import (
 )
 from temporalio.exceptions import ApplicationError
 
-from interlock.engines.temporal.messages import PASSING
+from interlock.core.events import AnswerTaken
+from interlock.engines.temporal.messages import LASTING, PASSING, UNREADABLE, EventRow, answer_in
 from interlock.ports import Blobs, InfrastructureError, NamedBlobs, UsageError
 
 LARGE = 16 * 1024  # bytes, from which on a payload lies among the blobs
@@ -222,6 +223,28 @@ class SealedFailures(DefaultFailureConverterWithEncodedAttributes):
 
 def _is_ours(payload: Payload) -> bool:
     return payload.metadata.get(_ENCODING) not in (None, _REFUSED.encode())
+
+
+def told_by_worker(cause: BaseException) -> tuple[str, bool]:
+    """Why an effect failed, and whether trying again cannot help."""
+    if not isinstance(cause, ApplicationError):
+        return str(cause), False
+    why = cause.message if cause.type in (PASSING, LASTING) else f"a defect of Interlock on its worker: {cause}"
+    return why, cause.type != PASSING
+
+
+def unreadable_report(error: Exception) -> ApplicationError:
+    """In place of a report that cannot be read: the failure that `told_by_worker` reads."""
+    kind = PASSING if isinstance(error, InfrastructureError) else LASTING
+    return ApplicationError(f"what its worker reports cannot be read: {error!s:.500}", type=kind)
+
+
+def read_answer(row: EventRow) -> AnswerTaken:
+    """Raises ApplicationError, which refuses the answer and nothing else, if it is none."""
+    try:
+        return answer_in(row)
+    except UNREADABLE as error:
+        raise ApplicationError(f"the answer cannot be read: {error!s:.500}") from error
 
 
 class BlobDriver(StorageDriver):
