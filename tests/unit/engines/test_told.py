@@ -77,7 +77,7 @@ def asked(*told: Recorded) -> Asked:
 def follower(copied: list[Recorded]) -> RemoteEngine:
     ledger = SimpleNamespace(run=RUN, state=SimpleNamespace(seq=1), copy=copied.append)
     world = SimpleNamespace(workspaces=Workspaces(), blobs=MemoryBlobs(), records=None)
-    return RemoteEngine(None, "here", 1, SimpleNamespace(ledger=ledger, world=world), None)  # type: ignore[arg-type]
+    return RemoteEngine(None, "here", 1, SimpleNamespace(ledger=ledger, world=world), None, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("what", WRONG.values(), ids=WRONG)

@@ -26,6 +26,8 @@ TAKEN_BY_ITS_MAKER = "taken-by-its-maker"  # the type of the failure of an effec
 WORKFLOW, PERFORM, KEEP, ANSWER, HISTORY = "interlock-run", "perform", "keep", "answer", "history"
 
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)  # what others wrote
+COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
 PASSING, LASTING = "infrastructure", "permanent"  # types of errors: trying again may help, or cannot
 
@@ -90,6 +92,7 @@ def reported(effect: Operation, rows: object) -> Event:
     event = decode_event(*rows[0])
     if why := admit_report(effect, event):
         raise ValueError(why)
+    _require_commit(event)
     return event
 
 
@@ -100,7 +103,15 @@ def answer_in(row: EventRow) -> AnswerTaken:
         raise ValueError(f"no answer, but {row[0]}")
     if not _ID.fullmatch(event.answer):
         raise ValueError("its id is not one")
+    _require_commit(event)
     return event
+
+
+def _require_commit(event: Event) -> None:
+    """Raises ValueError where what it made known is none: who follows the run would copy nothing more of it."""
+    made = made_commit(event)
+    if made is not None and not (COMMIT.fullmatch(made[0]) and _DIGEST.fullmatch(made[1])):
+        raise ValueError(f"{made[0]!r:.80} with the pack {made[1]!r:.80} is no commit")
 
 
 def packed(records: Iterable[Recorded]) -> str:
