@@ -28,6 +28,7 @@ WORKFLOW, PERFORM, KEEP, ANSWER, HISTORY = "interlock-run", "perform", "keep", "
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)  # what others wrote
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_HISTORY_MAX = 1 << 28  # bytes: what some kilobytes grow to is bounded
 _ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
 PASSING, LASTING = "infrastructure", "permanent"  # types of errors: trying again may help, or cannot
 
@@ -121,10 +122,14 @@ def packed(records: Iterable[Recorded]) -> str:
 
 
 def unpacked(text: str) -> list[Recorded]:
-    """The history again; none for an empty text."""
+    """The history again; none for an empty text. Raises ValueError and what else reading raises for what is none."""
     if not text:
         return []
-    return [decode_record(row) for row in json.loads(zlib.decompress(base64.b64decode(text)))]
+    reader = zlib.decompressobj()
+    rows = reader.decompress(base64.b64decode(text), _HISTORY_MAX)
+    if reader.unconsumed_tail or not reader.eof:
+        raise ValueError(f"it is no history of at most {_HISTORY_MAX:,} bytes")
+    return [decode_record(row) for row in json.loads(rows)]
 
 
 def made_commit(event: Event) -> PackRow | None:
