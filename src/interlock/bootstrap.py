@@ -256,13 +256,14 @@ def _server_runs(common: _Common, workspaces: Callable[[], GitWorkspaces]) -> Se
 
 def _remote(common: _Common, drive: Drive) -> Driving:
     from interlock.engines.temporal.remote import RemoteEngine
+    from interlock.engines.temporal.worker import began_in
     from interlock.gates.referee import Referee
 
     server = server_of(common.settings, common.environ, common.paths.blobs)
     drive = replace(drive, world=Referee.sharing(drive.world, server.blobs))
     slots, is_home = common.general.state / "slots", common.journal.noted(ADOPTED, drive.ledger.run) is None
     parts = (server, common.paths.root.name, common.settings.max_parallel, drive, slots)
-    return RemoteEngine(*parts, is_home=is_home)
+    return RemoteEngine(*parts, partial(began_in, common.journal, common.journal), is_home=is_home)
 
 
 def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -> tuple[Server, Performer]:
@@ -289,11 +290,11 @@ def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -
 def build_deliverer(app: Application) -> tuple[Server, Performer]:
     """What makes the branches of runs on the server in the repository of `app`. Raises UsageError."""
     server = server_of(app.settings, app.environ, app.paths.blobs)
-    from interlock.engines.temporal.worker import Performer
+    from interlock.engines.temporal.worker import Performer, began_in
     from interlock.gates.referee import Referee
 
-    world = Referee.sharing(app.owner.world, server.blobs)
-    return server, Performer(world, app.environ, server.blobs, alone=app.owner.effects)
+    world, began = Referee.sharing(app.owner.world, server.blobs), partial(began_in, app.journal, app.journal)
+    return server, Performer(world, app.environ, server.blobs, began, alone=app.owner.effects)
 
 
 def _worker_paths(general: Paths) -> RepositoryPaths:

@@ -150,6 +150,4 @@ def clean_worker(
 def _has_copies(folder: Path, settings: Settings, environ: Mapping[str, str]) -> bool:
     """Whether what is in the folder lies among the shared blobs too."""
     shared = _shared_blobs(settings, environ)
-    return shared is not None and not (
-        isinstance(shared, FileBlobs) and Path(str(shared)).resolve() == folder.resolve()
-    )
+    return shared is not None and Path(str(shared)).resolve() != folder.resolve()

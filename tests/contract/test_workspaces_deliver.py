@@ -143,6 +143,23 @@ def test_a_branch_that_somebody_has_built_upon_was_delivered(world: World, accep
         world.workspaces.create_branch("b", tip)
 
 
+@pytest.mark.parametrize("said", ["+", "", "+COMMIT", "OTHER"])
+def test_what_was_not_delivered_here_is_not_pushed(world: World, accepted: str, tmp_path: Path, said: str) -> None:
+    """A history that a server tells may name anything as delivered; `+` would delete or replace a branch there."""
+    git(tmp_path, "init", "-q", "--bare", "remote.git")
+    git(world.repository, "remote", "add", "there", str(tmp_path / "remote.git"))
+    git(world.repository, "push", "-q", "there", "main")
+    before = git(tmp_path / "remote.git", "for-each-ref")
+    tip = deliver(world, accepted, "b")
+    commit = said.replace("COMMIT", tip).replace("OTHER", accepted)
+    for branch in ("main", "b", "new"):
+        with pytest.raises(InfrastructureError, match=r"no branch that was delivered|is not here with commit"):
+            world.workspaces.propose(commit, "there", branch)
+    assert git(tmp_path / "remote.git", "for-each-ref") == before
+    world.workspaces.propose(tip, "there", "b")
+    assert git(tmp_path / "remote.git", "rev-parse", "b").strip() == tip
+
+
 @pytest.mark.parametrize("keep", [0, 500])
 def test_what_is_there_already_is_not_written_again(world: World, keep: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("interlock.workspaces.delivery._KEEP_PACK", keep)

@@ -175,6 +175,8 @@ def _admit_delivered(state: RunState, event: Delivered) -> str:
         return "its delivery had not begun"
     if state.output is None or state.output[0] != event.source:
         return "it is not what the run accepted"
+    if (event.branch, event.commit) != (state.delivering.branch, state.delivering.commit):
+        return "another branch was begun"
     return ""
 
 

@@ -14,6 +14,9 @@ from typing import Any, get_args
 from interlock.core.codec import ClosedList, array_reader, array_writer, require_typed
 from interlock.core.effects import Effect
 from interlock.core.events import Event, Recorded
+from interlock.text.cleaning import clean
+
+_NAMES = ("agent", "branch", "commit", "gate", "input_tree", "model", "sandbox", "source", "stage", "tree", "worker")
 
 parse_json = json.JSONDecoder().raw_decode
 dump_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -30,10 +33,11 @@ def encode_event(event: Event) -> str:
 
 
 def decode_event(kind: str, body: str) -> Event:
-    """The event again, equal to what was encoded; whatever was written by others, each field has its type. Raises
-    NewerFormat, ValueError, TypeError, KeyError."""
+    """The event again, equal to what was encoded; whatever was written by others, each field has its type, and no name
+    steers a terminal. Raises NewerFormat, ValueError, TypeError, KeyError."""
     event = event_readers()[kind](parse_json(body)[0])
     require_typed(event)
+    _require_plain(event)
     return event
 
 
@@ -48,6 +52,7 @@ def decode_record(text: str) -> Recorded:
     seq, at, kind, fields = json.loads(text)
     record = Recorded(seq, at, event_readers()[kind](fields))
     require_typed(record)
+    _require_plain(record.event)
     return record
 
 
@@ -60,6 +65,14 @@ def decode_effect(text: str) -> Effect:
     """The effect again, equal to what was encoded. Raises NewerFormat, ValueError, TypeError."""
     kind, fields = json.loads(text)
     return _effect_readers()[kind](fields)
+
+
+def _require_plain(event: Event) -> None:
+    """Raises ValueError for a name with a character that steers a terminal: names are shown as they are."""
+    for name in _NAMES:
+        text = getattr(event, name, "")
+        if not (text.isascii() and text.isprintable()) and (clean(text) != text or "\n" in text):
+            raise ValueError(f"{kind_of(event)}.{name} is {text!r:.80}")
 
 
 @cache

@@ -14,6 +14,7 @@ import contextlib
 import filecmp
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -36,6 +37,7 @@ from interlock.workspaces.trees import Entry
 
 _LOCK_S = 1.0  # git holds a lock file with our commit in it for milliseconds
 _EMPTY_LOCK_S = 600.0  # the caller of `update-ref --stdin` holds an empty one between `prepare` and `commit`
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _KEEP_PACK = 500  # objects; this many or more stay in a pack
 
 
@@ -95,6 +97,18 @@ def create_branch(origin: Origin, environ: Mapping[str, str], branch: str, commi
         if not _shows(user, state, commit):
             raise _not_created(branch, state, complaint(done))
     storage.flush(origin.common_dir)
+
+
+def require_delivered(origin: Origin, environ: Mapping[str, str], branch: str, commit: str) -> None:
+    """Raises InfrastructureError unless the branch is here, and has the commit."""
+    if not is_branch(branch) or _COMMIT.fullmatch(commit) is None:
+        raise InfrastructureError(f"{branch!r:.200} at {commit!r:.80} is no branch that was delivered", permanent=True)
+    user = Git(environ, origin.common_dir)
+    if not _shows(user, _state(user, branch), commit):
+        raise InfrastructureError(
+            f"branch {branch} is not here with commit {commit[:12]}: make it again (git branch {branch} {commit[:12]})",
+            permanent=True,
+        )
 
 
 @dataclass(frozen=True, slots=True)

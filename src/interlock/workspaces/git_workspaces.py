@@ -32,7 +32,7 @@ from interlock.workspaces import (
 from interlock.workspaces.base import Base
 from interlock.workspaces.checkout_git import TreePacks
 from interlock.workspaces.checkouts import CheckoutParts, CheckoutRequest, Checkouts, Trial
-from interlock.workspaces.delivery import Delivery
+from interlock.workspaces.delivery import Delivery, require_delivered
 from interlock.workspaces.gc import Collected, DiskUsage
 from interlock.workspaces.git import Git, identities_in
 from interlock.workspaces.handed import HandedCheckouts
@@ -129,7 +129,9 @@ class GitWorkspaces:
             return publish.publish(self._user.git, self._store.folder, publish.Publication(commit, remote, branch))
 
     def propose(self, commit: str, remote: str, branch: str) -> None:
-        """Push a delivered `branch` as it is in the user's repository. Raises UsageError, InfrastructureError."""
+        """Push `commit`, which was delivered as `branch` and is still part of it in the user's repository: what a
+        history alone says was delivered is not pushed. Raises UsageError, InfrastructureError."""
+        require_delivered(self._user.origin, self._environ, branch, commit)
         publish.publish(self._user.git, self._store.folder, publish.Publication(commit, remote, branch))
 
     def withdraw(self, commit: str, remote: str, branch: str) -> None:

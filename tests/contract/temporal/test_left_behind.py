@@ -10,7 +10,9 @@ from tests.contract.cli_world import World
 from tests.contract.temporal.world import Cluster, Server, cluster_in, run_on, until
 
 from interlock.bootstrap import _worker_paths
-from interlock.settings import Paths
+from interlock.journal import FileBlobs
+from interlock.machines import clean_worker
+from interlock.settings import Paths, Settings, TemporalSettings
 
 WAITS = """\
 version: 1
@@ -114,3 +116,12 @@ def test_nobody_else_enters_the_folders_of_a_worker(tmp_path: Path) -> None:
     paths = _worker_paths(general)
     for folder in (paths.root, paths.places.parent):
         assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_shared_blobs_in_the_folder_of_a_worker_are_no_copies(tmp_path: Path) -> None:
+    environ = {"INTERLOCK_STATE_HOME": str(tmp_path / "state"), "INTERLOCK_CACHE_HOME": str(tmp_path / "cache")}
+    paths = Paths(tmp_path / "state", tmp_path / "config", tmp_path / "cache").of_worker(1)
+    digest = FileBlobs(paths.blobs).put(b"the only one")
+    settings = Settings(temporal=TemporalSettings(blobs=str(paths.blobs)))
+    gone = clean_worker(settings, {**environ, "HOME": str(tmp_path)}, time.time() + 30 * 86_400)
+    assert (gone and gone.blobs, FileBlobs(paths.blobs).get(digest)) == (0, b"the only one")

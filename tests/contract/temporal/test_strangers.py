@@ -41,6 +41,7 @@ from tests.contract.temporal.world import (
 from interlock.core.events import AnswerTaken, AttemptErrored
 from interlock.core.ids import AttemptId
 from interlock.engines.temporal.messages import ANSWER, WORKFLOW, event_row
+from interlock.engines.temporal.server import runs_of
 
 ASKS = """\
 version: 1
@@ -137,7 +138,8 @@ def is_keyed(cluster: Cluster) -> bool:
 def test_no_run_is_begun_again_under_another_name(cluster: Cluster, far: World) -> None:
     run = run_on(far, code=3)
     name = f"copy-of-{run}"
-    asyncio.run(begin(cluster.server, cluster.queue, name, given_to(cluster.server, run)))
+    queue = runs_of(cluster.queue, (cluster.root / "blobs/named/mark").read_text())
+    asyncio.run(begin(cluster.server, queue, name, given_to(cluster.server, run)))
     until(lambda: bool({FAILED, DECIDED} & kinds(cluster.server, name)))
     assert (FAILED in kinds(cluster.server, name)) == is_keyed(cluster)
     assert (DECIDED in kinds(cluster.server, name)) != is_keyed(cluster)

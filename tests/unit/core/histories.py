@@ -47,7 +47,7 @@ REJECTED = (*JUDGING, verdict("test", FAILED), CandidateRejected(ONE, "t1", "tol
 SECOND = (*REJECTED, AttemptStarted(TWO, "coder", "", "t0"), CandidateProduced(TWO, "c2", "t2"))
 PAUSED = (*REJECTED, Paused("code", PauseReason.NO_PROGRESS, "why"))
 ACCEPTED = (*ASKED, HandoffAccepted(ONE, "c1", "t1", "record"))
-DELIVERING = (*ACCEPTED, DeliveryBegun("b", "d", "c1"))
+DELIVERING = (*ACCEPTED, DeliveryBegun("b", "c9", "c1"))
 UNSURE = (*DELIVERING, Paused("", PauseReason.DELIVERY, "is it there?"))
 DELIVERED = (*DELIVERING, Delivered("b", "c9", "c1"))
 

@@ -60,7 +60,7 @@ from interlock.core.ids import AttemptId, base_of, input_of
 from interlock.core.state import RunState
 
 LATER, GHOST = AttemptId("code", 2, 1), AttemptId("ghost", 1, 1)
-BEGUN, BRANCH = DeliveryBegun("b", "d", "c1"), Delivered("b", "c9", "c1")
+BEGUN, BRANCH = DeliveryBegun("b", "c9", "c1"), Delivered("b", "c9", "c1")
 RETRY = AnswerTaken("a1", Action.RETRY, "ann", stage="code")
 NOW = replace(RETRY, now=True)
 ACCEPT = AnswerTaken("a1", Action.ACCEPT, "ann", stage="code", subject=ONE)
@@ -99,6 +99,8 @@ ROWS: list[tuple[tuple[Event, ...], Event, str]] = [
     ((*ACCEPTED, AnswerTaken("a1", Action.CONTINUE, "ann", branch="b")), BEGUN, ""),
     (DELIVERING, BRANCH, ""),
     (DELIVERING, replace(BRANCH, source="c0"), "it is not what the run accepted"),
+    (DELIVERING, replace(BRANCH, commit="c8"), "another branch was begun"),
+    (DELIVERING, replace(BRANCH, branch="main"), "another branch was begun"),
     (ACCEPTED, BRANCH, "its delivery had not begun"),
     (DELIVERED, BRANCH, "the branch is delivered"),
     (DELIVERED, RunFinished(RunStatus.ACCEPTED), ""),

@@ -25,8 +25,9 @@ from interlock.core.events import (
     RunStarted,
 )
 from interlock.core.ids import AttemptId
+from interlock.engines.temporal import messages
 from interlock.engines.temporal.histories import keep_history, kept_history
-from interlock.engines.temporal.messages import packed
+from interlock.engines.temporal.messages import packed, unpacked
 from interlock.engines.temporal.reading import ServerRuns, told_by
 from interlock.engines.temporal.remote import RemoteEngine
 from interlock.journal import MemoryBlobs
@@ -77,7 +78,7 @@ def asked(*told: Recorded) -> Asked:
 def follower(copied: list[Recorded]) -> RemoteEngine:
     ledger = SimpleNamespace(run=RUN, state=SimpleNamespace(seq=1), copy=copied.append)
     world = SimpleNamespace(workspaces=Workspaces(), blobs=MemoryBlobs(), records=None)
-    return RemoteEngine(None, "here", 1, SimpleNamespace(ledger=ledger, world=world), None)  # type: ignore[arg-type]
+    return RemoteEngine(None, "here", 1, SimpleNamespace(ledger=ledger, world=world), None, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("what", WRONG.values(), ids=WRONG)
@@ -138,3 +139,11 @@ def test_a_strange_id_is_said_in_words(run: str) -> None:
         with pytest.raises(UsageError, match=r"is no id of a run: ids are like 20261126-154729-g653dj") as told:
             ask()
         assert str(told.value).isprintable()
+
+
+def test_a_kept_history_that_grows_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = packed(records_of(STARTED, NEXT.event))
+    assert len(unpacked(text)) == 2
+    monkeypatch.setattr(messages, "_HISTORY_MAX", 100)
+    with pytest.raises(ValueError, match="no history of at most 100 bytes"):
+        unpacked(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
@@ -67,6 +68,23 @@ def test_a_report_that_cannot_be_read_is_a_failure(body: str) -> None:
     for kind in [*KINDS, "Nothing"]:
         asyncio.run(flow._followed(effect, report(kind)))
     assert len(flow.failures) == len(KINDS) + 1
+
+
+STRANGE = [
+    replace(MADE, worker="1@here\x1b]0;mine\x07"),
+    replace(MADE, commit="c1\n"),
+    replace(MADE, commit="HEAD", pack="0" * 64),
+    replace(MADE, commit="../../x", pack="0" * 64),
+    replace(MADE, commit="0" * 40, pack="../x"),
+]
+
+
+@pytest.mark.parametrize("event", STRANGE, ids=range(len(STRANGE)))
+def test_a_name_that_steers_a_terminal_or_is_no_commit_is_a_failure(event: CandidateProduced) -> None:
+    """Else it would be copied to whoever follows the run, or end the copy for good."""
+    with pytest.raises(ValueError, match=r"CandidateProduced\.|is no commit"):
+        reported(ATTEMPT, [event_row(event)])
+    assert reported(ATTEMPT, [event_row(replace(event, worker="1@here", commit="0" * 40, pack="0" * 64))])
 
 
 @pytest.mark.parametrize("rows", NOTHING_SAID, ids=range(len(NOTHING_SAID)))

@@ -26,6 +26,9 @@ TAKEN_BY_ITS_MAKER = "taken-by-its-maker"  # the type of the failure of an effec
 WORKFLOW, PERFORM, KEEP, ANSWER, HISTORY = "interlock-run", "perform", "keep", "answer", "history"
 
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)  # what others wrote
+COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_HISTORY_MAX = 1 << 28  # bytes: what some kilobytes grow to is bounded
 _ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
 PASSING, LASTING = "infrastructure", "permanent"  # types of errors: trying again may help, or cannot
 
@@ -90,6 +93,7 @@ def reported(effect: Operation, rows: object) -> Event:
     event = decode_event(*rows[0])
     if why := admit_report(effect, event):
         raise ValueError(why)
+    _require_commit(event)
     return event
 
 
@@ -100,7 +104,15 @@ def answer_in(row: EventRow) -> AnswerTaken:
         raise ValueError(f"no answer, but {row[0]}")
     if not _ID.fullmatch(event.answer):
         raise ValueError("its id is not one")
+    _require_commit(event)
     return event
+
+
+def _require_commit(event: Event) -> None:
+    """Raises ValueError where what it made known is none: who follows the run would copy nothing more of it."""
+    made = made_commit(event)
+    if made is not None and not (COMMIT.fullmatch(made[0]) and _DIGEST.fullmatch(made[1])):
+        raise ValueError(f"{made[0]!r:.80} with the pack {made[1]!r:.80} is no commit")
 
 
 def packed(records: Iterable[Recorded]) -> str:
@@ -110,10 +122,14 @@ def packed(records: Iterable[Recorded]) -> str:
 
 
 def unpacked(text: str) -> list[Recorded]:
-    """The history again; none for an empty text."""
+    """The history again; none for an empty text. Raises ValueError and what else reading raises for what is none."""
     if not text:
         return []
-    return [decode_record(row) for row in json.loads(zlib.decompress(base64.b64decode(text)))]
+    reader = zlib.decompressobj()
+    rows = reader.decompress(base64.b64decode(text), _HISTORY_MAX)
+    if reader.unconsumed_tail or not reader.eof:
+        raise ValueError(f"it is no history of at most {_HISTORY_MAX:,} bytes")
+    return [decode_record(row) for row in json.loads(rows)]
 
 
 def made_commit(event: Event) -> PackRow | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -33,7 +32,7 @@ from interlock.core.wire import decode_record
 from interlock.engines.temporal.access import plainly
 from interlock.engines.temporal.fleet import waiting
 from interlock.engines.temporal.histories import kept_history
-from interlock.engines.temporal.messages import ANSWER, HISTORY, UNREADABLE, EventRow, event_row, made_commit
+from interlock.engines.temporal.messages import ANSWER, COMMIT, HISTORY, UNREADABLE, EventRow, event_row, made_commit
 from interlock.engines.temporal.payloads import Values, value_of
 from interlock.engines.temporal.server import Server
 from interlock.gates.locks import WaitingWork
@@ -43,7 +42,6 @@ from interlock.ports import Blobs, Damaged, InfrastructureError, Records, UsageE
 Told = TypeVar("Told")
 
 MEMO = "interlock"
-_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _CONNECT_S = 3.0
 _ASK_S = 3.0
 
@@ -60,7 +58,7 @@ def memo(base_pack: str) -> Mapping[str, str]:
 def take_in(workspaces: Workspaces, blobs: Blobs, records: Records | None, run: str, record: Recorded) -> None:
     """What an event tells of, before it is told: its commit, and the record of a handoff. Raises Damaged."""
     made = made_commit(record.event)
-    if made is not None and not _COMMIT.fullmatch(made[0]):
+    if made is not None and not COMMIT.fullmatch(made[0]):
         raise Damaged(f"event {record.seq} of run {run} names a commit that is none")
     if made is not None and not workspaces.has(made[0]):
         workspaces.receive(made[0], blobs.get(made[1]), is_base=False)

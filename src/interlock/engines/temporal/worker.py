@@ -24,7 +24,8 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput, StartAttempt, WaitUntil
-from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
+from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded, RunStarted
+from interlock.core.judging import in_repository
 from interlock.core.wire import decode_effect, decode_record
 from interlock.engines.temporal.builds import become_current, build, deployment
 from interlock.engines.temporal.exclusive import HoldWorkflow, Names
@@ -46,7 +47,8 @@ from interlock.engines.temporal.needs import Offer
 from interlock.engines.temporal.server import runs_of
 from interlock.execution.context import Context, ContextReference, context_of
 from interlock.execution.perform import perform
-from interlock.ports import Blobs, Cancelled, InfrastructureError, NamedBlobs, UsageError, World
+from interlock.journal.mirror import ADOPTED
+from interlock.ports import Blobs, Cancelled, InfrastructureError, Journal, NamedBlobs, Notes, UsageError, World
 from interlock.process import prepare
 
 _BEAT_S = 1.0
@@ -60,11 +62,13 @@ THROUGH = ("interlock",)  # imported once, not anew for each run
 
 @dataclass(slots=True)
 class Performer:
-    """Performs effects. The blobs of its world are `shared` with all other machines."""
+    """Performs effects. The blobs of its world are `shared` with all other machines. In a repository it has `began`,
+    how a run began there, and does for such runs alone what only a process in their repository can do."""
 
     world: World
     environ: Mapping[str, str]
     shared: NamedBlobs
+    began: Callable[[str], RunStarted | None] | None = None
     alone: Callable[[str], AbstractContextManager[object]] | None = None  # as `World.alone`, of a run
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -99,8 +103,9 @@ class Performer:
     def _events(self, given: EffectInput, cancel: threading.Event) -> Iterator[Event]:
         effect = decode_effect(given.effect)
         assert not isinstance(effect, Decision | WaitUntil)  # nothing is performed for these
-        self._receive(given)
         context = context_of(ContextReference(**asdict(given.documents)), self.world.blobs, self.environ)
+        self._require_ours(context, given.documents.pipeline, effect)
+        self._receive(given)
         alone = partial(self.alone, context.run) if self.alone else self.world.alone
         world = replace(self.world, holds_fence=lambda: not activity.is_cancelled(), alone=alone)
         facts = perform(world, context, effect, cancel, decode_record(given.claim) if given.claim else None)
@@ -111,6 +116,19 @@ class Performer:
             yield self._sent(event, effect, context)
         finally:
             facts.close()
+
+    def _require_ours(self, context: Context, pipeline: str, effect: Effect) -> None:
+        """Any worker can write to the task queue of a repository. `pipeline` is the digest of that of the context.
+        Raises InfrastructureError."""
+        if self.began is None:
+            return
+        began = context.started == self.began(context.run) and context.started.pipeline_text == pipeline
+        if not began or not in_repository(context.pipeline, effect):
+            raise InfrastructureError(
+                f"{type(effect).__name__} of run {context.run:.100} is no work of this repository: the run did not"
+                " begin here in that way, or a worker does this",
+                permanent=True,
+            )
 
     def _receive(self, given: EffectInput) -> None:
         with self._lock:
@@ -129,6 +147,13 @@ class Performer:
             content = self.world.workspaces.pack(event.commit, context.started.base_commit)
             return replace(event, pack=_kept(self.world.blobs, content, context))
         return event
+
+
+def began_in(journal: Journal, notes: Notes, run: str) -> RunStarted | None:
+    """How the run began, by its first event in the journal of a repository; None if it did not begin there."""
+    records = next(journal.pages(run), [])
+    started = records[0].event if records and notes.noted(ADOPTED, run) is None else None
+    return started if isinstance(started, RunStarted) else None
 
 
 def _kept(blobs: Blobs, content: bytes, context: Context) -> str:
