@@ -33,9 +33,13 @@ def encode_event(event: Event) -> str:
 
 
 def decode_event(kind: str, body: str) -> Event:
-    """The event again, equal to what was encoded; whatever was written by others, each field has its type, and no name
-    steers a terminal. Raises NewerFormat, ValueError, TypeError, KeyError."""
-    event = event_readers()[kind](parse_json(body)[0])
+    """The event again, equal to what was encoded. Raises NewerFormat, ValueError, TypeError, KeyError."""
+    return event_readers()[kind](parse_json(body)[0])
+
+
+def told_event(kind: str, body: str) -> Event:
+    """As `decode_event`; whatever was written by others, each field has its type, and no name steers a terminal."""
+    event = decode_event(kind, body)
     require_typed(event)
     _require_plain(event)
     return event
@@ -48,7 +52,7 @@ def encode_record(record: Recorded) -> str:
 
 
 def decode_record(text: str) -> Recorded:
-    """The record again, as `decode_event`. Raises NewerFormat, ValueError, TypeError, KeyError."""
+    """The record again, as `told_event`. Raises NewerFormat, ValueError, TypeError, KeyError."""
     seq, at, kind, fields = json.loads(text)
     record = Recorded(seq, at, event_readers()[kind](fields))
     require_typed(record)

@@ -48,7 +48,9 @@ def runs(request: Request) -> Response:
         count = min(max(int(request.query_params.get("count", "50")), 1), 10_000)
     except ValueError:
         raise UsageError("count: expected a whole number") from None
-    return _json(runs=site_of(request).app.service.list_runs(count))
+    app = site_of(request).app
+    runs = app.service.list_runs(count)
+    return _json(runs=runs, held_up=[held for run in runs if run.owner for held in app.waiting_work(run.id)])
 
 
 def run(request: Request) -> Response:

@@ -109,6 +109,7 @@ def test_who_has_not_its_key_starts_nothing_there(world: World, process: subproc
     (world.root / "other").mkdir()
     other = new_world(world.root / "other", {"interlock.yaml": QUICK.replace("echo x", "touch ran; echo x")})
     mark = world.root / "state/interlock/dev/blobs/named/mark"
+    until(mark.exists)
     (other.root / "blobs/named").mkdir(parents=True)
     (other.root / "blobs/named/mark").write_bytes(mark.read_bytes())
     settle(other, address, blobs=str(other.root / "blobs"))

@@ -51,8 +51,8 @@ def worker(slots: int, controller: bool, delivers: bool, **offered: str | None) 
     if controller and any(words is not None for words in offered.values()):
         raise UsageError("a controller starts no agents: give --agents, --labels and --secrets to workers")
     settings = load_settings(paths_of(os.environ).config)
-    server_of(settings, os.environ)
     offer = None if controller else _offer(os.environ, **offered)
+    server_of(settings, os.environ)
     server, performer = build_worker(os.environ, settings)
     note(f"warning: {warning}" for warning in check_server(settings, os.environ))
     from interlock.engines.temporal.worker import Serving

@@ -16,7 +16,7 @@ from interlock.core.admission import admit_report
 from interlock.core.effects import Operation
 from interlock.core.events import AnswerTaken, CandidateProduced, Event, InputPrepared, Recorded, Refused
 from interlock.core.ids import AttemptId
-from interlock.core.wire import decode_event, decode_record, encode_event, encode_record, kind_of
+from interlock.core.wire import decode_record, encode_event, encode_record, kind_of, told_event
 
 EventRow = tuple[str, str]  # kind, body
 PackRow = tuple[str, str]  # a commit, and the digest of a pack with all that the run's base has not
@@ -90,7 +90,7 @@ def reported(effect: Operation, rows: object) -> Event:
     reading raises where that is not one event of this effect."""
     if not isinstance(rows, list) or len(rows) != 1:
         raise ValueError("expected one event")
-    event = decode_event(*rows[0])
+    event = told_event(*rows[0])
     if why := admit_report(effect, event):
         raise ValueError(why)
     _require_commit(event)
@@ -99,7 +99,7 @@ def reported(effect: Operation, rows: object) -> Event:
 
 def answer_in(row: EventRow) -> AnswerTaken:
     """A person's answer. Raises as `reported` if it is none."""
-    event = decode_event(*row)
+    event = told_event(*row)
     if not isinstance(event, AnswerTaken):
         raise ValueError(f"no answer, but {row[0]}")
     if not _ID.fullmatch(event.answer):
