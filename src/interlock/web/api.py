@@ -49,8 +49,8 @@ def runs(request: Request) -> Response:
     except ValueError:
         raise UsageError("count: expected a whole number") from None
     app = site_of(request).app
-    runs = app.service.list_runs(count)
-    return _json(runs=runs, held_up=[held for run in runs if run.owner for held in app.waiting_work(run.id)])
+    found = app.service.list_runs(count)
+    return _json(runs=found, held_up=[held for run in found if run.owner for held in app.waiting_work(run.id)])
 
 
 def run(request: Request) -> Response:
