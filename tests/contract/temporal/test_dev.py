@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import signal
@@ -20,6 +21,14 @@ version: 1
 stages:
   code: {run: "echo x > a.txt", gates: [{id: g, run: "test -s a.txt"}]}
 """
+
+
+@pytest.fixture(autouse=True)
+def in_turn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Two that start at the same moment want the same port for their pages."""
+    with (tmp_path_factory.getbasetemp().parent / "dev.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture
