@@ -266,11 +266,17 @@ def _remote(common: _Common, drive: Drive) -> Driving:
     return RemoteEngine(*parts, partial(began_in, common.journal, common.journal), is_home=is_home)
 
 
-def build_worker(environ: Mapping[str, str], settings: Settings | None = None) -> tuple[Server, Performer]:
-    """A worker: without a repository, with a store, checkouts and caches of its own. Raises UsageError,
-    InfrastructureError."""
+def build_worker(
+    environ: Mapping[str, str], settings: Settings | None = None, *, controls: bool = False
+) -> tuple[Server, Performer]:
+    """A worker: without a repository, with a store, checkouts and caches of its own. Its checkouts can be overlays,
+    unless it only `controls` runs. Raises UsageError, InfrastructureError."""
+    from interlock.process import mounts
+
     general = paths_of(environ)
     settings = settings or load_settings(general.config)
+    if not controls and (given_sandbox(environ) or settings.sandbox or "full") == "full":
+        mounts.enter()  # an ordinary user cannot once there are threads
     paths = _worker_paths(general)
     server = server_of(settings, environ, paths.blobs)
     from interlock.engines.temporal.worker import Performer

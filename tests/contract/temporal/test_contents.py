@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.cli_world import World, new_world
-from tests.contract.temporal.world import Cluster, history, run_in, run_on, told
+from tests.contract.temporal.world import Cluster, Server, cluster_in, history, run_in, run_on, told
 from tests.rooms_here import needs_fences, needs_rooms
 
 from interlock.bootstrap import build
@@ -175,6 +175,26 @@ def test_an_attempt_finds_held_out_files_nowhere_on_its_worker(tmp_path: Path, m
     assert bool(far.git("show", f"{branch}:seen.txt")) == (level == "none"), run
     laid = [path for path in many.root.rglob("check.sh") if f", {level}" in path.read_text()]
     assert [path.parents[2].name for path in laid] == ["held-out"]
+
+
+SET_UP = """\
+version: 1
+setup: [{run: "mkdir deps && echo made > deps/x", paths: [deps]}]
+agents:
+  writer: {use: command, run: [bash, -c, "cat deps/x > seen.txt"]}
+stages:
+  code: {agent: writer, gates: [{id: same, run: "cmp deps/x seen.txt"}]}
+"""
+
+
+@needs_rooms
+def test_checkouts_on_a_worker_are_overlays(tmp_path: Path, server: Server) -> None:
+    """Else each attempt and each gate copies what setup has made."""
+    full = {"INTERLOCK_SANDBOX": "full"}
+    with cluster_in(tmp_path / "many", server, **full) as many:
+        run_on(many.submitter(tmp_path / "far", {"interlock.yaml": SET_UP}, **full))
+        (template,) = (many.root / "worker").rglob("store.git/interlock/templates/*/tree")
+        assert (template / "deps/x").read_text() == "made\n"
 
 
 def test_what_cannot_be_sent_is_said_before_the_run_begins(tmp_path: Path, many: Cluster) -> None:

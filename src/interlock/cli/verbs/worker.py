@@ -52,8 +52,7 @@ def worker(slots: int, controller: bool, delivers: bool, **offered: str | None) 
         raise UsageError("a controller starts no agents: give --agents, --labels and --secrets to workers")
     settings = load_settings(paths_of(os.environ).config)
     offer = None if controller else _offer(os.environ, **offered)
-    server_of(settings, os.environ)
-    server, performer = build_worker(os.environ, settings)
+    server, performer = build_worker(os.environ, settings, controls=controller)
     note(f"warning: {warning}" for warning in check_server(settings, os.environ))
     from interlock.engines.temporal.worker import Serving
 
