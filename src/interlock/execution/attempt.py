@@ -123,7 +123,7 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
     if not world.holds_fence():
         raise Fenced(f"run {context.run} is controlled by another process")
     if outcome.ended in _INFRASTRUCTURE or (key and outcome.ended is not Ended.COMPLETED):
-        return _errored(world, context, effect, outcome)
+        return _errored(world, context, effect, outcome, f" on {world.worker}" if world.worker else "")
     if outcome.ended is Ended.OVER_LIMIT:  # what it left may be more than anybody can take
         return _refused_work(world, effect, outcome, (Finding(LIMIT, outcome.message),))
     try:
@@ -225,10 +225,10 @@ def _produced(world: World, attempt: AttemptId, candidate: Candidate, outcome: O
     )
 
 
-def _errored(world: World, context: Context, effect: StartAttempt, outcome: Outcome) -> AttemptErrored:
+def _errored(world: World, context: Context, effect: StartAttempt, outcome: Outcome, where: str = "") -> AttemptErrored:
     quota = outcome.ended is Ended.RATE_LIMITED
     retry_at = context.retry_at(world.clock.now(), effect.errors, outcome.retry_at, quota=quota)
-    ended = outcome.ended.replace("_", " ")
+    ended = f"{outcome.ended.replace('_', ' ')}{where}"
     evidence, notes = _evidence(world, outcome)
     return AttemptErrored(
         attempt=effect.attempt,

@@ -265,7 +265,7 @@ def test_a_candidate_of_a_worker_says_where_it_was_made_and_in_which_sandbox() -
     assert (event.worker, event.sandbox) == (ELSEWHERE, "full")
     [event] = on_a_worker(scene_of(Outcome(Ended.UNAVAILABLE, "down"))).perform(sandboxed, EFFECT)
     assert isinstance(event, AttemptErrored)
-    assert event.worker == ELSEWHERE
+    assert (event.worker, event.why) == (ELSEWHERE, f"unavailable on {ELSEWHERE}: down")
 
 
 def test_no_sandbox_is_told_of_where_no_program_was_started() -> None:
