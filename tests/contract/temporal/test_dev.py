@@ -16,6 +16,9 @@ import pytest
 from tests.contract.cli_world import World, new_world
 from tests.contract.temporal.world import free_port, program, until
 
+from interlock.cli.verbs.dev import _Programs
+from interlock.ports import InfrastructureError
+
 QUICK = """\
 version: 1
 stages:
@@ -161,3 +164,17 @@ def test_what_is_in_its_way_is_said(world: World) -> None:
     world.ask("dev").ended(2, "asks nobody who they are: set temporal.codec_key in the settings, or take")
     settle(world, "127.0.0.1:7233", api_key="HOME")
     world.ask("dev").ended(2, "`interlock dev` has no TLS")
+
+
+def test_of_a_program_that_ended_both_ends_of_long_lines_are_shown(tmp_path: Path) -> None:
+    programs = _Programs(tmp_path)
+    programs.start("server", ("python3", "-c", "print('begins', 'x' * 5000, 'is the cause')"))
+    try:
+        with pytest.raises(InfrastructureError) as said:
+            programs.require_alive()
+    finally:
+        programs.stop()
+    head, line = str(said.value).split("\n  ")
+    assert head == f"the server has ended, and so have all others; {tmp_path}/server.log ends with:"
+    assert re.fullmatch("begins x.*x is the cause", line)
+    assert len(line) <= 300

@@ -25,6 +25,7 @@ import click
 from interlock.cli.terminal import note, say
 from interlock.ports import InfrastructureError, UsageError
 from interlock.ports.disk import PRIVATE, make_folder, put_first
+from interlock.text.cleaning import plain
 
 if TYPE_CHECKING:
     from interlock.engines.temporal.server import Server
@@ -35,6 +36,7 @@ _SERVER = "temporal"
 _SERVER_MAX_S, _PAGE_MAX_S, _PAUSE_S = 60.0, 30.0, 0.1
 _INTERLOCK = (sys.executable, "-P", "-m", "interlock")
 _LOG_LINES = 5
+_LOG_LINE_MAX = 300
 _PORTS_MAX = 100  # that are tried for an example
 
 
@@ -237,8 +239,10 @@ class _Programs:
         self._raise(*self._ended.get())
 
     def _raise(self, name: str, why: str) -> None:
-        said = self.log(name)[-_LOG_LINES:]
-        raise InfrastructureError("\n  ".join([f"the {name} has ended, and so have all others: {why}", *said]))
+        said = [plain(line, _LOG_LINE_MAX).replace("\n", " ") for line in self.log(name)[-_LOG_LINES:]]
+        head = f"the {name} has ended, and so have all others{f': {why}' if why else ''}"
+        head += f"; {self.folder / f'{name}.log'} ends with:"
+        raise InfrastructureError("\n  ".join([head, *said]))
 
     def stop(self) -> None:
         self._ending.set()
