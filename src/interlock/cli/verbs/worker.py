@@ -41,7 +41,7 @@ def worker(slots: int, controller: bool, delivers: bool, **offered: str | None) 
     """Perform attempts and gates of runs on Temporal, until interrupted. It needs no repository, but for `--deliver`,
     which does nothing else."""
     from interlock.bootstrap import build_worker
-    from interlock.machines import check_server, server_of
+    from interlock.machines import check_server
     from interlock.settings import load_settings, paths_of
 
     if delivers:
