@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,16 +16,14 @@ from interlock.application import Application, Once, given_sandbox, keys_of
 from interlock.execution.histories import Histories
 from interlock.journal import FileBlobs, LocalRuns, MirroredRuns, SetAsideRuns, SharedBlobs, SqliteJournal
 from interlock.journal.mirror import ADOPTED
-from interlock.machines import blobs_of, server_of
-from interlock.ports import Brief, Cancel, Gates, InfrastructureError, World
-from interlock.ports.disk import make_private
+from interlock.machines import blobs_of, server_of, worker_paths
+from interlock.ports import Brief, Cancel, Gates, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
 from interlock.settings import (
     Identity,
     NotifySettings,
-    Owned,
     Paths,
     RepositoryPaths,
     RunLock,
@@ -55,8 +53,6 @@ if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functio
     from interlock.workspaces import GitWorkspaces
 
 EFFECTS_WAIT_S = 30.0  # for a delivery or push of another process; if it takes longer, that is an error
-
-_WORKERS_MAX = 256  # of one user, on one machine
 
 
 class SystemClock:
@@ -277,7 +273,7 @@ def build_worker(
     settings = settings or load_settings(general.config)
     if not controls and (given_sandbox(environ) or settings.sandbox or "full") == "full":
         mounts.enter()  # an ordinary user cannot once there are threads
-    paths = _worker_paths(general)
+    paths = worker_paths(general)
     server = server_of(settings, environ, paths.blobs)
     from interlock.engines.temporal.worker import Performer
     from interlock.sandbox import missing
@@ -301,31 +297,6 @@ def build_deliverer(app: Application) -> tuple[Server, Performer]:
 
     world, began = Referee.sharing(app.owner.world, server.blobs), partial(began_in, app.journal, app.journal)
     return server, Performer(world, app.environ, server.blobs, began, alone=app.owner.effects)
-
-
-def _worker_paths(general: Paths) -> RepositoryPaths:
-    """Those of this process until it ends. What workers have left behind that were killed is removed."""
-    from interlock.workspaces import sweep
-
-    ours: RepositoryPaths | None = None
-    make_private(general.of_worker(1).root)
-    for number in range(1, _WORKERS_MAX + 1):
-        paths = general.of_worker(number)
-        path = paths.run_lock(f"worker-{number}")
-        if ours is not None and not path.exists():
-            break
-        lock = RunLock(path, this_process(), busy="used", wait_s=0.0)
-        with suppress(Owned):
-            lock.__enter__()  # the kernel frees ours when this process ends
-            sweep((paths.places, paths.gates))
-            if ours is None:
-                make_private(paths.places.parent)
-                ours = paths
-            else:
-                lock.__exit__()
-    if ours is None:
-        raise InfrastructureError(f"{_WORKERS_MAX} workers of this user are at work: start them on other machines")
-    return ours
 
 
 def _pull_requests(

@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING
 
 from interlock.journal import FileBlobs, PatientBlobs, SharedBlobs
 from interlock.ports import InfrastructureError, UsageError
-from interlock.settings import Settings, TemporalSettings, paths_of
+from interlock.ports.disk import make_private
+from interlock.settings import (
+    Owned,
+    Paths,
+    RepositoryPaths,
+    RunLock,
+    Settings,
+    TemporalSettings,
+    paths_of,
+    this_process,
+)
 
 if TYPE_CHECKING:
     from interlock.engines.temporal.checks import ServerLook
@@ -25,6 +35,7 @@ if TYPE_CHECKING:
     from interlock.workspaces import Collected
 
 _DAY_S = 86_400.0
+_WORKERS_MAX = 256  # of one user, on one machine
 
 
 def blobs_of(
@@ -120,6 +131,32 @@ def check_blobs(settings: Settings, environ: Mapping[str, str]) -> str:
 
 
 # --- what workers keep --------------------------------------------------------------------------
+
+
+def worker_paths(general: Paths) -> RepositoryPaths:
+    """The folders of this process as a worker, until it ends. What workers have left behind that were killed is
+    removed. Raises InfrastructureError."""
+    from interlock.workspaces import sweep
+
+    ours: RepositoryPaths | None = None
+    make_private(general.of_worker(1).root)
+    for number in range(1, _WORKERS_MAX + 1):
+        paths = general.of_worker(number)
+        path = paths.run_lock(f"worker-{number}")
+        if ours is not None and not path.exists():
+            break
+        lock = RunLock(path, this_process(), busy="used", wait_s=0.0)
+        with suppress(Owned):
+            lock.__enter__()  # the kernel frees ours when this process ends
+            sweep((paths.places, paths.gates))
+            if ours is None:
+                make_private(paths.places.parent)
+                ours = paths
+            else:
+                lock.__exit__()
+    if ours is None:
+        raise InfrastructureError(f"{_WORKERS_MAX} workers of this user are at work: start them on other machines")
+    return ours
 
 
 def clean_worker(

@@ -9,9 +9,8 @@ from pathlib import Path
 from tests.contract.cli_world import World
 from tests.contract.temporal.world import Cluster, Server, cluster_in, run_on, until
 
-from interlock.bootstrap import _worker_paths
 from interlock.journal import FileBlobs
-from interlock.machines import clean_worker
+from interlock.machines import clean_worker, worker_paths
 from interlock.settings import Paths, Settings, TemporalSettings
 
 WAITS = """\
@@ -113,7 +112,7 @@ def test_workers_that_share_folders_remove_what_runs_have_left_and_not_what_is_a
 def test_nobody_else_enters_the_folders_of_a_worker(tmp_path: Path) -> None:
     general = Paths(tmp_path / "state", tmp_path / "config", tmp_path / "cache")
     (tmp_path / "state/worker").mkdir(parents=True, mode=0o755)
-    paths = _worker_paths(general)
+    paths = worker_paths(general)
     for folder in (paths.root, paths.places.parent):
         assert folder.stat().st_mode & 0o777 == 0o700
 
