@@ -148,11 +148,12 @@ class Cluster:
         if process not in self.machines:
             self.machines.append(process)
         assert process.stderr is not None
-        line = process.stderr.readline()
-        while line.startswith("warning: "):
-            line = process.stderr.readline()
-        assert line.startswith("worker "), line + process.stderr.read()
-        return process
+        said = []
+        for line in process.stderr:
+            if line.startswith("worker "):
+                return process
+            said.append(line)
+        raise AssertionError("".join(said) or "a worker ended without a word")
 
     def close(self) -> None:
         for machine in self.machines:
