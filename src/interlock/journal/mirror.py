@@ -1,7 +1,8 @@
 """The runs of a repository: those that processes of this machine drive, and copies of those that a server drives.
 
 Rule: a run of a server is copied into the local journal when it is looked at, at most once a second; a process that
-follows it copies it alone. What the server does not tell is shown as it was copied last, and that is said.
+follows it copies it alone. Only what fits is copied, so that the copy can always be read. What the server does not tell
+is shown as it was copied last, and that is said.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from interlock.core.admission import admit
 from interlock.core.events import Recorded, RunFinished, RunStarted
+from interlock.core.fold import apply, fold
 from interlock.core.inbox import Answer
+from interlock.core.state import RunState
 from interlock.journal.rules import settles
 from interlock.ports import Damaged, Engine, Fenced, InfrastructureError, InterlockError, Journal, Notes
 
@@ -75,6 +79,7 @@ class MirroredRuns:
     pause: Callable[[float], None] = time.sleep
     _engines: dict[str, str] = field(default_factory=dict)  # of each run, empty for this machine
     _seen: dict[str, int] = field(default_factory=dict)  # of runs of a server: seq
+    _states: dict[str, RunState] = field(default_factory=dict)  # of those copied here and not over: where the copy ends
     _over: set[str] = field(default_factory=set)
     _looked: dict[str, float] = field(default_factory=dict)
     _silent: dict[str, tuple[float, str]] = field(default_factory=dict)  # by run, or all of them: until when, and why
@@ -167,6 +172,7 @@ class MirroredRuns:
         try:
             found = self.far().find(run)
             first = first_of(run, found.records)
+            after_all(run, RunState(), found.records)
         except NotThere:
             return False
         except Damaged as error:
@@ -263,16 +269,40 @@ class MirroredRuns:
                 stack.enter_context(self.alone(run))
             except InfrastructureError:
                 return False
-            if self.copier(run):
+            if self.copier(run) or (state := self._state(run)).seq != after:
                 return False
             try:
                 fence = self.journal.take(run)
                 for record in records:
-                    self.journal.append(run, fence, after, record.at, record.event)
-                    after = record.seq
+                    state = after_all(run, state, (record,))
+                    self.journal.append(run, fence, record.seq - 1, record.at, record.event)
+                    self._states[run] = state
             except Fenced:  # another process has copied them meanwhile
                 return False
+        if state.finished is not None:
+            self._states.pop(run, None)
         return True
+
+    def _state(self, run: str) -> RunState:
+        """Of the copy that is here: read beyond what this process has copied itself."""
+        state = self._states.get(run, RunState())
+        for page in self.local.history(run, state.seq):
+            state = fold(page, state)
+        return state
+
+
+def after_all(run: str, state: RunState, records: Sequence[Recorded]) -> RunState:
+    """The state after the next events of the run on a server. Raises Damaged as `require_fits`."""
+    for record in records:
+        require_fits(run, state, record)
+        state = apply(state, record)
+    return state
+
+
+def require_fits(run: str, state: RunState, record: Recorded) -> None:
+    """Raises Damaged for a next event on a server that does not fit: a journal holds none."""
+    if why := admit(state, record.event):
+        raise Damaged(f"event {record.seq} of run {run} on the server does not fit: {why}: it is not taken")
 
 
 def require_next(run: str, after: int, records: Sequence[Recorded]) -> None:

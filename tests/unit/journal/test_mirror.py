@@ -8,7 +8,22 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from interlock.core.events import Action, Event, OwnerChanged, Recorded, RunFinished, RunStarted, TimeReached
+from interlock.core.events import (
+    Action,
+    AnswerTaken,
+    CandidateProduced,
+    Event,
+    InputPrepared,
+    OwnerChanged,
+    Recorded,
+    RunFinished,
+    RunStarted,
+    StageSkipped,
+    TimeReached,
+    WhenHeld,
+)
+from interlock.core.fold import fold
+from interlock.core.ids import AttemptId, input_of
 from interlock.core.inbox import Answer
 from interlock.journal import LocalRuns, MemoryJournal, MirroredRuns
 from interlock.journal.mirror import DOWN_S, LOOK_S, Found, NotThere
@@ -153,7 +168,7 @@ def test_the_server_is_the_owner_from_its_first_event_to_its_last(here: Here, ru
     here.now += LOOK_S
     assert runs.owner_of(RUN) == "temporal"
     assert runs.follower_of(RUN) == ""
-    here.server.has(RunFinished("cancelled"))
+    here.server.has(RunFinished("stopped"))
     here.now += LOOK_S
     assert runs.owner_of(RUN) == ""
     here.now, asked = here.now + LOOK_S, here.server.asked
@@ -328,3 +343,42 @@ def test_events_that_are_not_the_next_ones_are_not_copied(here: Here, runs: Mirr
     assert seen(runs, 3) == []
     assert len(here.journal.records(RUN)) == 3
     assert (RUN in runs.behind(RUN), runs.unreached() != "") == (True, True)
+
+
+UNFIT: tuple[Event, ...] = (
+    WhenHeld(input_of("code", 2)),
+    WhenHeld(input_of("none", 1)),
+    CandidateProduced(AttemptId("code", 1, 7), "c" * 40, "t" * 40),
+    RunFinished("accepted"),
+    AnswerTaken("a9", Action.RETRY, "me", "none"),
+)
+
+
+@pytest.mark.parametrize("event", UNFIT)
+def test_what_does_not_fit_is_not_copied(here: Here, runs: MirroredRuns, event: Event) -> None:
+    seen(runs)
+    here.now += LOOK_S
+    here.server.has(TimeReached(4.0), event)
+    assert seen(runs, 3) == [TimeReached(4.0)]
+    assert "event 5" in runs.behind(RUN)
+    fold(here.journal.records(RUN))
+
+
+@pytest.mark.parametrize("event", UNFIT)
+def test_a_run_with_what_does_not_fit_is_not_adopted(here: Here, event: Event) -> None:
+    here.server.has(*FAR, event)
+    runs = here.runs()
+    assert (runs.adopt(RUN), runs.runs()) == (False, [])
+    assert "event 4" in runs.unreached()
+
+
+def test_a_copy_that_another_process_has_begun_is_read_before_it_grows(here: Here, runs: MirroredRuns) -> None:
+    prepared = InputPrepared(input_of("code", 1), "c" * 40, "t" * 40, ("c" * 40,))
+    here.server.has(prepared, WhenHeld(input_of("code", 1)), StageSkipped(input_of("code", 1), "no need"))
+    seen(runs)
+    fresh = here.runs()
+    here.now += LOOK_S
+    assert [len(page) for page in fresh.history(RUN)] == [6]
+    here.server.has(WhenHeld(input_of("code", 1)))
+    here.now += LOOK_S
+    assert (seen(fresh, 6), "the stage is skipped" in fresh.behind(RUN)) == ([], True)
