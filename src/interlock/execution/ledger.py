@@ -97,7 +97,7 @@ class Ledger:
                     " and the run on the server are not the same",
                     permanent=True,
                 )
-            require_fits(self.run, self._state, record)
+            require_fits(self.run, self.pipeline, self._state, record)
             self._write(record.at, record.event)
 
     def _append(self, event: Event) -> Recorded:

@@ -14,10 +14,11 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from interlock.core.admission import admit
+from interlock.core.admission import admit_copy
 from interlock.core.events import Recorded, RunFinished, RunStarted
 from interlock.core.fold import apply, fold
 from interlock.core.inbox import Answer
+from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
 from interlock.journal.rules import settles
 from interlock.ports import Damaged, Engine, Fenced, InfrastructureError, InterlockError, Journal, Notes
@@ -65,7 +66,7 @@ class MirroredRuns:
     """Implements `ports.Engine`. `follower` gives the process of this machine that follows or drives a run, empty for
     nobody; `copier` the one that copies its history. `alone` keeps others from taking the run, and raises
     InfrastructureError where somebody is about to. `far` is asked for only where there is a run of a server, and, with
-    `has_server`, for runs that nobody here knows."""
+    `has_server`, for runs that nobody here knows. `parse` reads the text of a pipeline."""
 
     local: Engine
     journal: Journal
@@ -75,11 +76,12 @@ class MirroredRuns:
     copier: Callable[[str], str]
     alone: Callable[[str], AbstractContextManager[object]]
     elapsed: Callable[[], float]
+    parse: Callable[[str], Pipeline]
     has_server: bool = True
     pause: Callable[[float], None] = time.sleep
     _engines: dict[str, str] = field(default_factory=dict)  # of each run, empty for this machine
     _seen: dict[str, int] = field(default_factory=dict)  # of runs of a server: seq
-    _states: dict[str, RunState] = field(default_factory=dict)  # of those copied here and not over: where the copy ends
+    _ends: dict[str, tuple[Pipeline, RunState]] = field(default_factory=dict)  # of copies that this process adds to
     _over: set[str] = field(default_factory=set)
     _looked: dict[str, float] = field(default_factory=dict)
     _silent: dict[str, tuple[float, str]] = field(default_factory=dict)  # by run, or all of them: until when, and why
@@ -172,7 +174,9 @@ class MirroredRuns:
         try:
             found = self.far().find(run)
             first = first_of(run, found.records)
-            after_all(run, RunState(), found.records)
+            pipeline, state = self.parse(found.pipeline), RunState()
+            for record in found.records:
+                state = followed(run, pipeline, state, record)
         except NotThere:
             return False
         except Damaged as error:
@@ -269,39 +273,38 @@ class MirroredRuns:
                 stack.enter_context(self.alone(run))
             except InfrastructureError:
                 return False
-            if self.copier(run) or (state := self._state(run)).seq != after:
+            pipeline, state = self._end(run)
+            if self.copier(run) or state.seq != after:
                 return False
             try:
                 fence = self.journal.take(run)
                 for record in records:
-                    state = after_all(run, state, (record,))
+                    state = followed(run, pipeline, state, record)
                     self.journal.append(run, fence, record.seq - 1, record.at, record.event)
-                    self._states[run] = state
+                    self._ends[run] = pipeline, state
             except Fenced:  # another process has copied them meanwhile
                 return False
         if state.finished is not None:
-            self._states.pop(run, None)
+            self._ends.pop(run, None)
         return True
 
-    def _state(self, run: str) -> RunState:
-        """Of the copy that is here: read beyond what this process has copied itself."""
-        state = self._states.get(run, RunState())
+    def _end(self, run: str) -> tuple[Pipeline, RunState]:
+        """The run's pipeline, and its state where the copy that is here ends. Only what is new of it is read."""
+        pipeline, state = self._ends.get(run) or (self.parse(self.pipeline(run) or ""), RunState())
         for page in self.local.history(run, state.seq):
             state = fold(page, state)
-        return state
+        return pipeline, state
 
 
-def after_all(run: str, state: RunState, records: Sequence[Recorded]) -> RunState:
-    """The state after the next events of the run on a server. Raises Damaged as `require_fits`."""
-    for record in records:
-        require_fits(run, state, record)
-        state = apply(state, record)
-    return state
+def followed(run: str, pipeline: Pipeline, state: RunState, record: Recorded) -> RunState:
+    """The state after the next event of the run on a server. Raises Damaged if it does not fit."""
+    require_fits(run, pipeline, state, record)
+    return apply(state, record)
 
 
-def require_fits(run: str, state: RunState, record: Recorded) -> None:
+def require_fits(run: str, pipeline: Pipeline, state: RunState, record: Recorded) -> None:
     """Raises Damaged for a next event on a server that does not fit: a journal holds none."""
-    if why := admit(state, record.event):
+    if why := admit_copy(pipeline, state, record.event):
         raise Damaged(f"event {record.seq} of run {run} on the server does not fit: {why}: it is not taken")
 
 

@@ -20,17 +20,21 @@ from interlock.core.events import (
     RunStarted,
     StageSkipped,
     TimeReached,
+    VerdictGiven,
+    VerdictStatus,
     WhenHeld,
 )
 from interlock.core.fold import fold
-from interlock.core.ids import AttemptId, input_of
+from interlock.core.ids import AttemptId, base_of, input_of
 from interlock.core.inbox import Answer
+from interlock.core.pipeline import Gate, GateKind, Pipeline, Stage
 from interlock.journal import LocalRuns, MemoryJournal, MirroredRuns
 from interlock.journal.mirror import DOWN_S, LOOK_S, Found, NotThere
 from interlock.ports import Damaged, InfrastructureError
 
 RUN = "20261126-120000-abcdef"
 STARTED = RunStarted(RUN, "p", "d", "task", "c" * 40, "t" * 40, ("code",), engine="temporal")
+PIPELINE = Pipeline("p", (Stage("code", gates=(Gate("test", GateKind.RUN),)),))
 FAR: tuple[Event, ...] = (STARTED, OwnerChanged(1, "temporal"), TimeReached(3.0))
 
 
@@ -84,6 +88,7 @@ class Here:
             local=LocalRuns(self.journal, self.journal, lambda run: self.follower),
             journal=self.journal, notes=self.journal, far=lambda: self.server, follower=lambda run: self.follower,
             copier=lambda run: self.follower, alone=self.alone, elapsed=lambda: self.now,
+            parse=lambda text: PIPELINE,
         )  # fmt: skip
 
     def alone(self, run: str) -> AbstractContextManager[object]:
@@ -325,6 +330,8 @@ def test_what_waits_on_the_server_is_told_where_nobody_follows(here: Here, runs:
         (TimeReached(3.0),),
         (replace(STARTED, run="20261126-120000-other1"),),
         (replace(STARTED, engine=""), OwnerChanged(1, "me")),  # this machine would drive it
+        (replace(STARTED, stages=()), OwnerChanged(1, "temporal")),
+        (replace(STARTED, stages=("none",)), OwnerChanged(1, "temporal")),
         (STARTED, STARTED),
     ],
 )
@@ -351,6 +358,7 @@ UNFIT: tuple[Event, ...] = (
     CandidateProduced(AttemptId("code", 1, 7), "c" * 40, "t" * 40),
     RunFinished("accepted"),
     AnswerTaken("a9", Action.RETRY, "me", "none"),
+    VerdictGiven(base_of("code"), "code/none", 1, VerdictStatus.FAILED),
 )
 
 
