@@ -29,6 +29,7 @@ ADOPTED = "adopted"  # the kind of a note: the run belongs to another repository
 _LOOKS_MAX, _LOOK_AGAIN_S = 50, 0.1  # at what another process copies
 _ENGINE = "engine"  # the same: which server drives the run
 _SILENT = "silent"
+_KEPT = "kept"  # the kind of a note: the end of the run is not what a server told
 
 
 class NotThere(InfrastructureError):
@@ -50,6 +51,9 @@ class Far(Protocol):
     def news(self, run: str, after: int) -> list[Recorded]:
         """The next events beyond seq `after`, with all that they tell of on this machine. They are checked before
         anything comes of them."""
+
+    def kept(self, run: str, after: int) -> list[Recorded]:
+        """The same, of what was kept where the server does not look after it. Nothing says that it is true."""
 
     def tell(self, run: str, answers: Sequence[Answer], base: str) -> None:
         """`base` is the commit that the run began with."""
@@ -79,7 +83,7 @@ class MirroredRuns:
     parse: Callable[[str], Pipeline]
     has_server: bool = True
     pause: Callable[[float], None] = time.sleep
-    _engines: dict[str, str] = field(default_factory=dict)  # of each run, empty for this machine
+    _known: dict[tuple[str, str], str] = field(default_factory=dict)  # notes by kind and run, empty where there is none
     _seen: dict[str, int] = field(default_factory=dict)  # of runs of a server: seq
     _ends: dict[str, tuple[Pipeline, RunState]] = field(default_factory=dict)  # of copies that this process adds to
     _over: set[str] = field(default_factory=set)
@@ -139,9 +143,9 @@ class MirroredRuns:
 
     def behind(self, run: str) -> str:
         """Why what is shown of the run may be old; empty if it is not."""
-        if run in self._over or not self._engine(run):
+        if not self._engine(run):
             return ""
-        return self._why_silent(run)
+        return self._why_kept(run) or ("" if run in self._over else self._why_silent(run))
 
     def catch_up(self, run: str, after: int) -> bool:
         """Where a process follows the run, it is waited for until it has copied what the server tells."""
@@ -165,7 +169,9 @@ class MirroredRuns:
             return ()
 
     def unreached(self) -> str:
-        return next((each[1] for each in self._silent.values() if self.elapsed() < each[0]), "")
+        silent = (each[1] for each in self._silent.values() if self.elapsed() < each[0])
+        kept = (self._why_kept(run) for kind, run in self._known if kind == _KEPT)
+        return next((why for why in (*silent, *kept) if why), "")
 
     def adopt(self, run: str) -> bool:
         """Copy a run that another repository started. False if the server has none, or cannot be asked."""
@@ -188,16 +194,20 @@ class MirroredRuns:
         at, started = first
         self.notes.note(ADOPTED, run, "1")
         self.start(at, started, found.pipeline)
-        self._engines[run] = started.engine
+        self._known[_ENGINE, run] = started.engine
         self._append(run, 1, found.records[1:])
         return True
 
     # --- what is known of a run
 
     def _engine(self, run: str) -> str:
-        if run not in self._engines:
-            self._engines[run] = self.notes.noted(_ENGINE, run) or ""
-        return self._engines[run]
+        """Empty for this machine."""
+        return self._noted(_ENGINE, run)
+
+    def _noted(self, kind: str, run: str) -> str:
+        if (kind, run) not in self._known:
+            self._known[kind, run] = self.notes.noted(kind, run) or ""
+        return self._known[kind, run]
 
     def _learn(self, run: str, page: Sequence[Recorded], newest: int) -> int:
         """The seq of the newest event, which is `newest` before this page."""
@@ -216,6 +226,11 @@ class MirroredRuns:
     def _why_silent(self, run: str) -> str:
         waits = (self._silent.get(run), self._silent.get(_SILENT))
         return next((each[1] for each in waits if each and self.elapsed() < each[0]), "")
+
+    def _why_kept(self, run: str) -> str:
+        if not self._noted(_KEPT, run):
+            return ""
+        return f"the server has forgotten run {run}, and only what was kept among the blobs tells how it ended"
 
     def _has_more(self, run: str, after: int) -> bool:
         """Whether the server has more than seq `after`, or is about to be given the run."""
@@ -246,20 +261,31 @@ class MirroredRuns:
             far = self.far()
             if untaken := self.local.untaken(run):
                 far.tell(run, untaken, self._base(run))
-            while records := far.news(run, newest):
+            while records := self._news(far, run, newest):
                 require_next(run, newest, records)
                 copied = True
                 if not self._append(run, newest, records):
                     break
                 newest = records[-1].seq
         except NotThere as error:
-            if newest > 1:  # else it waits for a process that starts it there
+            if newest > 1 and not self._why_kept(run):  # else it waits for a process that starts it there
                 self._silent[run] = self.elapsed() + DOWN_S, str(error)
         except Damaged as error:
             self._silent[run] = self.elapsed() + DOWN_S, str(error)
         except InterlockError as error:
             self._silent[_SILENT] = self.elapsed() + DOWN_S, str(error)
         return copied
+
+    def _news(self, far: Far, run: str, newest: int) -> list[Recorded]:
+        """By the server; or, where it knows the run no more, what was kept of it."""
+        try:
+            return far.news(run, newest)
+        except NotThere:
+            if not (kept := far.kept(run, newest)):
+                raise
+            self.notes.note(_KEPT, run, "1")
+            self._known[_KEPT, run] = "1"
+            return kept
 
     def _base(self, run: str) -> str:
         first = next(self.local.history(run))[0].event

@@ -18,6 +18,7 @@ from interlock.core.events import (
     Recorded,
     RunFinished,
     RunStarted,
+    RunStatus,
     StageSkipped,
     TimeReached,
     VerdictGiven,
@@ -44,6 +45,7 @@ class Server:
 
     records: list[Recorded] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    among_blobs: list[Recorded] = field(default_factory=list)
     asked: int = 0
     error: InfrastructureError | None = None
 
@@ -56,6 +58,9 @@ class Server:
         if self.error:
             raise self.error
         return self.records[after : after + 2]
+
+    def kept(self, run: str, after: int) -> list[Recorded]:
+        return self.among_blobs[after:]
 
     def tell(self, run: str, answers: Sequence[Answer], base: str) -> None:
         if self.error:
@@ -173,7 +178,7 @@ def test_the_server_is_the_owner_from_its_first_event_to_its_last(here: Here, ru
     here.now += LOOK_S
     assert runs.owner_of(RUN) == "temporal"
     assert runs.follower_of(RUN) == ""
-    here.server.has(RunFinished("stopped"))
+    here.server.has(RunFinished(RunStatus.STOPPED))
     here.now += LOOK_S
     assert runs.owner_of(RUN) == ""
     here.now, asked = here.now + LOOK_S, here.server.asked
@@ -218,6 +223,21 @@ def test_a_run_that_the_server_has_forgotten_is_shown_as_it_was(here: Here, runs
     here.now, here.server.error = here.now + LOOK_S, NotThere("it has no such run any more")
     assert seen(runs) == list(FAR)
     assert runs.behind(RUN) == "it has no such run any more"
+
+
+def test_what_was_kept_is_believed_only_of_a_run_that_the_server_has_forgotten(here: Here, runs: MirroredRuns) -> None:
+    seen(runs)
+    end = RunFinished(RunStatus.STOPPED, "as somebody says who can write the blobs")
+    here.server.among_blobs = [*here.server.records, Recorded(4, 2.0, end)]
+    here.now += LOOK_S
+    assert (seen(runs, 3), runs.behind(RUN)) == ([], "")
+    here.now, here.server.error = here.now + LOOK_S, InfrastructureError("it does not answer")
+    assert (seen(runs, 3), runs.behind(RUN)) == ([], "it does not answer")
+    here.now, here.server.error = here.now + DOWN_S, NotThere("it has no such run any more")
+    assert seen(runs, 3) == [end]
+    for each in (runs, here.runs()):
+        assert "only what was kept among the blobs tells how it ended" in each.behind(RUN)
+        assert each.behind(RUN) == each.unreached()
 
 
 def test_an_answer_goes_straight_to_the_server(here: Here, runs: MirroredRuns) -> None:
@@ -356,7 +376,7 @@ UNFIT: tuple[Event, ...] = (
     WhenHeld(input_of("code", 2)),
     WhenHeld(input_of("none", 1)),
     CandidateProduced(AttemptId("code", 1, 7), "c" * 40, "t" * 40),
-    RunFinished("accepted"),
+    RunFinished(RunStatus.ACCEPTED),
     AnswerTaken("a9", Action.RETRY, "me", "none"),
     VerdictGiven(base_of("code"), "code/none", 1, VerdictStatus.FAILED),
 )
