@@ -17,6 +17,7 @@ from interlock.execution.histories import Histories
 from interlock.journal import FileBlobs, LocalRuns, MirroredRuns, SetAsideRuns, SharedBlobs, SqliteJournal
 from interlock.journal.mirror import ADOPTED
 from interlock.machines import blobs_of, server_of, worker_paths
+from interlock.pipelinefile import decode_pipeline
 from interlock.ports import Brief, Cancel, Gates, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
@@ -229,6 +230,7 @@ def _runs(common: _Common, workspaces: Callable[[], GitWorkspaces]) -> MirroredR
         copier=partial(_owner, paths),
         alone=lambda run: one_effect(paths.effects_lock(run), this_process(), 0.0),
         elapsed=common.clock.elapsed,
+        parse=decode_pipeline,
         has_server=common.settings.temporal != TemporalSettings() or common.general.dev.is_dir(),
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from interlock.agents import adapters
-from interlock.agents.kinds.scripted import FAULTS, Behaviour, draw
+from interlock.agents.kinds.scripted import FAULTS, BadScript, Behaviour, draw, inlined, load_script
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Brief, Checkout, Ended, Outcome
@@ -157,6 +157,33 @@ def test_what_is_wrong_with_a_script_is_said(checkout: Checkout, options, what: 
     outcome = work(checkout, **options)
     assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, True)
     assert what in outcome.message
+
+
+LEADS_OUT = {
+    "a script": "OUT/script.yaml",
+    "a script, by its other form": {"file": "../out/script.yaml"},
+    "a script behind a link": "link/script.yaml",
+    "a patch": {"stages": {"code": {"right": [{"patch": "../out/key"}]}}},
+    "a copy": {"stages": {"code": {"wrong": [[{"copy": {"from": "OUT/key", "to": "x"}}]]}}},
+    "a folder with a link": {"stages": {"code": {"tamper": [{"copy": {"from": "linked", "to": "x"}}]}}},
+    "the folder of git": {"stages": {"code": {"right": [{"copy": {"from": ".git/config", "to": "x"}}]}}},
+}
+
+
+@pytest.mark.parametrize("script", LEADS_OUT.values(), ids=LEADS_OUT)
+def test_only_files_of_the_working_tree_are_sent_to_other_machines(tmp_path: Path, script: object) -> None:
+    repository, out = tmp_path / "r", tmp_path / "out"
+    for folder in (repository / "linked", repository / ".git", out):
+        folder.mkdir(parents=True)
+    (out / "key").write_text("secret\n")
+    (repository / ".git/config").write_text("secret\n")
+    (out / "script.yaml").write_text("stages: {code: {right: []}}\n")
+    (repository / "link").symlink_to(out)
+    (repository / "linked/key").symlink_to(out / "key")
+    named = json.loads(json.dumps(script).replace("OUT", str(out)))
+    load_script(named, repository)
+    with pytest.raises(BadScript, match="it is not in the working tree of the repository"):
+        inlined(named, repository)
 
 
 def test_draws_are_the_same_for_the_same_seed_and_as_often_as_the_rate_says() -> None:

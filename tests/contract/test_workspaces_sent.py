@@ -234,6 +234,15 @@ def test_held_out_files_that_only_workers_know_stay_there(world: World, blobs: F
     assert replace(here, came={"feature": tmp_path / "came"}).source("feature") == tmp_path / "came"
 
 
+def test_held_out_files_at_a_path_of_the_pipeline_are_not_sent(world: World, blobs: FileBlobs, tmp_path: Path) -> None:
+    request = asked(world)
+    (stage,) = request.pipeline.stages
+    (gate,) = (replace(gate, held_out=str(tmp_path)) for gate in stage.gates if gate.held_out)
+    hostile = replace(request, pipeline=replace(request.pipeline, stages=(replace(stage, gates=(gate,)),), _by_id={}))
+    with pytest.raises(UsageError, match=f"held_out: {tmp_path}: other machines would be sent what is there"):
+        collect(world.workspaces, HeldOut({}, {}, world.repository), blobs, hostile, lambda _: None)
+
+
 def test_what_did_not_come_is_asked_of_nobody(world: World, far: GitWorkspaces) -> None:
     send(world, far, world.base().commit)
     with pytest.raises(

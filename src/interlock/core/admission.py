@@ -6,6 +6,7 @@ former owner, a report that comes twice, an answer to what no longer waits: all 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
@@ -51,7 +52,9 @@ from interlock.core.events import (
     WhenHeld,
 )
 from interlock.core.ids import AttemptId
+from interlock.core.judging import qualified
 from interlock.core.limits import effect_key
+from interlock.core.pipeline import Pipeline
 from interlock.core.state import Phase, RunState, StageState, fits, stage_of, subject_of
 
 
@@ -83,6 +86,26 @@ def admit(state: RunState, event: Event) -> str:
             return _admit_stage_event(state, event)
         case _:
             assert_never(event)
+
+
+def admit_copy(pipeline: Pipeline, state: RunState, event: Event) -> str:
+    """As `admit`, for an event that another machine recorded: it names only stages and gates of the pipeline, as all
+    that read a history expect."""
+    if why := admit(state, event):
+        return why
+    if isinstance(event, RunStarted):
+        known, named = {stage.id for stage in pipeline.stages}, set(event.stages)
+        whole = named and named <= known and len(named) == len(event.stages)
+        return "" if whole else "its stages are not those of the pipeline"
+    if isinstance(event, VerdictGiven | ApprovalAsked):
+        return _admit_gates(pipeline, (event.gate,))
+    return _admit_gates(pipeline, event.gates) if isinstance(event, CandidateRejected) else ""
+
+
+def _admit_gates(pipeline: Pipeline, gates: Iterable[str]) -> str:
+    known = {qualified(stage, gate) for stage in pipeline.stages for gate in stage.gates}
+    unknown = [gate for gate in gates if gate not in known]
+    return f"there is no gate {unknown[0]!r:.80} in the pipeline" if unknown else ""
 
 
 def admit_report(effect: Operation, event: Event) -> str:
@@ -281,7 +304,7 @@ def _in_turn(former: int, number: int) -> str:
 def _admit_sent_back(state: RunState, event: SentBack) -> str:
     """A rule sends back what was just rejected; a person sends back what is settled."""
     stage = state.stages.get(event.attempt.stage)
-    if stage is None or event.target not in state.stages:
+    if stage is None or any(name not in state.stages for name in (event.target, *event.resets)):
         return "the stage is not part of this run"
     if event.attempt.epoch != stage.epoch:
         return _stale(event.attempt, stage)

@@ -1,7 +1,7 @@
 """The owner's copy of a run: its journal, folded, and the one door for new events.
 
-Rule: an event is admitted, appended and applied in that order, under one lock. What does not fit is
-appended as `Refused`; what a former owner says is fenced off by the journal.
+Rule: an event is admitted, applied and appended in that order, under one lock, so that what cannot be read again is
+never written. What does not fit is appended as `Refused`; what a former owner says is fenced off by the journal.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from interlock.core.inbox import feedback_of, taken
 from interlock.core.pipeline import Pipeline
 from interlock.core.plan import plan
 from interlock.core.state import RunState
+from interlock.journal.mirror import require_fits
 from interlock.ports import Blobs, Clock, InfrastructureError, Journal
 
 JUMP_S = 5.0  # what a clock may go otherwise than time does, between two events, without a word
@@ -88,7 +89,7 @@ class Ledger:
 
     def copy(self, record: Recorded) -> None:
         """Append what another machine recorded, as it stands there. Raises InfrastructureError where it does not follow
-        on what is here."""
+        on what is here, Damaged where it does not fit."""
         with self._lock:
             if record.seq != self._state.seq + 1:
                 raise InfrastructureError(
@@ -96,6 +97,7 @@ class Ledger:
                     " and the run on the server are not the same",
                     permanent=True,
                 )
+            require_fits(self.run, self.pipeline, self._state, record)
             self._write(record.at, record.event)
 
     def _append(self, event: Event) -> Recorded:
@@ -110,8 +112,9 @@ class Ledger:
         return record
 
     def _write(self, at: float, event: Event) -> Recorded:
+        state = apply(self._state, Recorded(self._state.seq + 1, at, event))
         record = self._journal.append(self.run, self.fence, self._state.seq, at, event)
-        self._state = apply(self._state, record)
+        self._state = state
         for listener in self._listeners:
             listener(record)
         return record

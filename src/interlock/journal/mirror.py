@@ -1,7 +1,8 @@
 """The runs of a repository: those that processes of this machine drive, and copies of those that a server drives.
 
 Rule: a run of a server is copied into the local journal when it is looked at, at most once a second; a process that
-follows it copies it alone. What the server does not tell is shown as it was copied last, and that is said.
+follows it copies it alone. Only what fits is copied, so that the copy can always be read. What the server does not tell
+is shown as it was copied last, and that is said.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from interlock.core.admission import admit_copy
 from interlock.core.events import Recorded, RunFinished, RunStarted
+from interlock.core.fold import apply, fold
 from interlock.core.inbox import Answer
+from interlock.core.pipeline import Pipeline
+from interlock.core.state import RunState
 from interlock.journal.rules import settles
 from interlock.ports import Damaged, Engine, Fenced, InfrastructureError, InterlockError, Journal, Notes
 
@@ -24,6 +29,7 @@ ADOPTED = "adopted"  # the kind of a note: the run belongs to another repository
 _LOOKS_MAX, _LOOK_AGAIN_S = 50, 0.1  # at what another process copies
 _ENGINE = "engine"  # the same: which server drives the run
 _SILENT = "silent"
+_KEPT = "kept"  # the kind of a note: the end of the run is not what a server told
 
 
 class NotThere(InfrastructureError):
@@ -46,6 +52,9 @@ class Far(Protocol):
         """The next events beyond seq `after`, with all that they tell of on this machine. They are checked before
         anything comes of them."""
 
+    def kept(self, run: str, after: int) -> list[Recorded]:
+        """The same, of what was kept where the server does not look after it. Nothing says that it is true."""
+
     def tell(self, run: str, answers: Sequence[Answer], base: str) -> None:
         """`base` is the commit that the run began with."""
 
@@ -61,7 +70,7 @@ class MirroredRuns:
     """Implements `ports.Engine`. `follower` gives the process of this machine that follows or drives a run, empty for
     nobody; `copier` the one that copies its history. `alone` keeps others from taking the run, and raises
     InfrastructureError where somebody is about to. `far` is asked for only where there is a run of a server, and, with
-    `has_server`, for runs that nobody here knows."""
+    `has_server`, for runs that nobody here knows. `parse` reads the text of a pipeline."""
 
     local: Engine
     journal: Journal
@@ -71,10 +80,12 @@ class MirroredRuns:
     copier: Callable[[str], str]
     alone: Callable[[str], AbstractContextManager[object]]
     elapsed: Callable[[], float]
+    parse: Callable[[str], Pipeline]
     has_server: bool = True
     pause: Callable[[float], None] = time.sleep
-    _engines: dict[str, str] = field(default_factory=dict)  # of each run, empty for this machine
+    _known: dict[tuple[str, str], str] = field(default_factory=dict)  # notes by kind and run, empty where there is none
     _seen: dict[str, int] = field(default_factory=dict)  # of runs of a server: seq
+    _ends: dict[str, tuple[Pipeline, RunState]] = field(default_factory=dict)  # of copies that this process adds to
     _over: set[str] = field(default_factory=set)
     _looked: dict[str, float] = field(default_factory=dict)
     _silent: dict[str, tuple[float, str]] = field(default_factory=dict)  # by run, or all of them: until when, and why
@@ -132,9 +143,9 @@ class MirroredRuns:
 
     def behind(self, run: str) -> str:
         """Why what is shown of the run may be old; empty if it is not."""
-        if run in self._over or not self._engine(run):
+        if not self._engine(run):
             return ""
-        return self._why_silent(run)
+        return self._why_kept(run) or ("" if run in self._over else self._why_silent(run))
 
     def catch_up(self, run: str, after: int) -> bool:
         """Where a process follows the run, it is waited for until it has copied what the server tells."""
@@ -158,7 +169,9 @@ class MirroredRuns:
             return ()
 
     def unreached(self) -> str:
-        return next((each[1] for each in self._silent.values() if self.elapsed() < each[0]), "")
+        silent = (each[1] for each in self._silent.values() if self.elapsed() < each[0])
+        kept = (self._why_kept(run) for kind, run in self._known if kind == _KEPT)
+        return next((why for why in (*silent, *kept) if why), "")
 
     def adopt(self, run: str) -> bool:
         """Copy a run that another repository started. False if the server has none, or cannot be asked."""
@@ -167,6 +180,9 @@ class MirroredRuns:
         try:
             found = self.far().find(run)
             first = first_of(run, found.records)
+            pipeline, state = self.parse(found.pipeline), RunState()
+            for record in found.records:
+                state = followed(run, pipeline, state, record)
         except NotThere:
             return False
         except Damaged as error:
@@ -178,16 +194,20 @@ class MirroredRuns:
         at, started = first
         self.notes.note(ADOPTED, run, "1")
         self.start(at, started, found.pipeline)
-        self._engines[run] = started.engine
+        self._known[_ENGINE, run] = started.engine
         self._append(run, 1, found.records[1:])
         return True
 
     # --- what is known of a run
 
     def _engine(self, run: str) -> str:
-        if run not in self._engines:
-            self._engines[run] = self.notes.noted(_ENGINE, run) or ""
-        return self._engines[run]
+        """Empty for this machine."""
+        return self._noted(_ENGINE, run)
+
+    def _noted(self, kind: str, run: str) -> str:
+        if (kind, run) not in self._known:
+            self._known[kind, run] = self.notes.noted(kind, run) or ""
+        return self._known[kind, run]
 
     def _learn(self, run: str, page: Sequence[Recorded], newest: int) -> int:
         """The seq of the newest event, which is `newest` before this page."""
@@ -206,6 +226,11 @@ class MirroredRuns:
     def _why_silent(self, run: str) -> str:
         waits = (self._silent.get(run), self._silent.get(_SILENT))
         return next((each[1] for each in waits if each and self.elapsed() < each[0]), "")
+
+    def _why_kept(self, run: str) -> str:
+        if not self._noted(_KEPT, run):
+            return ""
+        return f"the server has forgotten run {run}, and only what was kept among the blobs tells how it ended"
 
     def _has_more(self, run: str, after: int) -> bool:
         """Whether the server has more than seq `after`, or is about to be given the run."""
@@ -236,20 +261,31 @@ class MirroredRuns:
             far = self.far()
             if untaken := self.local.untaken(run):
                 far.tell(run, untaken, self._base(run))
-            while records := far.news(run, newest):
+            while records := self._news(far, run, newest):
                 require_next(run, newest, records)
                 copied = True
                 if not self._append(run, newest, records):
                     break
                 newest = records[-1].seq
         except NotThere as error:
-            if newest > 1:  # else it waits for a process that starts it there
+            if newest > 1 and not self._why_kept(run):  # else it waits for a process that starts it there
                 self._silent[run] = self.elapsed() + DOWN_S, str(error)
         except Damaged as error:
             self._silent[run] = self.elapsed() + DOWN_S, str(error)
         except InterlockError as error:
             self._silent[_SILENT] = self.elapsed() + DOWN_S, str(error)
         return copied
+
+    def _news(self, far: Far, run: str, newest: int) -> list[Recorded]:
+        """By the server; or, where it knows the run no more, what was kept of it."""
+        try:
+            return far.news(run, newest)
+        except NotThere:
+            if not (kept := far.kept(run, newest)):
+                raise
+            self.notes.note(_KEPT, run, "1")
+            self._known[_KEPT, run] = "1"
+            return kept
 
     def _base(self, run: str) -> str:
         first = next(self.local.history(run))[0].event
@@ -263,16 +299,39 @@ class MirroredRuns:
                 stack.enter_context(self.alone(run))
             except InfrastructureError:
                 return False
-            if self.copier(run):
+            pipeline, state = self._end(run)
+            if self.copier(run) or state.seq != after:
                 return False
             try:
                 fence = self.journal.take(run)
                 for record in records:
-                    self.journal.append(run, fence, after, record.at, record.event)
-                    after = record.seq
+                    state = followed(run, pipeline, state, record)
+                    self.journal.append(run, fence, record.seq - 1, record.at, record.event)
+                    self._ends[run] = pipeline, state
             except Fenced:  # another process has copied them meanwhile
                 return False
+        if state.finished is not None:
+            self._ends.pop(run, None)
         return True
+
+    def _end(self, run: str) -> tuple[Pipeline, RunState]:
+        """The run's pipeline, and its state where the copy that is here ends. Only what is new of it is read."""
+        pipeline, state = self._ends.get(run) or (self.parse(self.pipeline(run) or ""), RunState())
+        for page in self.local.history(run, state.seq):
+            state = fold(page, state)
+        return pipeline, state
+
+
+def followed(run: str, pipeline: Pipeline, state: RunState, record: Recorded) -> RunState:
+    """The state after the next event of the run on a server. Raises Damaged if it does not fit."""
+    require_fits(run, pipeline, state, record)
+    return apply(state, record)
+
+
+def require_fits(run: str, pipeline: Pipeline, state: RunState, record: Recorded) -> None:
+    """Raises Damaged for a next event on a server that does not fit: a journal holds none."""
+    if why := admit_copy(pipeline, state, record.event):
+        raise Damaged(f"event {record.seq} of run {run} on the server does not fit: {why}: it is not taken")
 
 
 def require_next(run: str, after: int, records: Sequence[Recorded]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from interlock.core.pipeline import Pipeline
 from interlock.gates.held_out import HeldOut, HeldOutMissing, files
 from interlock.ports import Blobs, UsageError
+from interlock.text.names import is_name
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec
@@ -48,7 +49,8 @@ def collect(
 ) -> str:
     """Put among the shared `blobs` what the commits of a run do not hold: contents of Git LFS, files to carry, held-out
     files. Returns the digest of the manifest of the last two, empty if there are none. `tell` is called with the bytes
-    if they are many. Held-out files of a name that no setting here knows stay out: the workers may know them. Raises
+    if they are many. Held-out files of a name that no setting here knows stay out: the workers may know them. A path in
+    the pipeline is refused: whoever wrote the pipeline would choose what of this machine others can read. Raises
     UsageError, InfrastructureError."""
     pipeline, base = request.pipeline, request.base_commit
     needs = workspaces.needs(pipeline.carry, {name: _files(held_out, name) for name in _names(held_out, pipeline)})
@@ -61,7 +63,12 @@ def collect(
 
 def _names(held_out: HeldOut, pipeline: Pipeline) -> Iterator[str]:
     named = {gate.held_out for stage in pipeline.stages for gate in stage.gates if gate.held_out}
-    yield from sorted(name for name in named if name.startswith("/") or name in held_out.names())
+    if path := next((name for name in sorted(named) if not is_name(name)), ""):
+        raise UsageError(
+            f"held_out: {path}: other machines would be sent what is there: give it a name in the pipeline, and the"
+            " path to that name in your settings (`held_out`)"
+        )
+    yield from sorted(named & held_out.names().keys())
 
 
 def _files(held_out: HeldOut, name: str) -> tuple[Path, list[Path]]:

@@ -21,10 +21,11 @@ from tests.contract.cli_world import World
 from tests.contract.temporal.world import Cluster, history, run_on
 
 from interlock.core.effects import DeliverBranch, EvaluateGate, Operation
-from interlock.core.events import CandidateProduced, DeliveryBegun, RunStarted
+from interlock.core.events import CandidateProduced, DeliveryBegun, Recorded, RunFinished, RunStarted, RunStatus
 from interlock.core.pipeline import CommandLine
 from interlock.core.wire import encode_effect, encode_event
-from interlock.engines.temporal.messages import PERFORM, Documents, EffectInput
+from interlock.engines.temporal.histories import keep_history
+from interlock.engines.temporal.messages import PERFORM, Documents, EffectInput, packed
 from interlock.engines.temporal.server import delivery_of
 from interlock.journal import FileBlobs
 from interlock.pipelinefile import decode_pipeline, encode_pipeline
@@ -33,6 +34,11 @@ PLAIN = """\
 version: 1
 stages:
   code: {run: "echo x > a.txt", gates: [{id: g, run: "test -s a.txt"}]}
+"""
+ASKS = """\
+version: 1
+stages:
+  code: {run: "echo x > a.txt", gates: [{id: ok, approve: "Fine?"}]}
 """
 
 
@@ -97,6 +103,18 @@ def test_no_branch_is_made_of_a_run_that_did_not_begin_there(many: Cluster, far:
     given = asking(blobs, effect, replace(started, run="other"), blobs.get(started.pipeline_text).decode())
     assert "is no work of this repository" in asyncio.run(asked(many, queue_of(many, far), given))
     assert far.git("branch", "--list", "intruded") == ""
+
+
+def test_no_run_ends_as_the_blobs_say(tmp_path: Path, many: Cluster) -> None:
+    """An end of somebody who can write there, of a run that the server knows."""
+    world = many.submitter(tmp_path / "asking", {"interlock.yaml": ASKS})
+    run = run_on(world, code=3)
+    records = history(world, run)
+    end = Recorded(records[-1].seq + 1, records[-1].at, RunFinished(RunStatus.STOPPED, "as the blobs say"))
+    keep_history(FileBlobs(many.root / "blobs", shared=True), run, packed((*records, end)))
+    world.ask("status", run).ended(0, "waits for a person")
+    world.ask("resume", run, "--plain").ended(3)
+    world.ask("approve", run, "--plain").ended(0, "accepted")
 
 
 def asking(blobs: FileBlobs, effect: Operation, started: RunStarted, pipeline: str) -> EffectInput:

@@ -174,6 +174,7 @@ ROWS: list[tuple[tuple[Event, ...], Event, str]] = [
     (REJECTED, SentBack(TWO, "code", 0, "", ("code",)), "the stage is rejected"),
     (REJECTED, SentBack(LATER, "code", 0, "", ("code",)), STALE),
     (REJECTED, SentBack(ONE, "ghost", 0, "", ("code",)), NO_STAGE),
+    (REJECTED, SentBack(ONE, "code", 0, "", ("code", "ghost")), NO_STAGE),
     (REJECTED, SentBack(GHOST, "code", 0, "", ("code",)), NO_STAGE),
     (ACCEPTED, SentBack(ONE, "code", -1, "", ("code",)), "the stage is accepted and no person asked for it"),
     ((*ACCEPTED, RETRY), SentBack(ONE, "code", -1, "", ("code",)), ""),

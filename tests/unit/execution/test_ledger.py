@@ -13,6 +13,7 @@ from interlock.core.events import (
     AttemptStarted,
     CandidateProduced,
     DeliveryBegun,
+    Event,
     InputPrepared,
     OwnerChanged,
     Paused,
@@ -29,7 +30,7 @@ from interlock.core.inbox import Answer
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.execution.ledger import Ledger
 from interlock.journal import MemoryBlobs, MemoryJournal
-from interlock.ports import Fenced, InfrastructureError
+from interlock.ports import Damaged, Fenced, InfrastructureError
 
 STARTED = RunStarted("r1", "p", "d", "t", "c", "t", ("code",))
 PIPELINE = Pipeline("p", (Stage("code"),))
@@ -129,6 +130,26 @@ def test_an_owner_says_so_and_holds_the_fence_until_another_one_takes_it() -> No
     assert not ledger.holds_fence()
     with pytest.raises(Fenced):
         ledger.record(TimeReached(0.0))
+
+
+@pytest.mark.parametrize("event", [WhenHeld(input_of("none", 1)), CandidateProduced(AttemptId("code", 1, 1), "c", "t")])
+def test_what_another_machine_recorded_and_does_not_fit_is_not_copied(event: Event) -> None:
+    journal = MemoryJournal()
+    ledger = ledger_of(journal)
+    ledger.copy(Recorded(2, 3.0, TimeReached(3.0)))
+    with pytest.raises(Damaged, match="event 3 of run r1 on the server does not fit: the stage is"):
+        ledger.copy(Recorded(3, 4.0, event))
+    assert fold(journal.records("r1")) == ledger.state
+
+
+def test_what_cannot_be_read_again_is_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever `admit` may overlook."""
+    journal = MemoryJournal()
+    ledger = ledger_of(journal)
+    monkeypatch.setattr("interlock.execution.ledger.admit", lambda state, event: "")
+    with pytest.raises(KeyError):
+        ledger.record(WhenHeld(input_of("none", 1)))
+    assert fold(journal.records("r1")) == ledger.state
 
 
 def test_a_run_without_a_beginning_has_no_owner() -> None:

@@ -8,14 +8,34 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from interlock.core.events import Action, Event, OwnerChanged, Recorded, RunFinished, RunStarted, TimeReached
+from interlock.core.events import (
+    Action,
+    AnswerTaken,
+    CandidateProduced,
+    Event,
+    InputPrepared,
+    OwnerChanged,
+    Recorded,
+    RunFinished,
+    RunStarted,
+    RunStatus,
+    StageSkipped,
+    TimeReached,
+    VerdictGiven,
+    VerdictStatus,
+    WhenHeld,
+)
+from interlock.core.fold import fold
+from interlock.core.ids import AttemptId, base_of, input_of
 from interlock.core.inbox import Answer
+from interlock.core.pipeline import Gate, GateKind, Pipeline, Stage
 from interlock.journal import LocalRuns, MemoryJournal, MirroredRuns
 from interlock.journal.mirror import DOWN_S, LOOK_S, Found, NotThere
 from interlock.ports import Damaged, InfrastructureError
 
 RUN = "20261126-120000-abcdef"
 STARTED = RunStarted(RUN, "p", "d", "task", "c" * 40, "t" * 40, ("code",), engine="temporal")
+PIPELINE = Pipeline("p", (Stage("code", gates=(Gate("test", GateKind.RUN),)),))
 FAR: tuple[Event, ...] = (STARTED, OwnerChanged(1, "temporal"), TimeReached(3.0))
 
 
@@ -25,6 +45,7 @@ class Server:
 
     records: list[Recorded] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    among_blobs: list[Recorded] = field(default_factory=list)
     asked: int = 0
     error: InfrastructureError | None = None
 
@@ -37,6 +58,9 @@ class Server:
         if self.error:
             raise self.error
         return self.records[after : after + 2]
+
+    def kept(self, run: str, after: int) -> list[Recorded]:
+        return self.among_blobs[after:]
 
     def tell(self, run: str, answers: Sequence[Answer], base: str) -> None:
         if self.error:
@@ -69,6 +93,7 @@ class Here:
             local=LocalRuns(self.journal, self.journal, lambda run: self.follower),
             journal=self.journal, notes=self.journal, far=lambda: self.server, follower=lambda run: self.follower,
             copier=lambda run: self.follower, alone=self.alone, elapsed=lambda: self.now,
+            parse=lambda text: PIPELINE,
         )  # fmt: skip
 
     def alone(self, run: str) -> AbstractContextManager[object]:
@@ -153,7 +178,7 @@ def test_the_server_is_the_owner_from_its_first_event_to_its_last(here: Here, ru
     here.now += LOOK_S
     assert runs.owner_of(RUN) == "temporal"
     assert runs.follower_of(RUN) == ""
-    here.server.has(RunFinished("cancelled"))
+    here.server.has(RunFinished(RunStatus.STOPPED))
     here.now += LOOK_S
     assert runs.owner_of(RUN) == ""
     here.now, asked = here.now + LOOK_S, here.server.asked
@@ -198,6 +223,21 @@ def test_a_run_that_the_server_has_forgotten_is_shown_as_it_was(here: Here, runs
     here.now, here.server.error = here.now + LOOK_S, NotThere("it has no such run any more")
     assert seen(runs) == list(FAR)
     assert runs.behind(RUN) == "it has no such run any more"
+
+
+def test_what_was_kept_is_believed_only_of_a_run_that_the_server_has_forgotten(here: Here, runs: MirroredRuns) -> None:
+    seen(runs)
+    end = RunFinished(RunStatus.STOPPED, "as somebody says who can write the blobs")
+    here.server.among_blobs = [*here.server.records, Recorded(4, 2.0, end)]
+    here.now += LOOK_S
+    assert (seen(runs, 3), runs.behind(RUN)) == ([], "")
+    here.now, here.server.error = here.now + LOOK_S, InfrastructureError("it does not answer")
+    assert (seen(runs, 3), runs.behind(RUN)) == ([], "it does not answer")
+    here.now, here.server.error = here.now + DOWN_S, NotThere("it has no such run any more")
+    assert seen(runs, 3) == [end]
+    for each in (runs, here.runs()):
+        assert "only what was kept among the blobs tells how it ended" in each.behind(RUN)
+        assert each.behind(RUN) == each.unreached()
 
 
 def test_an_answer_goes_straight_to_the_server(here: Here, runs: MirroredRuns) -> None:
@@ -310,6 +350,8 @@ def test_what_waits_on_the_server_is_told_where_nobody_follows(here: Here, runs:
         (TimeReached(3.0),),
         (replace(STARTED, run="20261126-120000-other1"),),
         (replace(STARTED, engine=""), OwnerChanged(1, "me")),  # this machine would drive it
+        (replace(STARTED, stages=()), OwnerChanged(1, "temporal")),
+        (replace(STARTED, stages=("none",)), OwnerChanged(1, "temporal")),
         (STARTED, STARTED),
     ],
 )
@@ -328,3 +370,43 @@ def test_events_that_are_not_the_next_ones_are_not_copied(here: Here, runs: Mirr
     assert seen(runs, 3) == []
     assert len(here.journal.records(RUN)) == 3
     assert (RUN in runs.behind(RUN), runs.unreached() != "") == (True, True)
+
+
+UNFIT: tuple[Event, ...] = (
+    WhenHeld(input_of("code", 2)),
+    WhenHeld(input_of("none", 1)),
+    CandidateProduced(AttemptId("code", 1, 7), "c" * 40, "t" * 40),
+    RunFinished(RunStatus.ACCEPTED),
+    AnswerTaken("a9", Action.RETRY, "me", "none"),
+    VerdictGiven(base_of("code"), "code/none", 1, VerdictStatus.FAILED),
+)
+
+
+@pytest.mark.parametrize("event", UNFIT)
+def test_what_does_not_fit_is_not_copied(here: Here, runs: MirroredRuns, event: Event) -> None:
+    seen(runs)
+    here.now += LOOK_S
+    here.server.has(TimeReached(4.0), event)
+    assert seen(runs, 3) == [TimeReached(4.0)]
+    assert "event 5" in runs.behind(RUN)
+    fold(here.journal.records(RUN))
+
+
+@pytest.mark.parametrize("event", UNFIT)
+def test_a_run_with_what_does_not_fit_is_not_adopted(here: Here, event: Event) -> None:
+    here.server.has(*FAR, event)
+    runs = here.runs()
+    assert (runs.adopt(RUN), runs.runs()) == (False, [])
+    assert "event 4" in runs.unreached()
+
+
+def test_a_copy_that_another_process_has_begun_is_read_before_it_grows(here: Here, runs: MirroredRuns) -> None:
+    prepared = InputPrepared(input_of("code", 1), "c" * 40, "t" * 40, ("c" * 40,))
+    here.server.has(prepared, WhenHeld(input_of("code", 1)), StageSkipped(input_of("code", 1), "no need"))
+    seen(runs)
+    fresh = here.runs()
+    here.now += LOOK_S
+    assert [len(page) for page in fresh.history(RUN)] == [6]
+    here.server.has(WhenHeld(input_of("code", 1)))
+    here.now += LOOK_S
+    assert (seen(fresh, 6), "the stage is skipped" in fresh.behind(RUN)) == ([], True)

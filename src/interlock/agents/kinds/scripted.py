@@ -200,14 +200,16 @@ def load_script(source: object, folder: Path) -> Mapping[str, StageScript]:
     return {name: _stage(value, f"stages.{name}", folder) for name, value in stages.items()}
 
 
-def inlined(source: object, folder: Path) -> object:
+def inlined(source: object, repository: Path) -> object:
     """The script itself, with the texts of all files beside it in place of their names: what it does on any machine.
-    Raises BadScript, also for a file that is no text."""
-    load_script(source, folder)  # whatever is wrong with it is told in its words
-    stages, folder = _stages(source, folder)
+    Raises BadScript, also for a file that is no text, or is not in the repository: other people read what is sent."""
+    if (name := _file_of(source)) is not None:
+        _require_inside(repository / name, repository)
+    load_script(source, repository)  # whatever is wrong with it is told in its words
+    stages, folder = _stages(source, repository)
     ways = ("right", "wrong", "tamper")
     whole = {
-        name: {key: _whole(value, folder) if key in ways else value for key, value in stage.items()}
+        name: {key: _whole(value, folder, repository) if key in ways else value for key, value in stage.items()}
         for name, stage in stages.items()
     }
     if len(json.dumps(whole)) > _SCRIPT_BYTES_MAX:
@@ -215,37 +217,52 @@ def inlined(source: object, folder: Path) -> object:
     return {"stages": whole}
 
 
+def _require_inside(path: Path, repository: Path) -> None:
+    """Raises BadScript for a path that leads out of the working tree, also by a link."""
+    found, top = path.resolve(), repository.resolve()
+    if not found.is_relative_to(top) or ".git" in found.relative_to(top).parts:
+        raise BadScript(
+            f"{path}: it is not in the working tree of the repository: for other machines, put the script and the files"
+            " that it names there, or write them into the pipeline"
+        )
+
+
 def _stages(source: object, folder: Path) -> tuple[Mapping[str, Any], Path]:
     """What the script says of each stage, and the folder in which the files beside it are."""
-    if isinstance(source, Mapping) and isinstance(source.get("file"), str):
-        source = source["file"]
-    if isinstance(source, str):
-        path = folder / source
+    if (name := _file_of(source)) is not None:
+        path = folder / name
         source, folder = _read(path), path.parent
     return _table(_table(source, "the script").get("stages"), "stages"), folder
 
 
-def _whole(item: object, folder: Path) -> object:
+def _file_of(source: object) -> str | None:
+    """The name of the file with the script; None for the script itself."""
+    name = source.get("file") if isinstance(source, Mapping) else source
+    return name if isinstance(name, str) else None
+
+
+def _whole(item: object, folder: Path, repository: Path) -> object:
     """The action, or all in the list of actions or ways, without names of files beside the script."""
     match item:
         case list():
-            return [_whole(inner, folder) for inner in item]
+            return [_whole(inner, folder, repository) for inner in item]
         case {"patch": str(name)}:
-            return {"patch": {"text": _beside(folder, name, "patch").read_text(encoding="utf-8")}}
+            return {"patch": {"text": _text(_beside(folder, name, "patch"), repository)}}
         case {"copy": {"from": name, "to": to}}:
-            return {"write": _texts(_beside(folder, name, "copy"), str(to))}
+            return {"write": _texts(_beside(folder, name, "copy"), str(to), repository)}
         case _:
             return item
 
 
-def _texts(source: Path, to: str) -> dict[str, str]:
+def _texts(source: Path, to: str, repository: Path) -> dict[str, str]:
     """The texts of a file or of all files in a folder, by where they are copied to."""
     files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
     names = [to if path == source else f"{to.rstrip('/')}/{path.relative_to(source)}" for path in files]
-    return {name: _text(path) for name, path in zip(names, files, strict=True)}
+    return {name: _text(path, repository) for name, path in zip(names, files, strict=True)}
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, repository: Path) -> str:
+    _require_inside(path, repository)
     try:
         return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:

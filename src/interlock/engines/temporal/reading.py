@@ -132,22 +132,21 @@ class ServerRuns:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def news(self, run: str, after: int) -> list[Recorded]:
-        found = self._told(run, after)
+        return self._taken_in(run, after, self._told(run, after))
+
+    def kept(self, run: str, after: int) -> list[Recorded]:
+        found = kept_history(self.server.blobs, run) or []
+        return self._taken_in(run, after, [record for record in found if record.seq > after])
+
+    def _told(self, run: str, after: int) -> list[Recorded]:
+        return self._ask(self._history(run, after), run)
+
+    def _taken_in(self, run: str, after: int, found: list[Recorded]) -> list[Recorded]:
         require_next(run, after, found)
         with _about(run):
             for record in found:
                 take_in(self.workspaces(), self.blobs, self.records(), run, record)
         return found
-
-    def _told(self, run: str, after: int) -> list[Recorded]:
-        """By the server; or, where it knows the run no more, out of what was kept of it."""
-        try:
-            return self._ask(self._history(run, after), run)
-        except NotThere:
-            kept = kept_history(self.server.blobs, run)
-            if kept is None:
-                raise
-            return [record for record in kept if record.seq > after]
 
     def tell(self, run: str, answers: Sequence[Answer], base: str) -> None:
         rows = [answer_row(self.workspaces(), self.blobs, answer, base) for answer in answers]

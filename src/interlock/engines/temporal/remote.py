@@ -83,9 +83,6 @@ class RemoteEngine:
         asyncio.run(self._drive())
 
     async def _drive(self) -> None:
-        await self._take_kept()
-        if self.run.ledger.state.finished is not None:
-            return  # whatever became of the server, and of the build that the run began with
         client, blobs = await self.server.connect(), await asyncio.to_thread(self.server.mark)
         handle = await self._started(client, blobs)
         ended = asyncio.create_task(_ended(handle))
@@ -111,9 +108,9 @@ class RemoteEngine:
             await (asyncio.sleep(pause) if ended.done() else asyncio.wait({ended}, timeout=pause))
 
     async def _started(self, client: Client, blobs: str) -> WorkflowHandle[Any, Any]:
-        """The workflow of the run. It is started if the local journal knows no more of it than its start."""
-        name = workflow_of(self.run.ledger.run)
-        if self.run.ledger.state.seq > 1:
+        """The workflow of the run. It is started if nobody knows more of it than its start: a server may forget."""
+        run, name = self.run.ledger.run, workflow_of(self.run.ledger.run)
+        if self.run.ledger.state.seq > 1 or await asyncio.to_thread(kept_history, self.server.blobs, run) is not None:
             return await self._known(client, name)
         try:
             given = await asyncio.to_thread(self._input, blobs)
@@ -207,11 +204,6 @@ class RemoteEngine:
                 permanent=True,
             ) from error
         return records
-
-    async def _take_kept(self) -> None:
-        """Append what is new in what was kept of the run among the blobs."""
-        kept = await asyncio.to_thread(kept_history, self.server.blobs, self.run.ledger.run)
-        await self._take([record for record in kept or () if record.seq > self.run.ledger.state.seq])
 
     async def _take(self, records: Sequence[Recorded]) -> None:
         """Raises Damaged where these do not follow on what is here. Of each the commit first: what the journal tells
