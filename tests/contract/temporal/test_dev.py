@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.cli_world import World, new_world
+from tests.contract.cli_world import PROGRAM, World, new_world
 from tests.contract.temporal.world import free_port, program, until
 
 from interlock.cli.verbs.dev import _Programs
@@ -136,6 +136,23 @@ def below(pid: int, words: str) -> int:
 
     until(look)
     return found[0]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be a user without a name")
+def test_the_server_starts_for_a_user_without_a_name(tmp_path: Path) -> None:
+    """In a namespace in which this process has such an id."""
+    world = new_world(tmp_path, {"interlock.yaml": QUICK}, TEMPORAL_HOME=str(tmp_path), USER="", LOGNAME="")
+    settle(world, f"127.0.0.1:{free_port()}")
+    argv = ["unshare", "--user", "--map-user=54321", *PROGRAM, "dev"]
+    environ = {name: value for name, value in world.environment().items() if value}
+    process = subprocess.Popen(
+        argv, cwd=world.repository, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        page_of(process)
+    finally:
+        process.terminate()
+        process.communicate()
 
 
 def test_one_that_ends_again_and_again_ends_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

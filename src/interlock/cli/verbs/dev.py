@@ -235,8 +235,9 @@ class _Programs:
         """Until it ends. Returns why, if not by itself."""
         from interlock.process import Supervised, supervise
 
+        usual = {"USER": str(os.getuid())} if name == "server" else {}  # it needs one where the id has no name
         try:
-            supervise(Supervised(words, cwd, dict(os.environ), self._log(name), _YEAR_S), self._ending)
+            supervise(Supervised(words, cwd, {**usual, **os.environ}, self._log(name), _YEAR_S), self._ending)
         except InfrastructureError as error:
             return str(error)
         return ""
