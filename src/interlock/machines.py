@@ -29,6 +29,7 @@ from interlock.settings import (
 )
 
 if TYPE_CHECKING:
+    from interlock.core.pipeline import Pipeline
     from interlock.engines.temporal.checks import ServerLook
     from interlock.engines.temporal.server import Server
     from interlock.journal import Bucket
@@ -104,15 +105,15 @@ def _key_file(given: TemporalSettings, environ: Mapping[str, str]) -> Path | Non
     return made
 
 
-def check_server(settings: Settings, environ: Mapping[str, str], *, begins_run: bool = False) -> tuple[str, ...]:
+def check_server(settings: Settings, environ: Mapping[str, str], begins: Pipeline | None = None) -> tuple[str, ...]:
     """Try blobs and server before anything is started. Returns warnings, each with what to do. Raises UsageError,
-    InfrastructureError: also if a run is to begin that nobody would take. The client has threads: enter namespaces
-    before."""
+    InfrastructureError: also if a run of the pipeline `begins` is to begin that nobody would take. The client has
+    threads: enter namespaces before."""
     look = look_at_server(settings, environ)
     check_blobs(settings, environ)
-    if begins_run and look.foreign:
+    if begins is not None and look.foreign:
         raise InfrastructureError(look.foreign, permanent=True)
-    return tuple(look.warnings())
+    return (*look.warnings(), *(look.unmet_by(begins) if begins is not None else ()))
 
 
 def look_at_server(settings: Settings, environ: Mapping[str, str]) -> ServerLook:

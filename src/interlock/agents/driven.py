@@ -69,7 +69,7 @@ from interlock.conventions.programs import obeyed
 from interlock.conventions.programs import program as program_row
 from interlock.core.events import Usage
 from interlock.core.pipeline import AgentSpec
-from interlock.ports import Brief, Cancel, Cancelled, Checkout, Ended, Outcome
+from interlock.ports import RESUME, Brief, Cancel, Cancelled, Checkout, Ended, Outcome
 from interlock.process import Finished, How, Supervised, supervise
 
 _MESSAGE_MAX = 2_000
@@ -178,7 +178,7 @@ class Driven:
             message = f"{self._kind.program}: not found on PATH: install it (interlock doctor lists the programs found)"
             return Outcome(Ended.UNAVAILABLE, message, permanent=True)
         if missing := missing_keys(_access(self._kind, request)):
-            return Outcome(Ended.UNAVAILABLE, f"{self._kind.name}: {missing}, then `interlock resume`", permanent=True)
+            return Outcome(Ended.UNAVAILABLE, f"{self._kind.name}: {missing}, {RESUME}", permanent=True)
         if self._kind.terminals and checkout.sandbox.level == "fs":
             return Outcome(Ended.UNAVAILABLE, f"{self._kind.name}: {NO_TERMINALS}", permanent=True)
         if wants_outside(spec):

@@ -20,7 +20,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from interlock.conventions.programs import PROGRAMS, Program, is_older, key_names
-from interlock.ports import Ended
+from interlock.ports import RESUME, Ended
 
 _STATUS = re.compile(
     r"(?:status(?: code)?|error(?: code)?|http|exceeded retry limit, last status|\"code\"|\"status\")"
@@ -79,8 +79,7 @@ _FLAG = re.compile(
 _ERROR_MAX = 2_000
 _ADDRESS = re.compile(r"(?:_URL|_BASE|_HOST)$")
 _USER = re.compile(r"(?<=//)[^/@\s]*@")
-_RESUME = "then `interlock resume`"
-_CREDIT_ADVICE = f"the account is out of credit or at its spending limit: add credit or raise it there, {_RESUME}"
+_CREDIT_ADVICE = f"the account is out of credit or at its spending limit: add credit or raise it there, {RESUME}"
 _REGION_ADVICE = "the provider does not serve this country or region: call it from another one, or use another provider"
 
 
@@ -207,12 +206,12 @@ def too_old_message(program: str, version: str, line: str) -> str:
 def _key_advice(cause: Cause, access: Access) -> str:
     keys = _keys(access)
     if not keys and access.login:
-        return f"the login of {access.program} was refused: log in with it again, {_RESUME}"
+        return f"the login of {access.program} was refused: log in with it again, {RESUME}"
     if not keys:
         return f"it has no key: name one under the agent's `secrets`{', or lend a login' * (access.login is False)}"
     if cause is Cause.PERMISSION:
-        return f"the key in {' or '.join(keys)} has no permission for this: grant it or set another key, {_RESUME}"
-    return f"the key in {' or '.join(keys)} was refused: set a valid one, {_RESUME}"
+        return f"the key in {' or '.join(keys)} has no permission for this: grant it or set another key, {RESUME}"
+    return f"the key in {' or '.join(keys)} was refused: set a valid one, {RESUME}"
 
 
 def _keys(access: Access) -> tuple[str, ...]:

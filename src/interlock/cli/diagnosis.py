@@ -9,13 +9,13 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.cli.exits import Exit
-from interlock.ports import InterlockError
+from interlock.ports import InterlockError, UsageError
 
 if TYPE_CHECKING:
     from interlock.agents.probe import ProbeResult
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec
     from interlock.pipelinefile import Loaded
     from interlock.readmodel.run import RunSummary
-    from interlock.settings import Identity, Paths, RepositoryPaths
+    from interlock.settings import Identity, Paths, RepositoryPaths, Settings
 
 _RUNS_MAX = 100_000
 _SHOWN_MAX = 20
@@ -56,14 +56,13 @@ class PipelineRead:
 def check_runs(cwd: Path, environ: Mapping[str, str], identity: Identity) -> Iterator[DoctorResult]:
     """Whose runs they are, and whether each can be read. Each is read whole, so that any change or loss shows."""
     from interlock.bootstrap import build
-    from interlock.settings import Settings
 
     paths = identity.paths
     if not (paths.journal.exists() or paths.store.exists() or identity.recorded):
         yield from _without_journal(identity)
         return
     try:
-        app = build(cwd, environ, Settings())
+        app = build(cwd, environ, _settings(environ))
     except InterlockError as error:
         yield DoctorResult("journal", "bad", str(error), Exit.INFRASTRUCTURE)
         return
@@ -79,6 +78,16 @@ def check_runs(cwd: Path, environ: Mapping[str, str], identity: Identity) -> Ite
         yield DoctorResult("journal", "bad", str(error), Exit.INFRASTRUCTURE)
     finally:
         app.close()
+
+
+def _settings(environ: Mapping[str, str]) -> Settings:
+    """With the server and the blobs of its runs; what is wrong with a setting is told in a line of its own."""
+    from interlock.settings import Settings, load_settings, paths_of
+
+    try:
+        return replace(Settings(), temporal=load_settings(paths_of(environ).config).temporal)
+    except UsageError:
+        return Settings()
 
 
 def check_records(paths: Paths, identity: Identity) -> Iterator[DoctorResult]:

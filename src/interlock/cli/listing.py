@@ -54,7 +54,7 @@ def list_page(
             yield _styled(run, name, names.values(), now, width)
         else:
             over = " OVERRIDDEN" if run.overrides else ""
-            phase = f"{run.phase:<{_PHASE_WIDTH}}"
+            phase = f"{run.word:<{_PHASE_WIDTH}}"
             yield f"{run.id}  {phase} {run.pipeline:<12} {moment(run.started_at)}  {safe(run.task, 60)}{over}"
         waits = (held for held in held_up if held.run == run.id)
         yield from (f"{' ' * (len(name) + 2)}{safe(held.about)} {safe(held.words)}" for held in waits)
@@ -74,8 +74,8 @@ def _styled(run: RunSummary, name: str, names: Iterable[str], now: float, width:
     done = sum(phase in _DONE for _, phase in run.progress)
     task = f"OVERRIDDEN {run.task}" if run.overrides else run.task
     stages = f"{done}/{len(run.progress)}" if run.progress else ""
-    row = _row((name, run.phase, stages, run.pipeline, task, _note(run), ago(now - run.started_at)), names, width)
-    return row.replace(f" {run.phase} ", f" {click.style(run.phase, fg=RUN_TONES[run.phase])} ", 1)
+    row = _row((name, run.word, stages, run.pipeline, task, _note(run), ago(now - run.started_at)), names, width)
+    return row.replace(f" {run.word} ", f" {click.style(run.word, fg=RUN_TONES[run.phase])} ", 1)
 
 
 def _row(cells: tuple[str, ...], names: Iterable[str], width: int) -> str:

@@ -158,7 +158,7 @@ def _stage(stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = ())
 
 
 def head_lines(view: RunView) -> Iterator[str]:
-    phase = click.style(run_word(view.phase), fg=RUN_TONES[view.phase], bold=True)
+    phase = click.style(run_word(view), fg=RUN_TONES[view.phase], bold=True)
     owner = f", controlled by {safe(view.owner)}" if view.owner else ""
     yield f"run {view.id}  {phase}  {view.pipeline}, sandbox {view.sandbox}{owner}"
     if view.overrides:

@@ -137,7 +137,7 @@ def _head(moment: Moment) -> Text:
     view = moment.view
     head = Text(f"{view.pipeline} ", style="bold")
     head.append(f"{view.id} ", style="default")
-    head.append(run_word(view.phase), style=f"bold {RUN_TONES[view.phase]}")
+    head.append(run_word(view), style=f"bold {RUN_TONES[view.phase]}")
     if view.phase is RunPhase.SLEEPING:
         head.append(f" for {duration(view.sleeps_until - moment.now)}: {safe(view.why, 60)}")
     return head

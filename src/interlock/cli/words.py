@@ -99,9 +99,9 @@ def stage_look(stage: StageView, run: RunPhase) -> tuple[str, str, str]:
     return mark, tone, word
 
 
-def run_word(run: RunPhase) -> str:
+def run_word(run: RunSummary) -> str:
     """Its phase with a mark, as a person is told it."""
-    return f"{RUN_MARKS[run]} {'waiting for you' if run is RunPhase.WAITING else run}"
+    return f"{RUN_MARKS[run.phase]} {'waiting for you' if run.phase is RunPhase.WAITING else run.word}"
 
 
 def path_warning(environ: Mapping[str, str]) -> str:
@@ -269,7 +269,7 @@ def _outcome(view: RunSummary) -> str:
             since = f"since {moment(view.sleeps_since)}, " if view.sleeps_since else ""
             return f"run {view.id} waits {since}until {moment(view.sleeps_until)}: {safe(view.why)} ({used})"
         case RunPhase.INTERRUPTED:
-            return f"run {view.id} is interrupted: {safe(view.why) or 'no process runs it'} ({used})"
+            return f"run {view.id} is {view.word}: {safe(view.why) or 'no process runs it'} ({used})"
         case _:
             return f"run {view.id} {ended(view.phase, view.why)} ({used})"
 

@@ -107,7 +107,8 @@ PROGRAMS = (
     ),
 )  # fmt: skip
 
-_KEYS = tuple(dict.fromkeys((*(key for one in PROGRAMS for key in one.keys), "GOOGLE_API_KEY")))
+# All variables that may hold the key of some program or other.
+KEYS = tuple(dict.fromkeys((*(key for one in PROGRAMS for key in one.keys), "GOOGLE_API_KEY")))
 
 
 # What some program or other obeys: which one an agent behind `acp` is nobody knows. Some look for texts, and for
@@ -171,7 +172,7 @@ def program(name: str) -> Program:
 
 def key_names(use: str) -> tuple[str, ...]:
     """The variables that may hold a key of what `use:` names: of a program that nobody knows, those of all."""
-    return next((one.keys for one in PROGRAMS if one.name == use), _KEYS)
+    return next((one.keys for one in PROGRAMS if one.name == use), KEYS)
 
 
 def endpoint_of(key: str, environ: Mapping[str, str]) -> str:

@@ -29,6 +29,7 @@ from interlock.execution.grown import only_grew
 from interlock.execution.records import candidate_message
 from interlock.execution.rehearsal import encode_rehearsal
 from interlock.ports import (
+    RESUME,
     Brief,
     Cache,
     Cancel,
@@ -48,6 +49,7 @@ from interlock.ports import (
 )
 from interlock.process import masked_finding, masked_text
 
+_RESUME_THERE = f"start that worker again, {RESUME}"  # it reads its environment once
 _TAKEN_MAX = 4  # tries to take a candidate, over some 20 seconds
 _INFRASTRUCTURE = (Ended.RATE_LIMITED, Ended.OUT_OF_BUDGET, Ended.UNAVAILABLE)
 
@@ -229,10 +231,11 @@ def _errored(world: World, context: Context, effect: StartAttempt, outcome: Outc
     quota = outcome.ended is Ended.RATE_LIMITED
     retry_at = context.retry_at(world.clock.now(), effect.errors, outcome.retry_at, quota=quota)
     ended = f"{outcome.ended.replace('_', ' ')}{where}"
+    message = outcome.message.replace(RESUME, _RESUME_THERE) if where else outcome.message
     evidence, notes = _evidence(world, outcome)
     return AttemptErrored(
         attempt=effect.attempt,
-        why=f"{ended}: {outcome.message[:2000]}" if outcome.message else ended,
+        why=f"{ended}: {message[:2000]}" if message else ended,
         retry_at=retry_at,
         permanent=outcome.permanent,
         quota=quota,

@@ -37,6 +37,7 @@ from interlock.ports.stores import (
     Workspaces,
 )
 from interlock.ports.world import (
+    RESUME,
     Agent,
     Brief,
     Cancel,
@@ -61,6 +62,7 @@ from interlock.ports.world import (
 )
 
 __all__ = [
+    "RESUME",
     "UPPER",
     "Agent",
     "Blobs",

@@ -20,6 +20,8 @@ from interlock.core.pipeline import AgentSpec, Gate, Pipeline, Scope, Stage
 from interlock.core.values import dataclass
 from interlock.ports.stores import Blobs, Cache, Checkout, Sandbox, Workspaces
 
+RESUME = "then `interlock resume`"  # in a message of an outcome: it helps if the process that resumes works itself
+
 
 class Clock(Protocol):
     def now(self) -> float:

@@ -29,7 +29,7 @@ from interlock.readmodel.history import AttemptPhase, AttemptView, History, Past
 from interlock.readmodel.reasons import Reason, reasons
 from interlock.text.names import rejected_by
 
-NOT_BEGUN = "not begun"
+NOT_BEGUN, UNDELIVERED = "not begun", "undelivered"
 _WAITS_FOR_REPOSITORY = "its work is accepted, and it waits for its repository: `interlock resume {run}` there"
 _GATE_WAITS_FOR_REPOSITORY = "a gate is judged from its repository, which it waits for: `interlock resume {run}` there"
 _PROTECTED = ("protected", "judged_table")
@@ -119,6 +119,11 @@ class RunSummary:
     def is_remote(self) -> bool:
         """Whether a server drives it, and no process of this machine follows it there."""
         return bool(self.engine) and self.owner == self.engine
+
+    @property
+    def word(self) -> str:
+        """Its phase as people are told it: what only waits for its repository is not interrupted."""
+        return UNDELIVERED if self.phase is RunPhase.INTERRUPTED and self.why else str(self.phase)
 
     @property
     def way_out(self) -> str:

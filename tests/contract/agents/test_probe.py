@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tests.contract.cli_world import new_world
+
 from interlock.agents.probe import probe, startable
 
 
@@ -35,3 +37,18 @@ def test_a_kind_can_be_started_where_its_program_is_or_where_it_needs_none(tmp_p
     assert here - nowhere == {"goose"}
     assert nowhere >= {"acp", "command", "scripted"}
     assert "codex" not in here
+
+
+def test_doctor_tells_what_it_has_found_while_a_program_is_slow(tmp_path: Path) -> None:
+    go, folder = tmp_path / "go", tmp_path / "bin"
+    folder.mkdir()
+    (folder / "goose").write_text(f"#!/bin/sh\nuntil [ -e {go} ]; do sleep 0.1; done\necho 1.2.3\n")
+    (folder / "goose").chmod(0o755)
+    world = new_world(tmp_path, {"a.txt": "a\n"})
+    process = world.start("doctor", PATH=f"{folder}{os.pathsep}{os.environ['PATH']}")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "goose (" in line:
+            go.touch()
+            break
+    assert "agent goose: 1.2.3" in process.communicate()[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import signal
 import socket
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.cli_world import World, new_world
+from tests.contract.cli_world import PROGRAM, World, new_world
 from tests.contract.temporal.world import free_port, program, until
 
 from interlock.cli.verbs.dev import _Programs
@@ -111,6 +112,60 @@ def test_what_it_has_started_ends_with_it_when_it_is_killed(process: subprocess.
     process.kill()
     process.communicate()
     until(lambda: not any(map(is_alive, below)), "something outlived `interlock dev`")
+
+
+def test_a_worker_and_a_controller_that_ended_are_started_again(world: World, process: subprocess.Popen[str]) -> None:
+    page_of(process)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("Ctrl-C")
+    for words in ("--slots", "--controller"):
+        os.kill(below(process.pid, words), signal.SIGKILL)
+        said = process.stderr.readline()
+        assert re.match(r"the (worker|controller) has ended; it is started again, and its log is now /", said)
+    world.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(0)
+    assert process.poll() is None
+
+
+def below(pid: int, words: str) -> int:
+    """The process below `pid` with these words in its command."""
+    found: list[int] = []
+
+    def look() -> bool:
+        found[:] = [one for one in children(pid) if words in Path(f"/proc/{one}/cmdline").read_text().split("\0")]
+        return bool(found)
+
+    until(look)
+    return found[0]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be a user without a name")
+def test_the_server_starts_for_a_user_without_a_name(tmp_path: Path) -> None:
+    """In a namespace in which this process has such an id."""
+    world = new_world(tmp_path, {"interlock.yaml": QUICK}, TEMPORAL_HOME=str(tmp_path), USER="", LOGNAME="")
+    settle(world, f"127.0.0.1:{free_port()}")
+    argv = ["unshare", "--user", "--map-user=54321", *PROGRAM, "dev"]
+    environ = {name: value for name, value in world.environment().items() if value}
+    process = subprocess.Popen(
+        argv, cwd=world.repository, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        page_of(process)
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def test_one_that_ends_again_and_again_ends_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    programs = _Programs(tmp_path)
+    programs.start("worker", ("sh", "-c", "echo x >> starts; echo wrong"), again_max=2)
+    try:
+        with pytest.raises(InfrastructureError, match="the worker has ended, and so have all others"):
+            programs.require_alive()
+    finally:
+        programs.stop()
+    assert (tmp_path / "starts").read_text() == "x\n" * 3
+    assert (tmp_path / "worker.before.log").read_text() == "wrong\n"
+    assert capsys.readouterr().err.count("it is started again") == 2
 
 
 def test_who_has_not_its_key_starts_nothing_there(world: World, process: subprocess.Popen[str]) -> None:

@@ -49,6 +49,17 @@ def test_doctor_tells_of_the_server_its_blobs_and_who_polls(tmp_path: Path, many
     assert said["workers"] == "warn: none serves the queue nobody: start one: interlock worker"
 
 
+def test_evidence_that_only_the_shared_blobs_have_is_not_missing(tmp_path: Path, many: Cluster) -> None:
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": QUICK})
+    far.ask("run", "--engine", "temporal", "--plain", "-t", "x").ended(0)
+    said = told(far)
+    assert said["evidence"].startswith("ok: ")
+    assert said["evidence"].endswith(" of the newest events, all present")
+    for blob in (many.root / "blobs").glob("??/*"):
+        blob.unlink()
+    assert "are missing" in told(far)["evidence"]
+
+
 def test_doctor_says_nothing_of_a_server_that_nobody_named(tmp_path: Path) -> None:
     world = new_world(tmp_path, {"interlock.yaml": QUICK})
     assert "temporal" not in told(world)

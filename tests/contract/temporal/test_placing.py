@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -58,6 +59,13 @@ version: 1
 stages:
   code: {env: [HERE], run: 'touch "$HERE/at-work"; until [ -e "$HERE/go" ]; do sleep 0.1; done; echo x > a.txt'}
 """
+EITHER = """\
+version: 1
+agents:
+  coder: {use: claude, secrets: [ANTHROPIC_API_KEY, CLAUDE_CODE_OAUTH_TOKEN]}
+stages:
+  code: {agent: coder, gates: [{id: g, run: "true"}]}
+"""
 SECRET = f"""\
 version: 1
 stages:
@@ -99,6 +107,7 @@ def test_a_label_decides_who_works_and_who_judges(tmp_path: Path, many: Cluster)
 def test_where_no_worker_fits_it_is_said_until_one_comes(tmp_path: Path, many: Cluster) -> None:
     far = many.submitter(tmp_path / "far", {"interlock.yaml": LABELLED})
     process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+    said_until(process, "warning: stage code waits for a worker with label gpu")
     line = said_until(process, "waits for")
     waits = "gate there waits for a worker with label gpu: interlock worker --labels gpu"
     assert line.split(maxsplit=2)[1:] == ["base", waits + "\n"]
@@ -126,6 +135,7 @@ def test_an_agent_waits_for_a_worker_that_has_its_program(tmp_path: Path, many: 
     far = many.submitter(tmp_path / "far", {"interlock.yaml": AGENT})
     process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
     words = "waits for a worker with agent goose, secret OPENAI_API_KEY: interlock worker --agents goose --secrets OP"
+    assert words in said_until(process, "warning: stage code")
     assert words in said_until(process, "waits for a worker with")
     assert far.show()["stages"][0]["attempts"] == [], "it is claimed, and nobody works"
     far.ask("cancel", "--plain")
@@ -139,6 +149,25 @@ def test_a_secret_goes_to_a_worker_that_has_it(tmp_path: Path, many: Cluster) ->
     many.start("token", "--secrets", "TOKEN", MACHINE="token", TOKEN="t")
     far = many.submitter(tmp_path / "far", {"interlock.yaml": SECRET})
     assert made_by(far, run_on(far)) == "token"
+
+
+def test_one_of_the_keys_of_an_agent_is_enough(tmp_path: Path, many: Cluster) -> None:
+    program = tmp_path / "bin" / "claude"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexit 3\n")
+    program.chmod(0o755)
+    path = f"{program.parent}:{os.environ['PATH']}"
+    many.machines[1].kill()
+    many.start("none", MACHINE="none", PATH=path)  # without --secrets: it offers all that are set
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": EITHER})
+    process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
+    words = "waits for a worker with agent claude, secret ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN"
+    assert words in said_until(process, "warning: stage code")
+    assert words in said_until(process, "waits for a worker with")
+    many.start("one", "--secrets", "CLAUDE_CODE_OAUTH_TOKEN", PATH=path, CLAUDE_CODE_OAUTH_TOKEN="t")
+    assert " works" in said_until(process, "code/1.1 ")
+    far.ask("cancel", "--plain")
+    process.communicate(timeout=300)
 
 
 def test_what_a_dead_worker_left_in_its_queue_is_placed_anew(tmp_path: Path, many: Cluster) -> None:

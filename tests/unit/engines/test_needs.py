@@ -7,7 +7,17 @@ import pytest
 from interlock.core.effects import EvaluateGate, Operation, StartAttempt
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, CommandLine, Gate, GateKind, Pipeline, Stage
-from interlock.engines.temporal.needs import Need, Seen, chosen, fits, need_of, offer_of, unmet
+from interlock.engines.temporal.needs import (
+    Need,
+    Seen,
+    any_but,
+    chosen,
+    fits,
+    need_of,
+    offer_of,
+    unmet,
+    unmet_by,
+)
 from interlock.gates.kinds.review import Review
 
 ATTEMPT = AttemptId("code", 1, 1)
@@ -26,8 +36,12 @@ PIPELINE = Pipeline(
         AgentSpec("coder", "codex", secrets=("KEY",)),
         AgentSpec("reader", "aider", secrets=("OTHER",)),
         AgentSpec("script", "command", CommandLine(shell="true")),
+        AgentSpec("either", "claude", secrets=("KEY", "TOKEN")),
+        AgentSpec("lent", "claude", secrets=("KEY", "TOKEN"), options=(("login", "true"),)),
+        AgentSpec("own", "command", CommandLine(shell="true"), secrets=("KEY", "TOKEN")),
     ),
 )
+TIDY = AttemptId("tidy", 1, 1)
 
 
 def judged(gate: str) -> EvaluateGate:
@@ -39,7 +53,11 @@ def judged(gate: str) -> EvaluateGate:
     [
         (StartAttempt(ATTEMPT, "coder", "c", "t"), Need(("codex",), ("KEY", "TOKEN"), ("gpu",))),
         (StartAttempt(ATTEMPT, "", "c", "t", source="s", by="ada"), Need()),
-        (StartAttempt(AttemptId("tidy", 1, 1), "", "c", "t"), Need()),
+        (StartAttempt(TIDY, "", "c", "t"), Need()),
+        (StartAttempt(TIDY, "either", "c", "t"), Need(("claude",), one_of=(("KEY", "TOKEN"),))),
+        (StartAttempt(ATTEMPT, "either", "c", "t"), Need(("claude",), ("TOKEN",), ("gpu",))),
+        (StartAttempt(TIDY, "lent", "c", "t"), Need(("claude",))),
+        (StartAttempt(TIDY, "own", "c", "t"), Need(secrets=("KEY", "TOKEN"))),
         (judged("scope"), None),
         (judged("test"), Need((), ("DB",), ("gpu",), "7@there")),
         (judged("review"), Need(("aider",), ("OTHER",), ("gpu",), "7@there")),
@@ -58,6 +76,8 @@ def test_what_an_effect_needs(effect: Operation, need: Need | None) -> None:
         (Need(("aider", "codex")), False),
         (Need(secrets=("KEY",)), True),
         (Need(secrets=("KEY", "OTHER")), False),
+        (Need(one_of=(("OTHER", "KEY"),)), True),
+        (Need(one_of=(("KEY",), ("OTHER", "MORE"))), False),
         (Need(labels=("gpu",)), True),
         (Need(labels=("gpu", "tpu")), False),
     ],
@@ -68,6 +88,12 @@ def test_an_offer_fits_where_it_has_all_that_is_needed(need: Need, fit: bool) ->
 
 def test_without_a_list_every_secret_is_offered() -> None:
     assert fits(offer_of([]), Need(secrets=("KEY",)))
+
+
+def test_what_is_known_to_be_unset_is_not_offered() -> None:
+    offer = offer_of([], any_but(["KEY"]))
+    assert not fits(offer, Need(secrets=("KEY",)))
+    assert fits(offer, Need(secrets=("OTHER",), one_of=(("KEY", "TOKEN"),)))
 
 
 def test_what_is_rare_is_left_to_those_who_need_it_unless_the_others_have_much_to_do() -> None:
@@ -99,6 +125,30 @@ def test_what_is_missing_is_said_with_the_command_that_mends_it() -> None:
     assert unmet(Need()) == "waits for a worker: interlock worker"
     assert unmet(Need(("codex",), ("KEY",), ("big", "gpu"))) == (
         "waits for a worker with agent codex, label big, label gpu, secret KEY:"
-        " interlock worker --agents codex --labels big,gpu --secrets KEY"
+        " interlock worker --agents codex --labels big,gpu --secrets KEY, started with that variable set"
+    )
+    assert unmet(Need(("claude",), one_of=(("KEY", "TOKEN"),))) == (
+        "waits for a worker with agent claude, secret KEY or TOKEN:"
+        " interlock worker --agents claude --secrets KEY, started with that variable set"
     )
     assert unmet(Need(not_by="7@there")) == "waits for a worker other than 7@there: interlock worker"
+
+
+def test_what_a_pipeline_will_wait_for_is_told_once_with_its_stages() -> None:
+    pipeline = Pipeline(
+        "p",
+        (
+            Stage("plan", agent="either"),
+            Stage("code", needs=("plan",), agent="either", gates=GATES),
+            Stage("ship", needs=("code",)),
+        ),
+        PIPELINE.agents,
+    )
+    seen = [Seen(offer_of(["codex"], any_but(["KEY", "TOKEN"])), ("1@a",))]
+    assert list(unmet_by(seen, pipeline)) == [
+        "each of plan, code waits for a worker with agent claude, secret KEY or TOKEN:"
+        " interlock worker --agents claude --secrets KEY, started with that variable set",
+        "stage code waits for a worker with agent aider, secret OTHER:"
+        " interlock worker --agents aider --secrets OTHER, started with that variable set",
+    ]
+    assert list(unmet_by([Seen(offer_of(["claude", "aider"]), ("1@a",))], pipeline)) == []

@@ -33,6 +33,7 @@ from interlock.core.events import (
 )
 from interlock.execution.rehearsal import encode_rehearsal
 from interlock.ports import (
+    RESUME,
     Brief,
     Cancelled,
     Candidate,
@@ -266,6 +267,14 @@ def test_a_candidate_of_a_worker_says_where_it_was_made_and_in_which_sandbox() -
     [event] = on_a_worker(scene_of(Outcome(Ended.UNAVAILABLE, "down"))).perform(sandboxed, EFFECT)
     assert isinstance(event, AttemptErrored)
     assert (event.worker, event.why) == (ELSEWHERE, f"unavailable on {ELSEWHERE}: down")
+
+
+def test_who_is_to_resume_is_told_to_start_the_worker_again_first() -> None:
+    outcome = Outcome(Ended.UNAVAILABLE, f"set A_KEY, {RESUME}", permanent=True)
+    [event] = on_a_worker(scene_of(outcome)).perform(CONTEXT, EFFECT)
+    assert event.why == f"unavailable on {ELSEWHERE}: set A_KEY, start that worker again, then `interlock resume`"
+    [event] = scene_of(outcome).perform(CONTEXT, EFFECT)
+    assert event.why == "unavailable: set A_KEY, then `interlock resume`"
 
 
 def test_no_sandbox_is_told_of_where_no_program_was_started() -> None:

@@ -1,6 +1,7 @@
 """`interlock dev`: all that runs on Temporal need, on this one machine.
 
-Rule: what it starts ends with it, however it ends; what it keeps is in its folder, so that runs continue.
+Rule: what it starts ends with it, however it ends; what it keeps is in its folder, so that runs continue. A controller
+or a worker that ends is started again, a few times; where the server or the page ends, all do.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _SERVER_MAX_S, _PAGE_MAX_S, _PAUSE_S = 60.0, 30.0, 0.1
 _INTERLOCK = (sys.executable, "-P", "-m", "interlock")
 _LOG_LINES = 5
 _LOG_LINE_MAX = 300
+_AGAIN_MAX, _AGAIN_S, _AGAIN_PAUSE_S = 5, 600.0, 1.0  # that one is started again, in so many seconds
 _PORTS_MAX = 100  # that are tried for an example
 
 
@@ -70,8 +72,8 @@ def dev(slots: int) -> int:
         try:
             programs.start("server", (program, *words, "--db-filename", str(folder / "temporal.db")))
             _wait_for(server, programs)
-            programs.start("controller", (*_INTERLOCK, "worker", "--controller"))
-            programs.start("worker", (*_INTERLOCK, "worker", "--slots", str(slots)))
+            programs.start("controller", (*_INTERLOCK, "worker", "--controller"), again_max=_AGAIN_MAX)
+            programs.start("worker", (*_INTERLOCK, "worker", "--slots", str(slots)), again_max=_AGAIN_MAX)
             note(f"Temporal at {server.address}, a controller and a worker; logs in {folder}")
             if repository := _repository():
                 say(_page(programs, repository))
@@ -201,32 +203,51 @@ def _page(programs: _Programs, repository: Path) -> str:
 
 @dataclass
 class _Programs:
-    """Programs that run until one of them ends; then none is left. Their logs are in `folder`."""
+    """Programs that run until one of them ends for good; then none is left. Their logs are in `folder`."""
 
     folder: Path
     _ending: threading.Event = field(default_factory=threading.Event)
     _ended: queue.Queue[tuple[str, str]] = field(default_factory=queue.Queue)
     _threads: list[threading.Thread] = field(default_factory=list)
 
-    def start(self, name: str, words: Sequence[str], cwd: Path | None = None) -> None:
-        thread = threading.Thread(target=self._run, args=(name, tuple(words), cwd or self.folder))
+    def start(self, name: str, words: Sequence[str], cwd: Path | None = None, *, again_max: int = 0) -> None:
+        """`again_max`: how often it is started again within ten minutes, if it ends."""
+        thread = threading.Thread(target=self._run, args=(name, tuple(words), cwd or self.folder, again_max))
         self._threads.append(thread)
         thread.start()
 
-    def _run(self, name: str, words: tuple[str, ...], cwd: Path) -> None:
+    def _run(self, name: str, words: tuple[str, ...], cwd: Path, again_max: int) -> None:
+        self._log(name).unlink(missing_ok=True)
+        ends: list[float] = []
+        while True:
+            why = self._run_once(name, words, cwd)
+            now = time.monotonic()
+            ends = [*(at for at in ends if now - at < _AGAIN_S), now]
+            if len(ends) > again_max or self._ending.wait(_AGAIN_PAUSE_S):
+                self._ended.put((name, why))
+                return
+            former = self.folder / f"{name}.before.log"
+            with suppress(FileNotFoundError):
+                self._log(name).replace(former)
+            note(f"the {name} has ended{f': {why}' if why else ''}; it is started again, and its log is now {former}")
+
+    def _run_once(self, name: str, words: tuple[str, ...], cwd: Path) -> str:
+        """Until it ends. Returns why, if not by itself."""
         from interlock.process import Supervised, supervise
 
-        log = self.folder / f"{name}.log"
-        log.unlink(missing_ok=True)
+        usual = {"USER": str(os.getuid())} if name == "server" else {}  # it needs one where the id has no name
         try:
-            supervise(Supervised(words, cwd, dict(os.environ), log, _YEAR_S), self._ending)
-            self._ended.put((name, ""))
+            supervise(Supervised(words, cwd, {**usual, **os.environ}, self._log(name), _YEAR_S), self._ending)
         except InfrastructureError as error:
-            self._ended.put((name, str(error)))
+            return str(error)
+        return ""
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
 
     def log(self, name: str) -> list[str]:
         with suppress(FileNotFoundError):
-            return (self.folder / f"{name}.log").read_text("utf-8", "replace").strip().splitlines()
+            return self._log(name).read_text("utf-8", "replace").strip().splitlines()
         return []
 
     def check(self) -> None:
@@ -241,7 +262,7 @@ class _Programs:
     def _raise(self, name: str, why: str) -> None:
         said = [plain(line, _LOG_LINE_MAX).replace("\n", " ") for line in self.log(name)[-_LOG_LINES:]]
         head = f"the {name} has ended, and so have all others{f': {why}' if why else ''}"
-        head += f"; {self.folder / f'{name}.log'} ends with:"
+        head += f"; {self._log(name)} ends with:"
         raise InfrastructureError("\n  ".join([head, *said]))
 
     def stop(self) -> None:

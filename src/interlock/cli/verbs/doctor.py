@@ -7,7 +7,8 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,9 +44,10 @@ _MARKS = {"ok": ("✓", "green"), "note": ("-", "bright_black"), "warn": ("!", "
 _ALL = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class _Checkup:
-    results: tuple[DoctorResult, ...]
+@dataclass(slots=True)
+class _Facts:
+    """What is found out beside the results."""
+
     agents: Mapping[str, str] = field(default_factory=dict)
     disk: Mapping[str, int] = field(default_factory=dict)
     pipelines: Mapping[str, bool] = field(default_factory=dict)
@@ -84,20 +86,21 @@ def doctor(live: str, aside: tuple[str, ...], back: tuple[str, ...], engine: str
         return _set_aside(aside, back, json=json)
     if live:
         return _live(live, Path.cwd(), os.environ, json=json)
-    checkup = _check(Path.cwd(), os.environ)
+    facts, results = _Facts(), []
     far = check_many_machines(os.environ, asked=engine is not None)  # last: its client has threads
-    checkup = replace(checkup, results=(*checkup.results, *far))
+    for one in chain(_check(Path.cwd(), os.environ, facts), far):
+        results.append(one)
+        if not json:
+            say(_line(one))
     if json:
-        say(document(interlock=__version__, **_parts(checkup)))
-    else:
-        say(_line(one) for one in checkup.results)
-    return max((one.code for one in checkup.results if one.level == "bad"), default=Exit.ACCEPTED)
+        say(document(interlock=__version__, **_parts(facts, results)))
+    return max((one.code for one in results if one.level == "bad"), default=Exit.ACCEPTED)
 
 
-def _parts(checkup: _Checkup) -> dict[str, object]:
+def _parts(facts: _Facts, results: Sequence[DoctorResult]) -> dict[str, object]:
     return {
-        "state": checkup.state, "agents": checkup.agents, "disk_bytes": checkup.disk, "pipelines": checkup.pipelines,
-        "looked": checkup.results,
+        "state": facts.state, "agents": facts.agents, "disk_bytes": facts.disk, "pipelines": facts.pipelines,
+        "looked": results,
     }  # fmt: skip
 
 
@@ -108,24 +111,30 @@ def _line(one: DoctorResult) -> str:
     return f"{click.style(mark, fg=tone)} {safe(one.topic, 1000)}: {safe(one.text, 1000)}"
 
 
-def _check(cwd: Path, environ: Mapping[str, str]) -> _Checkup:
+def _check(cwd: Path, environ: Mapping[str, str], facts: _Facts) -> Iterator[DoctorResult]:
+    """Each result as it is found: some take seconds."""
     from interlock.settings import paths_of
 
-    agents = _agents(environ)
+    yield from _machine(environ)
+    facts.agents = _agents(environ)
+    yield _check_agents(facts.agents)
     identity, root, repository = _repository(cwd, environ)
     pipelines = read_pipelines(root) if root is not None else []
-    results = [*_machine(environ), _check_agents(agents), *check_programs(environ, agents_of(pipelines))]
+    yield from check_programs(environ, agents_of(pipelines))
     paths = identity.paths if identity else None
-    results += [repository, *_check_folders(paths, environ)]
+    yield repository
+    yield from _check_folders(paths, environ)
     if identity is None or paths is None or root is None:
-        return _Checkup(tuple(results), agents)
-    disk = _disk(paths)
-    results += [*check_records(paths_of(environ), identity), *check_runs(cwd, environ, identity)]
-    results.append(check_key(paths_of(environ), identity))
-    results += [_committer(root, environ), _disk_result(disk), *check_pipelines(pipelines)]
-    results += check_held_out(root, environ, pipelines)
-    valid = {one.name: one.loaded is not None for one in pipelines}
-    return _Checkup(tuple(results), agents, disk, valid, str(paths.root))
+        return
+    facts.disk, facts.state = _disk(paths), str(paths.root)
+    facts.pipelines = {one.name: one.loaded is not None for one in pipelines}
+    yield from check_records(paths_of(environ), identity)
+    yield from check_runs(cwd, environ, identity)
+    yield check_key(paths_of(environ), identity)
+    yield _committer(root, environ)
+    yield _disk_result(facts.disk)
+    yield from check_pipelines(pipelines)
+    yield from check_held_out(root, environ, pipelines)
 
 
 # --- damaged runs ---------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def run(
         request = _request(app, (text, given), name, until, base)
         if (engine or app.settings.engine) == "temporal":
             _check_daily_cap(app.settings)
-            note(f"warning: {warning}" for warning in check_server(app.settings, app.environ, begins_run=True))
+            note(f"warning: {warning}" for warning in check_server(app.settings, app.environ, begins=request.pipeline))
             from interlock.service.contents import with_scripts
 
             request = replace(request, engine="temporal", pipeline=with_scripts(request.pipeline, app.repository))

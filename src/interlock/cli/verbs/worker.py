@@ -35,7 +35,7 @@ _LABEL = r"[a-z][a-z0-9_-]{0,47}"
 @click.option("--controller", is_flag=True, help="Control runs, and start no agents.")
 @click.option("--agents", metavar="A,B", help="Only these kinds of agents; default: all whose program is installed.")
 @click.option("--labels", metavar="A,B", help="Labels that stages can ask for.")
-@click.option("--secrets", metavar="A,B", help="Only these secrets, which are set here; default: any.")
+@click.option("--secrets", metavar="A,B", help="Only these secrets, which are set here; default: all that are set.")
 @click.option("--deliver", "delivers", is_flag=True, help="In a checkout: make the branches of its runs, ask their CI.")
 def worker(slots: int, controller: bool, delivers: bool, **offered: str | None) -> int:
     """Perform attempts and gates of runs on Temporal, until interrupted. It needs no repository, but for `--deliver`,
@@ -83,19 +83,21 @@ def _clean(settings: Settings, environ: Mapping[str, str]) -> None:
 def _offer(environ: Mapping[str, str], agents: str | None, labels: str | None, secrets: str | None) -> Offer:
     """What this machine can do, and what the options leave of it. Raises UsageError."""
     from interlock.agents.probe import startable
-    from interlock.engines.temporal.needs import ANY, EVERYWHERE, offer_of
+    from interlock.conventions.programs import KEYS
+    from interlock.engines.temporal.needs import EVERYWHERE, any_but, offer_of
 
     found = startable(environ)
     chosen = found if agents is None else _startable(_listed(agents), found)
-    known = [ANY] if secrets is None else _listed(secrets)
-    if unset := [name for name in known if name != ANY and not environ.get(name)]:
+    given = _listed(secrets or "")
+    if unset := [name for name in given if not environ.get(name)]:
         raise UsageError(f"--secrets {unset[0]}: it is not set here: set it, or leave it out")
     named = _listed(labels or "")
     if wrong := [name for name in named if not re.fullmatch(_LABEL, name)]:
         raise UsageError(
             f"--labels {plain(wrong[0], 50)}: a label is lower-case letters, digits, - and _, as in gpu,big"
         )
-    return offer_of(set(chosen) - EVERYWHERE, known, named)
+    offered = given if secrets is not None else any_but(key for key in KEYS if not environ.get(key))
+    return offer_of(set(chosen) - EVERYWHERE, offered, named)
 
 
 def _startable(names: list[str], found: frozenset[str]) -> list[str]:
@@ -119,9 +121,15 @@ def _listed(words: str) -> list[str]:
 
 def _offers(offer: Offer) -> str:
     """The offer in words."""
+    from interlock.conventions.programs import KEYS
+    from interlock.engines.temporal.needs import ANY, is_set
+
     agents = f"agents {', '.join(offer.agents)}" if offer.agents else "no agents but those of `run`"
     labels = f", labels {', '.join(offer.labels)}" if offer.labels else ""
-    secrets = "" if "*" in offer.secrets else f", secrets {', '.join(offer.secrets) or 'none'}"
+    if ANY in offer.secrets:
+        secrets = f", keys of agents {', '.join(key for key in KEYS if is_set(offer, key)) or 'none'}"
+    else:
+        secrets = f", secrets {', '.join(offer.secrets) or 'none'}"
     return agents + labels + secrets
 
 

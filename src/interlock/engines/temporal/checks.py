@@ -25,8 +25,10 @@ from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 
 from interlock import __version__
+from interlock.core.pipeline import Pipeline
 from interlock.engines.temporal.access import refusal
 from interlock.engines.temporal.fleet import controllers, workers
+from interlock.engines.temporal.needs import Seen, unmet_by
 from interlock.engines.temporal.server import Server, identity, mark_in
 from interlock.ports import InfrastructureError
 
@@ -40,15 +42,21 @@ _VERSION = re.compile(r"interlock-(\S+)")
 
 @dataclass(frozen=True, slots=True)
 class ServerLook:
-    """`ahead_s` is how far the server's clock is ahead of ours; None if it did not tell. `controllers` and `workers`
-    are the identities of those that serve the `queue`; `blobs` is the mark of ours, empty if they have none yet."""
+    """`ahead_s` is how far the server's clock is ahead of ours; None if it did not tell. `controllers` and
+    `offers` have the identities of those that serve the `queue`; `blobs` is the mark of ours, empty if they have none
+    yet."""
 
     version: str
     ahead_s: float | None
     controllers: tuple[str, ...]
-    workers: tuple[str, ...]
+    offers: tuple[Seen, ...] = ()
     queue: str = ""
     blobs: str = ""
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(sorted({name for seen in self.offers for name in seen.workers}))
 
     @property
     def foreign(self) -> str:
@@ -59,6 +67,11 @@ class ServerLook:
             f"these blobs are not those of the queue {self.queue}: {_names(self.controllers)} has others: set"
             " temporal.blobs to the same on all machines"
         )
+
+    def unmet_by(self, pipeline: Pipeline) -> Iterator[str]:
+        """What a run of the pipeline will wait for. Where there is no worker at all, the run says so itself."""
+        if ours := [seen for seen in self.offers if seen.workers and seen.offer.blobs == self.blobs]:
+            yield from unmet_by(ours, pipeline)
 
     def warnings(self) -> Iterator[str]:
         """What will go wrong, and what to do."""
@@ -115,7 +128,7 @@ async def _look(server: Server, client: Client) -> ServerLook:
     ahead_s = await _ahead(client, server.queue)
     now = time.time() + (ahead_s or 0.0)
     there = await controllers(client, server.queue, now)
-    at_work: tuple[str, ...] = ()
+    at_work: tuple[Seen, ...] = ()
     if there:
         with suppress(TemporalError):  # they have gone a moment ago: nobody tells who works for them
             at_work = await workers(client, server.queue, now)

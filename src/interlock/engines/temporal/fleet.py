@@ -167,11 +167,11 @@ async def _offer(client: Client, queue: str, offer: Offer) -> None:
     )  # fmt: skip
 
 
-async def workers(client: Client, queue: str, now: float) -> tuple[str, ...]:
-    """All workers that live at the time `now` of the server, as they call themselves at the server. Raises RPCError."""
+async def workers(client: Client, queue: str, now: float) -> tuple[Seen, ...]:
+    """All workers that live at the time `now` of the server, as they call themselves at the server, by what they
+    offer. Raises RPCError."""
     known = await _offers(client, queue, _SHORT)
-    names = [await _living(client, offer.queue(queue), now) for offer in known]
-    return tuple(sorted({name for some in names for name in some}))
+    return tuple([Seen(offer, tuple(sorted(await _living(client, offer.queue(queue), now)))) for offer in known])
 
 
 async def controllers(client: Client, queue: str, now: float) -> tuple[str, ...]:

@@ -7,27 +7,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from interlock.conventions.programs import ADAPTERS
 from interlock.core.effects import EvaluateGate, Operation, StartAttempt
 from interlock.core.judging import find_gate, in_repository
-from interlock.core.pipeline import Gate, Pipeline, Stage
+from interlock.core.pipeline import AgentSpec, Gate, Pipeline, Stage
 from interlock.gates.kinds import find
 
-ANY = "*"  # in an offer: every secret
+ANY, _UNSET = "*", "!"  # in an offer: every secret, but those whose names follow on the second
 EVERYWHERE = frozenset({"acp", "command", "scripted"})  # agents that need nothing of a machine that we know of
 
 
 @dataclass(frozen=True)
 class Need:
     """What an effect needs: agent kinds as `use` names them, variables with secrets, labels. `not_by` is the name of a
-    worker that may not do it; empty: anyone may."""
+    worker that may not do it; empty: anyone may. Of each group of `one_of`, one secret is enough."""
 
     agents: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     not_by: str = ""
+    one_of: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, order=True)
@@ -62,6 +64,11 @@ def offer_of(
     return Offer(agents, secrets, labels, blobs)
 
 
+def any_but(unset: Iterable[str]) -> tuple[str, ...]:
+    """The secrets of an offer: all, but these, which are known not to be set."""
+    return (ANY, *(f"{_UNSET}{name}" for name in unset))
+
+
 def need_of(pipeline: Pipeline, effect: Operation, maker: str = "") -> Need | None:
     """What the effect needs of a worker; None if a controller does it itself, or a process in the repository. `maker`
     is the worker that made the candidate."""
@@ -78,9 +85,15 @@ def fits(offer: Offer, need: Need) -> bool:
     """Whether workers with this offer can do what is needed."""
     return (
         set(need.agents) <= set(offer.agents)
-        and (ANY in offer.secrets or set(need.secrets) <= set(offer.secrets))
+        and all(is_set(offer, name) for name in need.secrets)
+        and all(any(is_set(offer, name) for name in names) for names in need.one_of)
         and set(need.labels) <= set(offer.labels)
     )
+
+
+def is_set(offer: Offer, secret: str) -> bool:
+    """Whether workers with this offer say that they have the secret."""
+    return secret in offer.secrets or (ANY in offer.secrets and f"{_UNSET}{secret}" not in offer.secrets)
 
 
 def chosen(seen: Iterable[Seen], need: Need) -> Offer | None:
@@ -94,12 +107,34 @@ def chosen(seen: Iterable[Seen], need: Need) -> Offer | None:
 
 def unmet(need: Need) -> str:
     """What is said where no worker fits: what is missing, and the command that starts such a worker."""
-    kinds = (("agent", need.agents), ("label", need.labels), ("secret", need.secrets))
+    secrets = (*need.secrets, *map(" or ".join, need.one_of))
+    kinds = (("agent", need.agents), ("label", need.labels), ("secret", secrets))
     wanted = ", ".join(f"{kind} {name}" for kind, names in kinds for name in names)
-    lists = (("--agents", need.agents), ("--labels", need.labels), ("--secrets", need.secrets))
+    given = (*need.secrets, *(names[0] for names in need.one_of))
+    lists = (("--agents", need.agents), ("--labels", need.labels), ("--secrets", given))
     options = "".join(f" {option} {','.join(names)}" for option, names in lists if names)
     worker = f"a worker other than {need.not_by}" if need.not_by else "a worker"
-    return f"waits for {worker}{f' with {wanted}' if wanted else ''}: interlock worker{options}"
+    where = ", started with that variable set" if secrets else ""
+    return f"waits for {worker}{f' with {wanted}' if wanted else ''}: interlock worker{options}{where}"
+
+
+def unmet_by(seen: Sequence[Seen], pipeline: Pipeline) -> Iterator[str]:
+    """What stages of the pipeline will wait for, since no worker that was seen can do it, each with these stages."""
+    waiting: dict[str, list[str]] = {}
+    for stage in pipeline.ordered():
+        for words in dict.fromkeys(unmet(need) for need in _of_stage(pipeline, stage) if chosen(seen, need) is None):
+            waiting.setdefault(words, []).append(stage.id)
+    for words, stages in waiting.items():
+        yield f"{'stage' if len(stages) == 1 else 'each of'} {', '.join(stages)} {words}"
+
+
+def _of_stage(pipeline: Pipeline, stage: Stage) -> Iterator[Need]:
+    """What its attempts and gates need, whoever makes the candidate."""
+    if stage.has_worker:
+        yield _need(pipeline, (stage.agent,) if stage.agent else (), stage.secrets, stage.labels)
+    for gate in stage.gates:
+        if (gate.options is None or not gate.options.in_repository) and (need := _of_gate(pipeline, stage, gate, "")):
+            yield need
 
 
 def other_blobs(role: str, names: Iterable[str]) -> str:
@@ -125,5 +160,15 @@ def _need(
 ) -> Need:
     specs = [pipeline.agent(name) for name in agents]
     kinds = {spec.use for spec in specs} - EVERYWHERE
-    named = {*secrets, *(secret for spec in specs for secret in spec.secrets)}
-    return Need(tuple(sorted(kinds)), tuple(sorted(named)), tuple(sorted(labels)), not_by)
+    groups = {group for spec in specs for group in _keys(spec)}
+    named = {*secrets, *(group[0] for group in groups if len(group) == 1)}
+    one_of = sorted(group for group in groups if len(group) > 1 and not named.intersection(group))
+    return Need(tuple(sorted(kinds)), tuple(sorted(named)), tuple(sorted(labels)), not_by, tuple(one_of))
+
+
+def _keys(spec: AgentSpec) -> Iterator[tuple[str, ...]]:
+    """Groups of secrets, of each of which the agent needs one: as it is checked before its program starts."""
+    if not ADAPTERS[spec.use].driven:
+        yield from ((name,) for name in spec.secrets)
+    elif spec.secrets and dict(spec.options).get("login") != "true":
+        yield spec.secrets
