@@ -156,7 +156,13 @@ def _user(home: Path, settings: str) -> dict[str, str]:
 def _server(address: str, root: Path) -> list[str]:
     program = Path(sys.executable).parent / "temporal"
     words = ["server", "start-dev", "--headless", "--log-level", "error", "--port", address.rpartition(":")[2]]
-    return [str(program), *words, "--db-filename", str(root / "temporal.db")]
+    file = (
+        "--db-filename",
+        str(root / "temporal.db"),
+        "--sqlite-pragma",
+        "journal_mode=wal",
+    )  # as `interlock dev` does
+    return [str(program), *words, *file]
 
 
 def _worker(environ: dict[str, str], cwd: Path, words: list[str]) -> subprocess.Popen[str]:

@@ -69,6 +69,15 @@ def send(world: World, far: GitWorkspaces, commit: str, base: str = "") -> None:
     far.receive(commit, world.workspaces.pack(commit, base), is_base=not base)
 
 
+def test_what_was_made_here_is_held_as_if_it_had_been_received(world: World, far: GitWorkspaces) -> None:
+    base = world.base().commit
+    send(world, far, base)
+    made = far.write_contents(base, {"a.txt": b"x"}, Stamp("made", 1))
+    assert not far.renew(made, is_base=False)
+    far.keep(made)
+    assert far.renew(made, is_base=False)
+
+
 def test_submodules_come_with_the_base_and_with_a_persons_commit(
     world: World, far: GitWorkspaces, tmp_path: Path
 ) -> None:

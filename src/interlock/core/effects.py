@@ -28,12 +28,14 @@ from interlock.core.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PrepareInput:
-    """Merge `sources` (commits, in written order) into the input of a stage; one source passes as it is."""
+    """Merge `sources` (commits, in written order) into the input of a stage; one source passes as it is, and `tree` is
+    its tree."""
 
     subject: AttemptId
     sources: tuple[str, ...]
     number: int
     names: tuple[str, ...] = ()  # of the stages that they are of, where there are several
+    tree: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from interlock.core.events import (
     EffectErrored,
     Event,
     Finding,
+    InputPrepared,
     Paused,
     Refused,
     RunFinished,
@@ -57,6 +58,15 @@ def claim(pipeline: Pipeline, effect: StartAttempt, level: str) -> AttemptStarte
         by=effect.by,
         sandbox=level if stage.has_worker and not effect.by else "",
     )
+
+
+def passed_on(effect: PrepareInput) -> InputPrepared | None:
+    """The input that is one source as it is, for which no machine is needed; None where something is merged. That the
+    source has this tree was looked at when it was accepted."""
+    if not effect.tree:
+        return None
+    (commit,) = effect.sources
+    return InputPrepared(effect.subject, commit, effect.tree, effect.sources)
 
 
 def decided(pipeline: Pipeline, effect: Decision) -> Event:

@@ -199,8 +199,13 @@ def _prepare(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState)
     if state.started is None or _waits_for_a_need(pipeline, state, stage):
         return
     names = merged_from(state, stage)
-    sources = tuple(names) or (state.started.base_commit,)
-    effect = PrepareInput(input_of(stage.id, now.epoch), sources, 1, tuple(names.values()) if len(sources) > 1 else ())
+    subject = input_of(stage.id, now.epoch)
+    if len(names) > 1:
+        effect = PrepareInput(subject, tuple(names), 1, tuple(names.values()))
+    else:
+        handed_over = next((state.stages[name].output for name in names.values()), None)
+        commit, tree = handed_over or (state.started.base_commit, state.started.base_tree)
+        effect = PrepareInput(subject, (commit,), 1, tree=tree)
     yield from bounded(state, effect, stage.id, PauseReason.INFRASTRUCTURE)
 
 

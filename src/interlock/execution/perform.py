@@ -241,6 +241,13 @@ def _trouble(error: InfrastructureError) -> Finding:
 
 
 def _accept(world: World, context: Context, effect: AcceptHandoff) -> HandoffAccepted:
+    """What was judged is a tree, and what goes on is a commit: whoever made the candidate said that they fit."""
+    if world.workspaces.changes(effect.commit, effect.tree):
+        raise InfrastructureError(
+            f"the candidate of {effect.attempt} cannot be accepted: the commit {effect.commit} has not the tree"
+            f" {effect.tree} that was judged; look at the worker that made it, then reject the candidate",
+            permanent=True,
+        )
     if world.records is None:
         record = world.blobs.put(handoff_record(context, effect))
     else:

@@ -224,6 +224,10 @@ class Workspaces(Protocol):
         what removes old ones leaves it. Raises InfrastructureError."""
         ...
 
+    def keep(self, commit: str) -> None:
+        """Keep a commit that was made here as if it had been received, so that nobody has to send it here. Raises
+        InfrastructureError."""
+
     def receive(self, commit: str, content: bytes, *, is_base: bool) -> None:
         """Take a commit out of such a pack, and its submodules. A base comes without its parents. Raises
         InfrastructureError if it is not in it."""

@@ -259,6 +259,11 @@ class GitWorkspaces:
                 packs.renew(self._store.folder, oid) for oid in self._store.with_submodules(commit, is_base=is_base)
             )
 
+    def keep(self, commit: str) -> None:
+        with storage.locked(self._store.folder, shared=True):
+            for oid in self._store.with_submodules(commit, is_base=False):
+                packs.keep_made(self._store.folder, oid)
+
     def receive(self, commit: str, content: bytes, *, is_base: bool) -> None:
         """As the port says. Raises InfrastructureError if it is no pack of that commit."""
         storage.create(self._store.folder, "sha1" if len(commit) == 40 else "sha256")

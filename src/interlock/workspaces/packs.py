@@ -14,7 +14,6 @@ from pathlib import Path
 from interlock.ports import InfrastructureError, disk
 from interlock.ports.disk import disk_error
 from interlock.workspaces import storage
-from interlock.workspaces.base import keep_commit
 from interlock.workspaces.git import Git
 from interlock.workspaces.objects import Objects
 
@@ -45,12 +44,18 @@ def take(git: Git, objects: Objects, commit: str, content: bytes) -> None:
 
 def keep(store: Path, objects: Objects, commit: str, *, is_base: bool = False) -> None:
     """Keep a commit that was received by a ref. A base, and a commit that a person handed over, has no parents in the
-    store, which git is told."""
+    store, which git is told. git syncs the pack that it has written, not the folder that names it."""
+    _sync(store / "objects/pack")
     if is_base or any(objects.lookup(parent) is None for parent in objects.commit(commit).parents):
         _cut(store, commit)
-        keep_commit(store, storage.base_ref(commit), commit)
+        storage.create_ref(store, storage.base_ref(commit), commit)
     else:
-        keep_commit(store, received_ref(commit), commit)
+        storage.create_ref(store, received_ref(commit), commit)
+
+
+def keep_made(store: Path, commit: str) -> None:
+    """Keep a commit that was made here, and is on the disk, as one that was received."""
+    storage.create_ref(store, received_ref(commit), commit)
 
 
 def renew(store: Path, commit: str) -> bool:
@@ -60,6 +65,13 @@ def renew(store: Path, commit: str) -> bool:
             os.utime(store / ref)
             return True
     return False
+
+
+def _sync(folder: Path) -> None:
+    try:
+        disk.sync_files([folder])
+    except OSError as error:
+        raise disk_error(folder, error) from error
 
 
 def _cut(store: Path, commit: str) -> None:

@@ -100,6 +100,7 @@ def test_all_of_it_works_says_its_page_and_ends_as_one(world: World, process: su
     assert "all of them are ended" in rest
     until(lambda: not any(map(is_alive, below)), "something outlived `interlock dev`")
     folder = world.root / "state" / "interlock" / "dev"
+    assert (folder / "temporal.db").read_bytes()[18:20] == b"\2\2", "its server has no write-ahead log"
     assert (folder / "payloads.key").stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {"server.log", "controller.log", "worker.log", "page.log"} <= {path.name for path in folder.iterdir()}

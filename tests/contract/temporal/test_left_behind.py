@@ -88,6 +88,7 @@ def test_workers_that_share_folders_remove_what_runs_have_left_and_not_what_is_a
         far = many.submitter(tmp_path / "far", {"interlock.yaml": QUICK})
         ended = run_on(far)
         assert any(ended in ref for ref in kept(state)[0])
+        assert len([*(state / "store.git/objects/pack").glob("*.pack")]) == 1, "more than the base was received"
         machine.ask("gc").ended(0, "workers on this machine: freed ", "by packing")
         grown_old(state, 8)
         far.commit({"interlock.yaml": WAITS})

@@ -14,6 +14,7 @@ from interlock.core.events import (
     VerdictGiven,
     VerdictStatus,
 )
+from interlock.core.facts import passed_on
 from interlock.core.fold import fold
 from interlock.core.ids import base_of, input_of
 from interlock.core.joins import choices, conflict_text, merged_from, sides_of
@@ -56,6 +57,18 @@ def test_each_source_is_named_by_the_stage_that_made_it() -> None:
     assert names(a=(Phase.SKIPPED, "c"), b=(Phase.ACCEPTED, "c")) == {"c": "b"}
     assert names(a=(Phase.ACCEPTED, "c"), b=(Phase.SKIPPED, "c")) == {"c": "a"}
     assert names(a=(Phase.SKIPPED, "c"), b=(Phase.SKIPPED, "c")) == {"c": "a"}
+
+
+def test_what_one_need_hands_over_passes_as_it_is() -> None:
+    (effect,) = planned(replace(JOIN, needs=("b",)))
+    assert effect == PrepareInput(input_of("j", 1), ("cb",), 1, tree="tcb")
+    assert passed_on(effect) == InputPrepared(input_of("j", 1), "cb", "tcb", ("cb",))
+
+
+def test_what_is_merged_is_not_passed_on() -> None:
+    (effect,) = planned(JOIN)
+    assert isinstance(effect, PrepareInput)
+    assert passed_on(effect) is None
 
 
 def test_names_are_recorded_for_several_sources_only() -> None:

@@ -29,7 +29,7 @@ from interlock.execution.attempt import hint
 from interlock.execution.context import Context
 from interlock.execution.perform import perform
 from interlock.journal import MemoryBlobs, MemoryJournal
-from interlock.ports import DeliveryRefused, InfrastructureError, World
+from interlock.ports import Change, DeliveryRefused, InfrastructureError, World
 
 ATTEMPT = AttemptId("code", 1, 1)
 PASSED = VerdictGiven(ATTEMPT, "code/test", 1, VerdictStatus.PASSED)
@@ -46,10 +46,12 @@ class Scene:
         self.fails: dict[str, Exception] = {}
         self.blobs = MemoryBlobs()
         self.cache = MemoryJournal()
+        self.changes: tuple[Change, ...] = ()  # between the commit and the tree of a candidate
         workspaces: Any = SimpleNamespace(
             send=lambda *_, **__: self._do("send", "sent"),
             create_branch=lambda *_: self._do("branch"),
             patch=lambda *_: self._do("patch", b"a patch"),
+            changes=lambda *_: self.changes,
         )
         clock: Any = SimpleNamespace(now=lambda: 5.0)
         self.world = World(
@@ -141,6 +143,14 @@ def test_an_acceptance_names_a_record_that_is_there(scene: Scene) -> None:
     accepted = next(facts)
     assert isinstance(accepted, HandoffAccepted)
     assert b"r1/code/1.1" in scene.blobs.get(accepted.record)
+
+
+def test_a_commit_with_another_tree_than_was_judged_is_not_accepted(scene: Scene) -> None:
+    scene.changes = (Change("smuggled.py", "A", "000000", "100644"),)
+    [failed] = scene.perform(AcceptHandoff(ATTEMPT, "c1", "t1", "t0", (PASSED,), "", "", 1))
+    assert isinstance(failed, EffectErrored)
+    assert failed.permanent
+    assert "the commit c1 has not the tree t1 that was judged" in failed.why
 
 
 def test_an_acceptance_without_its_record_is_none(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

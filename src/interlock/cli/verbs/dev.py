@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _YEAR_S = 366 * 86_400.0
 _SERVER = "temporal"
+_ONE_SYNC = ("--sqlite-pragma", "journal_mode=wal")  # of the disk for each step of a run's, where there were four
 _SERVER_MAX_S, _PAGE_MAX_S, _PAUSE_S = 60.0, 30.0, 0.1
 _INTERLOCK = (sys.executable, "-P", "-m", "interlock")
 _LOG_LINES = 5
@@ -70,7 +71,8 @@ def dev(slots: int) -> int:
         words = ("server", "start-dev", "--headless", "--log-level", "error", *listen)
         programs = _Programs(folder)
         try:
-            programs.start("server", (program, *words, "--db-filename", str(folder / "temporal.db")))
+            file = ("--db-filename", str(folder / "temporal.db"), *_ONE_SYNC)
+            programs.start("server", (program, *words, *file))
             _wait_for(server, programs)
             programs.start("controller", (*_INTERLOCK, "worker", "--controller"), again_max=_AGAIN_MAX)
             programs.start("worker", (*_INTERLOCK, "worker", "--slots", str(slots)), again_max=_AGAIN_MAX)

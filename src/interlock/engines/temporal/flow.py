@@ -24,7 +24,7 @@ from temporalio.exceptions import (
 
 from interlock.core.admission import admit
 from interlock.core.answers import must_wait
-from interlock.core.effects import Decision, EvaluateGate, Operation, StartAttempt, key
+from interlock.core.effects import Decision, EvaluateGate, Operation, PrepareInput, StartAttempt, key
 from interlock.core.events import (
     AnswerTaken,
     AttemptLost,
@@ -35,7 +35,7 @@ from interlock.core.events import (
     RunStarted,
     TimeReached,
 )
-from interlock.core.facts import claim, decided, failed, on_worker, refused, tries_before
+from interlock.core.facts import claim, decided, failed, on_worker, passed_on, refused, tries_before
 from interlock.core.fold import apply
 from interlock.core.judging import in_repository
 from interlock.core.limits import tried_again_at
@@ -252,6 +252,9 @@ class RunWorkflow:
         """Perform it, or find a place first: what is claimed has one. Then it is planned again."""
         if isinstance(effect, Decision):
             self._record(decided(self._pipeline, effect))
+            return
+        if isinstance(effect, PrepareInput) and (prepared := passed_on(effect)):
+            self._record(prepared)
             return
         need = need_of(self._pipeline, effect, self._maker(effect))
         place = self._places.take(need) if need else ""

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -145,7 +145,10 @@ class Performer:
             known.update(effect.sources)
         if isinstance(event, CandidateProduced | InputPrepared) and event.commit not in known:
             content = self.world.workspaces.pack(event.commit, context.started.base_commit)
-            return replace(event, pack=_kept(self.world.blobs, content, context))
+            pack = _kept(self.world.blobs, content, context)
+            with suppress(InfrastructureError):  # else this machine receives what it has made
+                self.world.workspaces.keep(event.commit)
+            return replace(event, pack=pack)
         return event
 
 
