@@ -283,7 +283,6 @@ def _deliver(world: World, context: Context, effect: DeliverBranch) -> Facts:
     """Nothing shows until the journal says that it may. Then the branch is made while nobody can take the run."""
     try:
         with _owned(world, context):
-            _check_repository(world, effect)
             begun = _sent(world, context, effect)
     except InfrastructureError as error:
         yield _errored(world, context, effect, error)
@@ -291,17 +290,6 @@ def _deliver(world: World, context: Context, effect: DeliverBranch) -> Facts:
     record = yield begun
     if record is not None:
         yield _created(world, context, effect, begun)
-
-
-def _check_repository(world: World, effect: DeliverBranch) -> None:
-    """Nobody delivers elsewhere: a branch in another clone would be nowhere for whoever waits for it."""
-    if effect.repository != world.repository:
-        wanted, here = effect.repository or "of its journal", world.repository or "another one"
-        raise InfrastructureError(
-            f"the branch belongs into the repository {wanted}, and this process is in {here}: deliver it from there",
-            permanent=True,
-            undone=effect.begun is None,
-        )
 
 
 def _created(world: World, context: Context, effect: DeliverBranch, begun: DeliveryBegun) -> Delivered | EffectErrored:
