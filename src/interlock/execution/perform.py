@@ -306,10 +306,12 @@ def _created(world: World, context: Context, effect: DeliverBranch, begun: Deliv
 
 
 def _sent(world: World, context: Context, effect: DeliverBranch) -> DeliveryBegun:
-    if effect.begun is not None:
-        return replace(effect.begun, source=effect.commit)
     deliver = context.pipeline.deliver
     branch = effect.branch or delivery_branch(world.render, context.pipeline, context.started)
+    if effect.begun is not None:
+        if effect.begun.branch != branch:  # who controls the run on another machine may say anything
+            raise InfrastructureError(f"branch {effect.begun.branch} is not that of the run, {branch}", permanent=True)
+        return replace(effect.begun, source=effect.commit)
     stamp = Stamp(delivery_message(context), int(context.started_at), deliver.author)
     base = context.started.base_commit
     commit = world.workspaces.send(effect.commit, base, branch, stamp, effect.series, sign=deliver.sign)
