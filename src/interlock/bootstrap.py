@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.application import Application, Once, given_sandbox, keys_of
+from interlock.core.state import RunState
 from interlock.execution.histories import Histories
 from interlock.journal import FileBlobs, LocalRuns, MirroredRuns, SetAsideRuns, SharedBlobs, SqliteJournal
 from interlock.journal.mirror import ADOPTED
 from interlock.machines import blobs_of, server_of, worker_paths
 from interlock.pipelinefile import decode_pipeline
-from interlock.ports import Brief, Cancel, Gates, World
+from interlock.ports import Brief, Cancel, Gates, Notes, World
 from interlock.readmodel.run import RunView
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
@@ -206,7 +207,7 @@ def _driver(common: _Common, service: Service, parts: tuple[GitWorkspaces, GateC
         backoff_s=common.backoff_s,
         attendants=tuple(_attendants(notices, service.describe_run, common.environ)),
         effects=partial(_effects, common, holder),
-        remote=partial(_remote, common),
+        remote=partial(_remote, common, service),
     )
 
 
@@ -252,16 +253,15 @@ def _server_runs(common: _Common, workspaces: Callable[[], GitWorkspaces]) -> Se
     )
 
 
-def _remote(common: _Common, drive: Drive) -> Driving:
+def _remote(common: _Common, service: Service, drive: Drive) -> Driving:
     from interlock.engines.temporal.remote import RemoteEngine
-    from interlock.engines.temporal.worker import began_in
     from interlock.gates.referee import Referee
 
     server = server_of(common.settings, common.environ, common.paths.blobs)
     drive = replace(drive, world=Referee.sharing(drive.world, server.blobs))
     slots, is_home = common.general.state / "slots", common.journal.noted(ADOPTED, drive.ledger.run) is None
     parts = (server, common.paths.root.name, common.settings.max_parallel, drive, slots)
-    return RemoteEngine(*parts, partial(began_in, common.journal, common.journal), is_home=is_home)
+    return RemoteEngine(*parts, partial(_known_here, service, common.journal), is_home=is_home)
 
 
 def build_worker(
@@ -294,11 +294,20 @@ def build_worker(
 def build_deliverer(app: Application) -> tuple[Server, Performer]:
     """What makes the branches of runs on the server in the repository of `app`. Raises UsageError."""
     server = server_of(app.settings, app.environ, app.paths.blobs)
-    from interlock.engines.temporal.worker import Performer, began_in
+    from interlock.engines.temporal.worker import Performer
     from interlock.gates.referee import Referee
 
-    world, began = Referee.sharing(app.owner.world, server.blobs), partial(began_in, app.journal, app.journal)
-    return server, Performer(world, app.environ, server.blobs, began, alone=app.owner.effects)
+    world, known = Referee.sharing(app.owner.world, server.blobs), partial(_known_here, app.service, app.journal)
+    return server, Performer(world, app.environ, server.blobs, known, alone=app.owner.effects)
+
+
+def _known_here(service: Service, notes: Notes, run: str, after: int) -> RunState | None:
+    """The state of a run that began in this repository, with what is new beyond seq `after`; None of any other."""
+    if notes.noted(ADOPTED, run) is not None:
+        return None
+    service.engine.catch_up(run, after)
+    state = service.histories.state(run)
+    return state if state.started is not None else None
 
 
 def _pull_requests(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -263,3 +264,41 @@ def test_what_did_not_come_is_asked_of_nobody(world: World, far: GitWorkspaces) 
     with pytest.raises(UsageError, match="a worker has no repository"):
         checked_out(far, world.base().commit, CheckoutSpec(carry=("key",)))
     assert world.workspaces.needs([], {}).size == 0
+
+
+HOSTILE = ("..", ".", ".git", ".GIT", "../../intruded", "/x/intruded")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("kind", ["file", "folder", "submodule"])
+def test_a_pack_with_a_name_that_leads_elsewhere_is_laid_nowhere(
+    world: World, far: GitWorkspaces, tmp_path: Path, name: str, kind: str
+) -> None:
+    """No git makes such a tree; who sends one has made it."""
+
+    def put(form: str, content: bytes) -> str:
+        argv = ("git", "hash-object", "-t", form, "-w", "--literally", "--stdin")
+        return (
+            subprocess.run(argv, cwd=world.repository, input=content, capture_output=True, check=True)
+            .stdout.decode()
+            .strip()
+        )
+
+    def entry(mode: str, called: str, oid: str) -> bytes:
+        return f"{mode} {called}\0".encode() + bytes.fromhex(oid)
+
+    text = put("blob", b"intruded\n")
+    inner = {
+        "file": entry("100644", name, text),
+        "folder": entry("40000", name, put("tree", entry("100644", "intruded", text))),
+        "submodule": entry("160000", name, "1" * 40),
+    }[kind]
+    who = b"A <a@example.invalid> 1 +0000"
+    head = b"tree %s\nauthor %s\ncommitter %s\n\nm\n" % (put("tree", inner).encode(), who, who)
+    commit = put("commit", head)
+    argv = ("git", "pack-objects", "-q", "--revs", "--stdout")
+    made = subprocess.run(argv, cwd=world.repository, input=commit.encode(), capture_output=True, check=True)
+    before = sorted(tmp_path.rglob("*intruded"))
+    with pytest.raises(InfrastructureError, match="a tree of the repository has a bad entry"):
+        far.receive(commit, made.stdout, is_base=True)
+    assert sorted(tmp_path.rglob("*intruded")) == before

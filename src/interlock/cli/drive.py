@@ -272,11 +272,14 @@ class _AtRest:
     seen: int = -1
 
     def __call__(self) -> bool:
+        view = self.app.service.locate_run(self.run)
+        rests = view.phase in OVER or view.phase is RunPhase.WAITING
+        if rests and view.engine:
+            return True  # whoever delivers for the repository stays, for other runs
         if self.app.service.follower_of(self.run):
             self.since = 0.0
             return False
-        view = self.app.service.locate_run(self.run)
-        if view.phase in OVER or view.phase is RunPhase.WAITING:
+        if rests:
             return True
         if view.is_remote and view.phase is not RunPhase.INTERRUPTED and not view.behind:
             return False

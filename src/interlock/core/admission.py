@@ -114,6 +114,39 @@ def admit_report(effect: Operation, event: Event) -> str:
     return "" if _reports(effect, event) else f"{type(event).__name__} is no report of {type(effect).__name__}"
 
 
+def admit_errand(state: RunState, effect: EvaluateGate | DeliverBranch) -> str:
+    """Why the history of a run does not lead to an effect that a repository is asked for, or empty where it does. What
+    would leave the repository is compared, and not all that a planner of another version may say differently."""
+    if isinstance(effect, EvaluateGate):
+        known = (effect.commit, effect.tree) == _candidate_of(state, effect.subject)
+        return "" if known else f"{effect.subject} has another candidate"
+    accepted = {stage.accepted.commit for stage in state.stages.values() if stage.accepted}
+    if not accepted.issuperset(effect.series):
+        return "not all of the series is accepted"
+    if effect.branch != state.branch:
+        return "no person gave the branch this name"
+    begun = state.delivering
+    if begun is None or effect.begun is None:
+        named = begun or effect.begun
+        return (
+            f"branch {named.branch} is begun" if named else admit(state, DeliveryBegun(state.branch, "", effect.commit))
+        )
+    return admit(state, Delivered(effect.begun.branch, effect.begun.commit, effect.commit))
+
+
+def _candidate_of(state: RunState, subject: AttemptId) -> tuple[str, str]:
+    """Commit and tree; empty where there is none."""
+    stage, started = state.stages.get(subject.stage), state.started
+    if stage is None or started is None or subject.epoch not in (0, stage.epoch):
+        return "", ""
+    if subject.is_base:
+        return started.base_commit, started.base_tree
+    found = stage.input if subject.is_input else stage.candidate
+    if found is None or (isinstance(found, CandidateProduced) and found.attempt != subject):
+        return "", ""
+    return found.commit, found.tree
+
+
 def _reports(effect: Operation, event: Event) -> bool:
     match effect:
         case StartAttempt():

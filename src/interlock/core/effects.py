@@ -192,15 +192,13 @@ class WaitUntil:
 @dataclass(frozen=True, slots=True)
 class DeliverBranch:
     """`series` are the accepted commits in order, where the handoffs are delivered one by one. `branch` is a name that
-    a person gave; empty: that of the pipeline. `begun` is a delivery that may have been made already. `repository` is
-    that of RunStarted: whoever stands in another one makes no branch."""
+    a person gave; empty: that of the pipeline. `begun` is a delivery that may have been made already."""
 
     commit: str
     series: tuple[str, ...]
     number: int
     branch: str = ""
     begun: DeliveryBegun | None = None
-    repository: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,6 @@ class RunStarted:
     by: str = ""
     pipeline_text: str = ""  # sha256 of it as the journal keeps it; earlier versions did not say
     engine: str = ""  # `temporal`; empty: this machine
-    repository: str = ""  # id of the one that it delivers to; empty: the one whose journal this is
     contents: str = ""  # digest of the manifest of what it needs besides commits; empty: it lies in the working tree
 
 

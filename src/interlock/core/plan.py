@@ -156,7 +156,7 @@ def _finish(pipeline: Pipeline, state: RunState) -> Iterator[Effect]:
         yield FinishRun(RunStatus.ACCEPTED, f"up to {started.until}" if started.until else "")
     elif state.output is not None:
         series = series_of(pipeline, state)
-        effect = DeliverBranch(state.output[0], series, 1, state.branch, state.delivering, started.repository)
+        effect = DeliverBranch(state.output[0], series, 1, state.branch, state.delivering)
         yield from bounded(state, effect, "", PauseReason.DELIVERY)
 
 

@@ -290,7 +290,6 @@ def _deliver(world: World, context: Context, effect: DeliverBranch) -> Facts:
     """Nothing shows until the journal says that it may. Then the branch is made while nobody can take the run."""
     try:
         with _owned(world, context):
-            _check_repository(world, effect)
             begun = _sent(world, context, effect)
     except InfrastructureError as error:
         yield _errored(world, context, effect, error)
@@ -298,17 +297,6 @@ def _deliver(world: World, context: Context, effect: DeliverBranch) -> Facts:
     record = yield begun
     if record is not None:
         yield _created(world, context, effect, begun)
-
-
-def _check_repository(world: World, effect: DeliverBranch) -> None:
-    """Nobody delivers elsewhere: a branch in another clone would be nowhere for whoever waits for it."""
-    if effect.repository != world.repository:
-        wanted, here = effect.repository or "of its journal", world.repository or "another one"
-        raise InfrastructureError(
-            f"the branch belongs into the repository {wanted}, and this process is in {here}: deliver it from there",
-            permanent=True,
-            undone=effect.begun is None,
-        )
 
 
 def _created(world: World, context: Context, effect: DeliverBranch, begun: DeliveryBegun) -> Delivered | EffectErrored:
@@ -325,10 +313,12 @@ def _created(world: World, context: Context, effect: DeliverBranch, begun: Deliv
 
 
 def _sent(world: World, context: Context, effect: DeliverBranch) -> DeliveryBegun:
-    if effect.begun is not None:
-        return replace(effect.begun, source=effect.commit)
     deliver = context.pipeline.deliver
     branch = effect.branch or delivery_branch(world.render, context.pipeline, context.started)
+    if effect.begun is not None:
+        if effect.begun.branch != branch:  # who controls the run on another machine may say anything
+            raise InfrastructureError(f"branch {effect.begun.branch} is not that of the run, {branch}", permanent=True)
+        return replace(effect.begun, source=effect.commit)
     stamp = Stamp(delivery_message(context), int(context.started_at), deliver.author)
     base = context.started.base_commit
     commit = world.workspaces.send(effect.commit, base, branch, stamp, effect.series, sign=deliver.sign)

@@ -99,7 +99,7 @@ def test_no_branch_is_made_of_a_run_that_did_not_begin_there(many: Cluster, far:
     blobs, records = FileBlobs(many.root / "blobs", shared=True), history(far, run)
     started = next(record.event for record in records if isinstance(record.event, RunStarted))
     begun = DeliveryBegun("intruded", started.base_commit, started.base_commit)
-    effect = DeliverBranch(started.base_commit, (), 1, begun=begun, repository=started.repository)
+    effect = DeliverBranch(started.base_commit, (), 1, begun=begun)
     given = asking(blobs, effect, replace(started, run="other"), blobs.get(started.pipeline_text).decode())
     assert "is no work of this repository" in asyncio.run(asked(many, queue_of(many, far), given))
     assert far.git("branch", "--list", "intruded") == ""
@@ -115,6 +115,26 @@ def test_no_run_ends_as_the_blobs_say(tmp_path: Path, many: Cluster) -> None:
     world.ask("status", run).ended(0, "waits for a person")
     world.ask("resume", run, "--plain").ended(3)
     world.ask("approve", run, "--plain").ended(0, "accepted")
+
+
+def test_no_branch_is_made_of_what_was_not_accepted(many: Cluster, far: World) -> None:
+    """The run began there, and waits for a person. The second task is as one after a recorded beginning."""
+    far.commit({"interlock.yaml": ASKS})
+    run = run_on(far, code=3)
+    blobs, records = FileBlobs(many.root / "blobs", shared=True), history(far, run)
+    started = next(record.event for record in records if isinstance(record.event, RunStarted))
+    made = next(record.event for record in records if isinstance(record.event, CandidateProduced))
+    text = blobs.get(started.pipeline_text).decode()
+    effect = DeliverBranch(made.commit, (), 1, branch="intruded")
+    begun = DeliverBranch(made.commit, (), 1, branch="intruded", begun=DeliveryBegun("intruded", made.commit, ""))
+    for hostile in (effect, begun, replace(effect, branch="")):
+        assert "does not lead to DeliverBranch" in asyncio.run(
+            asked(many, queue_of(many, far), asking(blobs, hostile, started, text))
+        )
+    assert far.git("branch", "--list", "intruded", "interlock/*") == ""
+    far.ask("approve", run, "--plain").ended(0)
+    far.ask("watch", run, "--plain").ended(0, "accepted")
+    assert far.git("branch", "--list", f"interlock/{run}")
 
 
 def asking(blobs: FileBlobs, effect: Operation, started: RunStarted, pipeline: str) -> EffectInput:

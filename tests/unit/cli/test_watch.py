@@ -23,7 +23,8 @@ class Service:
     def __init__(
         self, phase: RunPhase, *, owner: str = "", answer: bool = False, remote: bool = False, behind: str = ""
     ) -> None:
-        self.seen = SimpleNamespace(phase=phase, seq=7, engine="", is_remote=remote, behind=behind)
+        engine = "temporal" if remote or owner == "who delivers" else ""
+        self.seen = SimpleNamespace(phase=phase, seq=7, engine=engine, is_remote=remote, behind=behind)
         self.owner, self.answer = owner, answer
 
     def follower_of(self, run: str) -> str:
@@ -65,6 +66,11 @@ def test_one_that_a_server_drives_is_watched_while_the_server_tells(monkeypatch:
     assert left_after(Service(RunPhase.WAITING, remote=True), monkeypatch) == 0
     assert left_after(Service(RunPhase.INTERRUPTED, remote=True), monkeypatch) == 3
     assert left_after(Service(RunPhase.RUNNING, remote=True, behind="it is silent"), monkeypatch) == 3
+
+
+def test_who_delivers_for_a_repository_keeps_nobody_at_a_run_that_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    for phase, second in ((RunPhase.WAITING, 0), (RunPhase.ACCEPTED, 0), (RunPhase.RUNNING, None)):
+        assert left_after(Service(phase, owner="who delivers"), monkeypatch) == second
 
 
 def test_one_that_was_answered_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,8 @@ from tests.unit.core.histories import (
     verdict,
 )
 
-from interlock.core.admission import admit
+from interlock.core.admission import admit, admit_errand
+from interlock.core.effects import DeliverBranch, EvaluateGate
 from interlock.core.events import (
     Action,
     AnswerTaken,
@@ -185,3 +186,45 @@ ROWS: list[tuple[tuple[Event, ...], Event, str]] = [
 @pytest.mark.parametrize(("events", "event", "why"), ROWS)
 def test_whether_an_event_fits(events: tuple[Event, ...], event: Event, why: str) -> None:
     assert admit(after(*events) if events else RunState(), event) == why
+
+
+CI = EvaluateGate(ONE, "code/ci", 1, "c1", "t1", "c0", "t0")
+DELIVER = DeliverBranch("c1", (), 1)
+AGAIN = replace(DELIVER, begun=DeliveryBegun("b", "c9", "c1"))
+
+
+@pytest.mark.parametrize(
+    ("history", "effect", "why"),
+    [
+        (JUDGING, CI, ""),
+        (JUDGING, replace(CI, commit="c9"), "code/1.1 has another candidate"),
+        (JUDGING, replace(CI, tree="t9"), "code/1.1 has another candidate"),
+        (JUDGING, replace(CI, subject=TWO), "code/1.2 has another candidate"),
+        (JUDGING, replace(CI, subject=GHOST), "has another candidate"),
+        (JUDGING, replace(CI, subject=LATER), "has another candidate"),
+        (JUDGING, replace(CI, subject=input_of("code", 1), commit="c0", tree="t0"), ""),
+        (JUDGING, replace(CI, subject=base_of("code"), commit="c0", tree="t0"), ""),
+        (JUDGING, replace(CI, subject=base_of("code")), "has another candidate"),
+        (WAITING, replace(CI, subject=input_of("code", 1), commit="c0", tree="t0"), "has another candidate"),
+        (SECOND, CI, "code/1.1 has another candidate"),
+        (ACCEPTED, DELIVER, ""),
+        (ACCEPTED, replace(DELIVER, series=("c1",)), ""),
+        (ACCEPTED, replace(DELIVER, series=("c9", "c1")), "not all of the series is accepted"),
+        (ACCEPTED, replace(DELIVER, commit="c9"), "it is not what the run accepted"),
+        (ACCEPTED, replace(DELIVER, branch="main"), "no person gave the branch this name"),
+        (ACCEPTED, AGAIN, "branch b is begun"),
+        (ASKED, DELIVER, "it is not what the run accepted"),
+        ((*ACCEPTED, AnswerTaken("a", Action.CANCEL, "me")), DELIVER, "me cancelled the run"),
+        (DELIVERING, DELIVER, "branch b is begun"),
+        (DELIVERING, AGAIN, ""),
+        (DELIVERING, replace(AGAIN, begun=DeliveryBegun("b", "c8", "c1")), "another branch was begun"),
+        (DELIVERING, replace(AGAIN, begun=DeliveryBegun("main", "c9", "c1")), "another branch was begun"),
+        (DELIVERED, AGAIN, "branch b is begun"),
+        (DELIVERED, DELIVER, "the branch is delivered"),
+    ],
+)
+def test_a_repository_does_what_the_history_leads_to(
+    history: tuple[Event, ...], effect: EvaluateGate | DeliverBranch, why: str
+) -> None:
+    said = admit_errand(after(*history), effect)
+    assert (why in said, bool(why)) == (True, bool(said)), said

@@ -104,10 +104,10 @@ def test_a_delivery_that_was_announced_in_vain_makes_nothing(scene: Scene) -> No
 
 
 def test_a_delivery_that_was_begun_is_the_same_again(scene: Scene) -> None:
-    begun = DeliveryBegun("its/branch", "its commit", "c1")
+    begun = DeliveryBegun("a/branch", "its commit", "c1")
     events = scene.perform(DeliverBranch("c1", (), 2, begun=begun))
     assert scene.done == ["DeliveryBegun", "alone", "branch", "no longer alone", "Delivered"]
-    assert events == [begun, Delivered("its/branch", "its commit", "c1")]
+    assert events == [begun, Delivered("a/branch", "its commit", "c1")]
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,18 @@ def test_a_branch_that_could_not_be_made_is_no_delivery(
 
 def test_a_delivery_refused_when_it_may_have_been_made_before_is_not_undone(scene: Scene) -> None:
     scene.fails["branch"] = DeliveryRefused("it was moved")
-    *_, failed = scene.perform(DeliverBranch("c1", (), 2, begun=DeliveryBegun("a", "b", "c1")))
+    *_, failed = scene.perform(DeliverBranch("c1", (), 2, begun=DeliveryBegun("a/branch", "b", "c1")))
     assert isinstance(failed, EffectErrored)
     assert not failed.undone
+
+
+def test_a_delivery_that_was_begun_under_a_name_of_somebody_else_is_none(scene: Scene) -> None:
+    """As a controller on another machine may say."""
+    [failed] = scene.perform(DeliverBranch("c1", (), 2, begun=DeliveryBegun("release", "b", "c1")))
+    assert isinstance(failed, EffectErrored)
+    assert (failed.permanent, scene.done) == (True, ["EffectErrored"])
+    begun = DeliveryBegun("mine", "b", "c1")
+    assert scene.perform(DeliverBranch("c1", (), 2, "mine", begun))[0] == begun
 
 
 def test_an_acceptance_names_a_record_that_is_there(scene: Scene) -> None:

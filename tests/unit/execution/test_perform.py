@@ -358,17 +358,6 @@ def test_a_branch_that_could_not_be_created_is_told(error: Exception) -> None:
     assert event == EffectErrored("DeliverBranch", 1, str(error), NOW + 2.0, isinstance(error, UsageError))
 
 
-@pytest.mark.parametrize(("wanted", "here"), [("a1", "b2"), ("a1", ""), ("", "b2")])
-def test_a_branch_is_made_in_no_other_repository(wanted: str, here: str) -> None:
-    scene = Scene(send="sent", create_branch=None)
-    scene.world = replace(scene.world, repository=here)
-    [event] = scene.perform(CONTEXT, DeliverBranch("commit", (), 1, repository=wanted))
-    assert isinstance(event, EffectErrored)
-    assert (event.permanent, event.undone, scene.calls) == (True, True, [])
-    scene.world = replace(scene.world, repository=wanted)
-    assert len(scene.perform(CONTEXT, DeliverBranch("commit", (), 1, repository=wanted))) == 2
-
-
 BROKEN_JOURNAL = InfrastructureError("the journal cannot be read")
 
 

@@ -27,9 +27,10 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
 
-from interlock.core.events import Recorded, RunStarted
+from interlock.core.events import Recorded
 from interlock.core.judging import in_repository
 from interlock.core.plan import plan
+from interlock.core.state import RunState
 from interlock.core.wire import encode_event
 from interlock.engines.owner import Drive
 from interlock.engines.reconcile import reconcile
@@ -72,7 +73,7 @@ class RemoteEngine:
     places: int
     run: Drive
     slots: Path  # where it is shown what waits for a worker
-    began: Callable[[str], RunStarted | None]  # as `Performer.began`: processes here deliver for each other
+    known: Callable[[str, int], RunState | None]  # as `Performer.known`: processes here deliver for each other
     is_home: bool = True  # whether the run's branch is made in this repository
     _sent: set[str] = field(default_factory=set)  # answers
     _waiting: tuple[WaitingWork, ...] = ()
@@ -145,7 +146,7 @@ class RemoteEngine:
         )
 
     async def _deliver(self, client: Client, blobs: str) -> None:
-        performer = Performer(self.run.world, self.run.context.environ, self.server.blobs, self.began)
+        performer = Performer(self.run.world, self.run.context.environ, self.server.blobs, self.known)
         serving = Serving(delivery_of(self.server.queue, blobs, self.repository), self.places)
         await serve(client, performer, serving, lambda _: None)
 

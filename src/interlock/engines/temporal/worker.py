@@ -23,9 +23,11 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from interlock.core.effects import Decision, DeliverBranch, Effect, PrepareInput, StartAttempt, WaitUntil
-from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded, RunStarted
+from interlock.core.admission import admit_errand
+from interlock.core.effects import Decision, DeliverBranch, Effect, EvaluateGate, PrepareInput, StartAttempt, WaitUntil
+from interlock.core.events import CandidateProduced, DeliveryBegun, Event, InputPrepared, Recorded
 from interlock.core.judging import in_repository
+from interlock.core.state import RunState
 from interlock.core.wire import decode_effect, decode_record
 from interlock.engines.temporal.builds import become_current, build, deployment
 from interlock.engines.temporal.exclusive import HoldWorkflow, Names
@@ -47,8 +49,7 @@ from interlock.engines.temporal.needs import Offer
 from interlock.engines.temporal.server import runs_of
 from interlock.execution.context import Context, ContextReference, context_of
 from interlock.execution.perform import perform
-from interlock.journal.mirror import ADOPTED
-from interlock.ports import Blobs, Cancelled, InfrastructureError, Journal, NamedBlobs, Notes, UsageError, World
+from interlock.ports import Blobs, Cancelled, InfrastructureError, NamedBlobs, UsageError, World
 from interlock.process import prepare
 
 _BEAT_S = 1.0
@@ -56,19 +57,21 @@ _THROTTLE = timedelta(seconds=2)
 _PASSED_ON = timedelta(seconds=1)
 _PASSED_ON_MAX = 30  # then it is looked for another place
 _GRACE = timedelta(seconds=5)
+_LOOKS_MAX, _LOOK_S = 50, 0.2  # at what the history of a run leads to
 _KEPT_TRIES = 4  # 81 seconds with the usual backoff
 THROUGH = ("interlock",)  # imported once, not anew for each run
 
 
 @dataclass(slots=True)
 class Performer:
-    """Performs effects. The blobs of its world are `shared` with all other machines. In a repository it has `began`,
-    how a run began there, and does for such runs alone what only a process in their repository can do."""
+    """Performs effects. The blobs of its world are `shared` with all other machines. In a repository it has `known`:
+    the state of a run that began there, with what is new beyond a seq, or None. It does for such runs alone what only a
+    process in their repository can do, and only what their history leads to."""
 
     world: World
     environ: Mapping[str, str]
     shared: NamedBlobs
-    began: Callable[[str], RunStarted | None] | None = None
+    known: Callable[[str, int], RunState | None] | None = None
     alone: Callable[[str], AbstractContextManager[object]] | None = None  # as `World.alone`, of a run
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -104,7 +107,7 @@ class Performer:
         effect = decode_effect(given.effect)
         assert not isinstance(effect, Decision | WaitUntil)  # nothing is performed for these
         context = context_of(ContextReference(**asdict(given.documents)), self.world.blobs, self.environ)
-        self._require_ours(context, given.documents.pipeline, effect)
+        self._require_ours(context, given.documents.pipeline, effect, cancel)
         self._receive(given)
         alone = partial(self.alone, context.run) if self.alone else self.world.alone
         world = replace(self.world, holds_fence=lambda: not activity.is_cancelled(), alone=alone)
@@ -117,18 +120,30 @@ class Performer:
         finally:
             facts.close()
 
-    def _require_ours(self, context: Context, pipeline: str, effect: Effect) -> None:
+    def _require_ours(self, context: Context, pipeline: str, effect: Effect, cancel: threading.Event) -> None:
         """Any worker can write to the task queue of a repository. `pipeline` is the digest of that of the context.
-        Raises InfrastructureError."""
-        if self.began is None:
+        Raises InfrastructureError, Cancelled."""
+        if self.known is None:
             return
-        began = context.started == self.began(context.run) and context.started.pipeline_text == pipeline
-        if not began or not in_repository(context.pipeline, effect):
+        state = self.known(context.run, 0)
+        began = state is not None and context.started == state.started and context.started.pipeline_text == pipeline
+        if (
+            not began
+            or not isinstance(effect, EvaluateGate | DeliverBranch)
+            or not in_repository(context.pipeline, effect)
+        ):
             raise InfrastructureError(
                 f"{type(effect).__name__} of run {context.run:.100} is no work of this repository: the run did not"
                 " begin here in that way, or a worker does this",
                 permanent=True,
             )
+        for _ in range(_LOOKS_MAX):  # what is known here may be behind
+            if state is None or not (why := admit_errand(state, effect)):
+                return
+            if cancel.wait(_LOOK_S):
+                raise Cancelled
+            state = self.known(context.run, state.seq)
+        raise InfrastructureError(f"the history of run {context.run} does not lead to {type(effect).__name__}: {why}")
 
     def _receive(self, given: EffectInput) -> None:
         with self._lock:
@@ -150,13 +165,6 @@ class Performer:
                 self.world.workspaces.keep(event.commit)
             return replace(event, pack=pack)
         return event
-
-
-def began_in(journal: Journal, notes: Notes, run: str) -> RunStarted | None:
-    """How the run began, by its first event in the journal of a repository; None if it did not begin there."""
-    records = next(journal.pages(run), [])
-    started = records[0].event if records and notes.noted(ADOPTED, run) is None else None
-    return started if isinstance(started, RunStarted) else None
 
 
 def _kept(blobs: Blobs, content: bytes, context: Context) -> str:
