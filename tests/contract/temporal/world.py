@@ -151,7 +151,9 @@ class Cluster:
         line = process.stderr.readline()
         while line.startswith("warning: "):
             line = process.stderr.readline()
-        assert line.startswith("worker "), line + process.stderr.read()
+        if not line.startswith("worker "):
+            process.kill()  # else what it says has no end
+            pytest.fail(line + process.stderr.read())
         return process
 
     def close(self) -> None:
