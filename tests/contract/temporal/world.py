@@ -148,12 +148,11 @@ class Cluster:
         if process not in self.machines:
             self.machines.append(process)
         assert process.stderr is not None
-        line = process.stderr.readline()
-        while line.startswith("warning: "):
-            line = process.stderr.readline()
-        if not line.startswith("worker "):
-            process.kill()  # else what it says has no end
-            pytest.fail(line + process.stderr.read())
+        said = [process.stderr.readline()]
+        while not said[-1].startswith("worker "):  # after warnings, and what it removes
+            if not said[-1]:
+                pytest.fail("".join(said) or "it said nothing")
+            said.append(process.stderr.readline())
         return process
 
     def close(self) -> None:
