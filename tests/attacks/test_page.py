@@ -8,6 +8,7 @@ import pytest
 from tests.attacks.catalogue import ROWS
 from tests.attacks.catalogue.row import HIDDEN, Row
 from tests.attacks.shapes import ROOT
+from tests.nightly import SLOW, slow_tests
 
 TESTS = ROOT / "tests"
 FOLDER = TESTS / "attacks"
@@ -44,6 +45,13 @@ def test_each_row_says_what_comes_of_it_and_where_that_is_shown(row: Row) -> Non
         assert row.none.startswith("open"), "what fs does not hold, none does not"
     if row.full.startswith("open"):
         assert row.none.startswith("open"), "what full does not hold, none does not"
+
+
+def test_a_push_shows_each_row() -> None:
+    at_night = {name for name, rows in slow_tests(SLOW.read_text(encoding="utf-8")).items() if not rows}
+    shown = {row.attack: [name.strip().partition("[")[0] for name in row.tests.split(",")] for row in ROWS if row.tests}
+    unseen = [attack for attack, names in shown.items() if {f"tests/attacks/{name}" for name in names} <= at_night]
+    assert unseen == []
 
 
 def test_the_numbers_are_all_there() -> None:

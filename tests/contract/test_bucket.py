@@ -48,6 +48,24 @@ def test_content_comes_back_by_its_digest(s3: S3, endpoint: str, tmp_path: Path)
         assert s3.objects[f"team/a/{digest[:2]}/{digest[2:]}"] == content
 
 
+def test_what_others_put_there_is_not_read_whole(s3: S3, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CONTENT_MAX", "FILE_MAX"):
+        monkeypatch.setattr(f"interlock.journal.bucket.{name}", 9)
+    bucket = Bucket("s3://blobs", endpoint)
+    digest = bucket.put(b"ten bytes!")
+    bucket.keep("x", bytes((1 << 20) + 1))
+    said = []
+    for read in (lambda: bucket.get(digest), lambda: bucket.file(digest).__enter__(), lambda: bucket.kept("x")):
+        with pytest.raises(InfrastructureError, match="restore it from a backup") as error:
+            read()
+        said.append(str(error.value).partition(" of s3://blobs has ")[2].partition(" that")[0])
+    assert said == [
+        "10 bytes, more than the 9",
+        "10 bytes, more than the 9",
+        "1,048,577 bytes, more than the 1,048,576",
+    ]
+
+
 def test_large_content_that_is_there_is_not_sent_again(s3: S3, endpoint: str, tmp_path: Path) -> None:
     bucket = Bucket("s3://blobs", endpoint)
     (tmp_path / "file").write_bytes(bytes(100_000))

@@ -14,9 +14,9 @@ import pytest
 from interlock.process import mounts
 
 SCRIPT = """
-import os, sys
+import os, sys, threading
 from pathlib import Path
-from interlock.process import capture, capture_outside, mounts
+from interlock.process import Supervised, capture, capture_outside, mounts, supervise
 if not mounts.enter():
     print("refused", mounts.refusal()); raise SystemExit
 root = Path(sys.argv[1])
@@ -28,6 +28,10 @@ words = ["sh", "-c", 'ls "$1"; stat -c %u /etc/passwd; cat; echo said >&2; exit 
 for run in (capture, capture_outside):
     done = run(words, env={"PATH": "/usr/bin:/bin"}, stdin=b"given")
     print(done.code, done.out.decode().split(), done.err.decode().strip(), mounts.outside() is not None)
+words = ("sh", "-c", 'stat -c %u /etc/passwd; ls "$1"', "sh", str(root / "at"))
+for cwd in (root, root / "at"):
+    work = Supervised(words, cwd, {"PATH": "/usr/bin:/bin"}, root / "log", 60)
+    print(supervise(work, threading.Event()).tail.decode().split())
 print(os.listdir(root / "at"), flush=True)
 """
 
@@ -48,7 +52,7 @@ def test_mounts_are_seen_here_alone(tmp_path: Path) -> None:
     assert not list((tmp_path / "at").iterdir())
 
 
-def test_what_acts_for_the_user_is_started_outside() -> None:
+def test_what_acts_for_the_user_and_what_is_in_no_room_is_started_outside() -> None:
     """There, files have their owners: ssh refuses a configuration that seems to be nobody's."""
     program = shutil.which("python3", path="/usr/bin:/bin") if os.geteuid() == 0 else sys.executable
     if program is None:
@@ -56,11 +60,13 @@ def test_what_acts_for_the_user_is_started_outside() -> None:
     someone = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
-        inside, outside, *_ = said = _said(Path(folder), someone, program)
+        inside, outside, unconfined, in_overlay, *_ = said = _said(Path(folder), someone, program)
     if inside.startswith("refused"):
         pytest.skip(inside)
     assert inside == "3 ['x', '65534', 'given'] said True"
     assert outside == "3 ['0', 'given'] said True"
+    assert unconfined == "['0']"
+    assert in_overlay == "['65534', 'x']"
     assert said[-1] == "['x']"
 
 

@@ -18,15 +18,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-from interlock.journal.rules import missing
+from interlock.journal.rules import CONTENT_MAX, ENTRY_MAX, FILE_MAX, missing, require_small
 from interlock.ports import InfrastructureError, UsageError
 from interlock.ports.disk import PRIVATE, disk_error, make_folder, put_file, put_first, sync_files
 
 _CHUNK_BYTES = 1 << 20
 _TRIAL = b"interlock was here"
-_READ_MAX = 4 << 30  # bytes of a content that is read at once
-_FILE_MAX = 32 << 30  # of one that is read as a file
-_ENTRY_MAX = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*")
 
@@ -71,7 +68,7 @@ class FileBlobs:
     def get(self, digest: str) -> bytes:
         try:
             target = self.path(digest)
-            content = _read(target, _READ_MAX)
+            content = _read(target, CONTENT_MAX)
         except (KeyError, OSError) as error:
             raise missing(digest, self._root, shared=self._shared) from error
         if sha256(content).hexdigest() != digest:
@@ -118,7 +115,7 @@ class FileBlobs:
     def kept(self, name: str) -> bytes | None:
         target = self._named(name)
         try:
-            return _read(target, _ENTRY_MAX)
+            return _read(target, ENTRY_MAX)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -158,7 +155,7 @@ class FileBlobs:
         size = self.size(digest)
         if size is None:
             raise missing(digest, self._root, shared=self._shared)
-        _require_small(self.path(digest), size, _FILE_MAX)
+        require_small(self.path(digest), size, FILE_MAX)
         yield self.path(digest)
 
     @contextmanager
@@ -238,9 +235,9 @@ def _read(path: Path, most: int) -> bytes:
         os.close(descriptor)
         raise _no_file(path)
     with os.fdopen(descriptor, "rb") as file:
-        _require_small(path, found.st_size, most)
+        require_small(path, found.st_size, most)
         content = file.read(most + 1)
-        _require_small(path, len(content), most)
+        require_small(path, len(content), most)
         return content
 
 
@@ -249,10 +246,3 @@ def _no_file(path: Path) -> InfrastructureError:
         f"{path} is not a regular file: somebody put it there: remove it, and restore the file from a backup",
         permanent=True,
     )
-
-
-def _require_small(path: Path, size: int, most: int) -> None:
-    if size > most:
-        raise InfrastructureError(
-            f"{path} has {size:,} bytes, more than the {most:,} that are read: restore it from a backup", permanent=True
-        )

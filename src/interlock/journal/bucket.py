@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from interlock.journal.rules import missing
+from interlock.journal.rules import CONTENT_MAX, ENTRY_MAX, FILE_MAX, missing, require_small
 from interlock.ports import InfrastructureError, UsageError
 
 if TYPE_CHECKING:
@@ -68,8 +68,7 @@ class Bucket:
 
     def get(self, digest: str) -> bytes:
         try:
-            with self._explained("read from"):
-                content = bytes(_obstore().get(self._store, _name(digest)).bytes())
+            content = self._read(_name(digest), CONTENT_MAX)
         except KeyError as error:
             raise missing(digest, self.url, shared=True) from error
         if sha256(content).hexdigest() != digest:
@@ -87,7 +86,9 @@ class Bucket:
             path = Path(folder) / "content"
             try:
                 with self._explained("read from"), path.open("wb") as file:
-                    for chunk in _obstore().get(self._store, _name(digest)):
+                    found = _obstore().get(self._store, _name(digest))
+                    require_small(f"{_name(digest)} of {self.url}", found.meta["size"], FILE_MAX)
+                    for chunk in found:
                         file.write(chunk)
             except KeyError as error:
                 raise missing(digest, self.url, shared=True) from error
@@ -117,10 +118,16 @@ class Bucket:
     def kept(self, name: str) -> bytes | None:
         """None if there is no such entry."""
         try:
-            with self._explained("read from"):
-                return bytes(_obstore().get(self._store, f"named/{name}").bytes())
+            return self._read(f"named/{name}", ENTRY_MAX)
         except KeyError:
             return None
+
+    def _read(self, name: str, most: int) -> bytes:
+        """Raises KeyError if there is no such object."""
+        with self._explained("read from"):
+            found = _obstore().get(self._store, name)
+            require_small(f"{name} of {self.url}", found.meta["size"], most)
+            return bytes(found.bytes())
 
     @cached_property
     def _store(self) -> S3Store:

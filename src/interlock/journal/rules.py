@@ -1,4 +1,4 @@
-"""Rules that every journal follows, on disk or in memory."""
+"""Rules that every journal follows, on disk or in memory, and all blobs."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ from interlock.core.events import (
     WhenHeld,
 )
 from interlock.ports import Fenced, InfrastructureError, UsageError
+
+CONTENT_MAX = 4 << 30  # bytes of a blob that is read at once
+FILE_MAX = 32 << 30  # of one that is read as a file
+ENTRY_MAX = 1 << 20  # of an entry with a name
 
 
 def check_append(run: str, fences: tuple[int, int], seqs: tuple[int, int]) -> None:
@@ -70,3 +74,12 @@ def missing(digest: str, where: object, *, shared: bool = False) -> Infrastructu
     return InfrastructureError(
         f"the evidence {digest} is missing in {there}: restore it from a backup, or start a new run", permanent=True
     )
+
+
+def require_small(where: object, size: int, most: int) -> None:
+    """Others may write where machines share blobs. `size` and `most` are bytes. Raises InfrastructureError."""
+    if size > most:
+        raise InfrastructureError(
+            f"{where} has {size:,} bytes, more than the {most:,} that are read: restore it from a backup",
+            permanent=True,
+        )

@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import IO
 
 from interlock.ports import Cancel, InfrastructureError
+from interlock.process import mounts
 from interlock.process.identity import note_supervisor
 from interlock.process.listening import Listening
 from interlock.process.masking import Mask
@@ -41,8 +42,8 @@ def supervise(
     """Run `work` until it ends or must end. When this returns, every process that it started is dead.
 
     `on_output` gets the output in chunks as it arrives; an exception of it ends the program and is raised. `by`
-    defaults to the spawner of this process. Raises InfrastructureError if the machine cannot start the program, the log
-    cannot be written, or some processes cannot be ended.
+    defaults to the spawner of this process, and for work in no room to `mounts.outside`. Raises InfrastructureError if
+    the machine cannot start the program, the log cannot be written, or some processes cannot be ended.
     """
     _check(work)
     work = _with_gateway(work)
@@ -53,7 +54,7 @@ def supervise(
         _pipe() as (reads, writes),
     ):
         try:
-            control = (by or spawner()).spawn(work, stdin, writes)
+            control = (by or _spawner_for(work)).spawn(work, stdin, writes)
         except BaseException:
             if work.gateway:
                 work.gateway.listening.end()
@@ -73,6 +74,11 @@ def supervise(
 def prepare() -> None:
     """Start the fork server early, so that the first `supervise` does not wait for it."""
     spawner().prepare()
+
+
+def _spawner_for(work: Supervised) -> Spawner:
+    """What is in no room finds the machine as it is, outside of the namespace of this process."""
+    return (None if work.confined else mounts.outside(work.cwd)) or spawner()
 
 
 def _check(work: Supervised) -> None:

@@ -4,8 +4,9 @@ Programs that it starts see the mounts, at the same paths; nobody else on the ma
 the last of these processes is gone, whatever ended it.
 
 Rule: as root it is a mount namespace and nothing else. As an ordinary user it also is a user namespace, in which files
-of other owners look foreign: programs that act for the user (git with the user's settings, `gh`, notifications) are
-started outside, by a fork server that is older than the namespace (`outside`).
+of other owners look foreign: programs that act for the user (git with the user's settings, `gh`, notifications), and
+agents and gates that are in no room, are started outside, by a fork server that is older than the namespace
+(`outside`).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class _Entered:
 
 
 _entered = _Entered()
+_overlays: set[Path] = set()  # where this process has mounted them
 
 
 def enter() -> bool:
@@ -85,9 +87,12 @@ def apart(act: Callable[[], str]) -> str:
     return said
 
 
-def outside() -> Spawner | None:
-    """Starts programs that act for the user. None: they can be started as any other."""
-    return _entered.outside if _entered.pid == os.getpid() else None
+def outside(cwd: Path | None = None) -> Spawner | None:
+    """Starts programs that need nothing of what is mounted, in the folder `cwd`. None: they can be started as any
+    other, or `cwd` is in an overlay."""
+    if _entered.pid != os.getpid() or (cwd is not None and not _overlays.isdisjoint((cwd, *cwd.parents))):
+        return None
+    return _entered.outside
 
 
 def mount_overlay(lower: Path, upper: Path, work: Path, at: Path, owner: int = 0) -> None:
@@ -104,12 +109,14 @@ def mount_overlay(lower: Path, upper: Path, work: Path, at: Path, owner: int = 0
     # Without redirects, a folder of the lower layer cannot be renamed; a user's overlay has none.
     words += [b"userxattr"] if _entered.as_user else [b"redirect_dir=on"]
     _mount(b"overlay", os.fsencode(at), b"overlay", _MS_NOSUID | _MS_NODEV, b",".join(words))
+    _overlays.add(at)
 
 
 def unmount(at: Path) -> None:
     """Remove the mounts at `at`, if this process has some. It is no error if there is none."""
     if refusal():
         return
+    _overlays.discard(at)
     for _ in range(_MOUNTS_MAX):
         if _libc().umount2(os.fsencode(at), _MNT_DETACH | _UMOUNT_NOFOLLOW) != 0:
             return

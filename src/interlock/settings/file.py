@@ -85,7 +85,7 @@ class TemporalSettings:
 
 def is_local(address: str) -> bool:
     """Whether an address, with its port, is one of this machine."""
-    return address.startswith(("127.", "localhost:", "[::1]:"))
+    return _HERE.fullmatch(address) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +190,7 @@ def _fits(name: str, value: object) -> bool:
 
 
 _PLACE = re.compile(r"[A-Za-z0-9.\[\]:_-]+:\d{1,5}")
+_HERE = re.compile(r"(127(\.\d{1,3}){1,3}|localhost|\[::1\]):\d{1,5}")
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?")
 _HOST = re.compile(r"[A-Za-z0-9.-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

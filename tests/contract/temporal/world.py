@@ -60,7 +60,7 @@ class Server:
 
     def start(self) -> None:
         words = ["server", "start-dev", "--headless", "--ip", self.listens, "--port", str(self.port)]
-        words += ["--log-level", "error", "--sqlite-pragma", "journal_mode=wal"]
+        words += ["--log-level", "error"]
         for value in self.values:
             words += ["--dynamic-config-value", value]
         with (self.folder / "log").open("ab") as log:
@@ -148,12 +148,12 @@ class Cluster:
         if process not in self.machines:
             self.machines.append(process)
         assert process.stderr is not None
-        said = []
-        for line in process.stderr:
-            if line.startswith("worker "):
-                return process
-            said.append(line)
-        raise AssertionError("".join(said) or "a worker ended without a word")
+        said = [process.stderr.readline()]
+        while not said[-1].startswith("worker "):  # after warnings, and what it removes
+            if not said[-1]:
+                pytest.fail("".join(said) or "it said nothing")
+            said.append(process.stderr.readline())
+        return process
 
     def close(self) -> None:
         for machine in self.machines:

@@ -107,6 +107,15 @@ def test_the_server_of_many_machines_has_a_place_and_a_folder(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("address", "is_here"),
+    {"127.0.0.1:7233": True, "127.9.0.1:1": True, "localhost:7233": True, "[::1]:7233": True,
+     "127.evil.example:7233": False, "127.0.0.1.example:7233": False, "localhost.example:7233": False}.items(),
+)  # fmt: skip
+def test_only_what_is_no_name_of_another_host_is_this_machine(address: str, is_here: bool) -> None:
+    assert TemporalSettings(address).is_here == is_here
+
+
 def test_a_server_may_ask_for_certificates_and_a_key_and_blobs_be_a_bucket(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(

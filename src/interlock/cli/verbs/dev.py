@@ -99,10 +99,10 @@ def _server_program() -> str:
 
 def _local(settings: Settings) -> tuple[str, int]:
     """Where the server is to listen. Raises UsageError where the settings want one that `dev` cannot start."""
+    from interlock.settings import is_local
+
     given = settings.temporal
-    host, _, port = given.address.rpartition(":")
-    host = {"localhost": "127.0.0.1"}.get(host, host.strip("[]"))
-    if not (host.startswith("127.") or host == "::1"):
+    if not is_local(given.address):
         raise UsageError(
             f"temporal.address is {given.address}, and `interlock dev` starts a server on this machine: take it out of"
             " the settings, or use that server with `interlock worker`"
@@ -114,7 +114,8 @@ def _local(settings: Settings) -> tuple[str, int]:
         )
     if given.tls is not None or given.api_key:
         raise UsageError("`interlock dev` has no TLS: take temporal.tls and temporal.api_key out of the settings")
-    return host, int(port)
+    host, _, port = given.address.rpartition(":")
+    return {"localhost": "127.0.0.1"}.get(host, host.strip("[]")), int(port)
 
 
 @contextmanager
