@@ -230,12 +230,14 @@ def test_a_machine_with_another_key_is_told(tmp_path: Path, early: Cluster) -> N
     settings = next(tmp_path.rglob("settings.yaml"))
     given = json.loads(settings.read_text())["temporal"]
     del given["codec_key"]
+    run_on(far, code=3)
     for key in ({"codec_key": str(tmp_path / "other")}, {}):
         settings.write_text(json.dumps({"temporal": given | key}))
         for words in (("run", "--engine", "temporal", "-t", "x"), ("worker",), ("worker", "--controller")):
             said = far.ask(*words)
             assert said.code == 5, said.text
             assert "set temporal.codec_key" in said.text
+        assert "set temporal.codec_key" in far.ask("list").ended(0).err, "the server is said not to answer"
 
 
 def test_workers_that_lack_a_new_key_end_and_say_so(tmp_path: Path, early: Cluster) -> None:

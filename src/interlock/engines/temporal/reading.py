@@ -45,6 +45,7 @@ Told = TypeVar("Told")
 MEMO = "interlock"
 _CONNECT_S = 3.0
 _ASK_S = 3.0
+_FAILS = "Workflow Task in failed state"
 _SILENT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED, RPCStatusCode.FAILED_PRECONDITION)
 
 
@@ -195,6 +196,8 @@ class ServerRuns:
             if client is None:
                 client = self._client = await asyncio.wait_for(self.server.connect(), _CONNECT_S)
         except InfrastructureError as error:
+            if error.permanent:  # such as a key that is not here
+                raise
             raise InfrastructureError(f"{self._named} does not answer") from error
         handle = client.get_workflow_handle(workflow_of(run))
         if run not in self._seen:
@@ -212,7 +215,8 @@ class ServerRuns:
         try:
             return asyncio.run_coroutine_threadsafe(question, self._loop).result()
         except RPCError as error:
-            left = self._left_behind(run) if error.status in _SILENT else None
+            is_silent = error.status in _SILENT and _FAILS not in str(error)
+            left = self._left_behind(run) if is_silent else None
             raise left or self._trouble(run, error) from error
         except WorkflowUpdateFailedError as error:
             raise InfrastructureError(f"{self._named} refuses the answer: {error.cause}") from error
@@ -239,6 +243,8 @@ class ServerRuns:
         match error.status:
             case RPCStatusCode.NOT_FOUND:
                 return NotThere(f"{self._named} has no run {run} any more")
+            case RPCStatusCode.FAILED_PRECONDITION if _FAILS in str(error):
+                return LeftBehind(f"run {run} stands still: its step fails on the controller, whose log says why")
             case status if status in _SILENT:
                 return InfrastructureError(
                     f"{self._named} does not tell how run {run} goes: is a controller at work for queue"
