@@ -111,6 +111,8 @@ def check_server(settings: Settings, environ: Mapping[str, str], begins: Pipelin
     threads: enter namespaces before."""
     look = look_at_server(settings, environ)
     check_blobs(settings, environ)
+    if look.keyless:
+        raise InfrastructureError(look.keyless, permanent=True)
     if begins is not None and look.foreign:
         raise InfrastructureError(look.foreign, permanent=True)
     return (*look.warnings(), *(look.unmet_by(begins) if begins is not None else ()))

@@ -36,6 +36,10 @@ class NotThere(InfrastructureError):
     """The server has no such run: not yet, or no more."""
 
 
+class LeftBehind(InfrastructureError):
+    """Nobody tells how this one run goes; of others that says nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A run that the server has, with its whole history so far, and the text of its pipeline."""
@@ -46,7 +50,7 @@ class Found:
 
 class Far(Protocol):
     """The runs of a server. Everything raises InfrastructureError soon if it does not answer, NotThere if it has no
-    such run."""
+    such run, LeftBehind if it does not tell of this one."""
 
     def news(self, run: str, after: int) -> list[Recorded]:
         """The next events beyond seq `after`, with all that they tell of on this machine. They are checked before
@@ -185,7 +189,7 @@ class MirroredRuns:
                 state = followed(run, pipeline, state, record)
         except NotThere:
             return False
-        except Damaged as error:
+        except (Damaged, LeftBehind) as error:
             self._silent[run] = self.elapsed() + DOWN_S, str(error)
             return False
         except InterlockError as error:
@@ -270,7 +274,7 @@ class MirroredRuns:
         except NotThere as error:
             if newest > 1 and not self._why_kept(run):  # else it waits for a process that starts it there
                 self._silent[run] = self.elapsed() + DOWN_S, str(error)
-        except Damaged as error:
+        except (Damaged, LeftBehind) as error:
             self._silent[run] = self.elapsed() + DOWN_S, str(error)
         except InterlockError as error:
             self._silent[_SILENT] = self.elapsed() + DOWN_S, str(error)

@@ -62,6 +62,10 @@ def test_a_run_ends_on_the_build_it_began_with(tmp_path: Path, server: Server) -
         many.machines[0].kill()
         many.machines[0].communicate()
         far.ask("approve", new, "--plain").ended(0, "accepted")
+        another = run_on(far, code=3)
+        shown = {each["id"]: each for each in far.ask("list", "--json").ended(0).json()["runs"]}
+        assert f"began with Interlock {build()}, and no controller of that build" in shown[older]["behind"]
+        assert shown[another]["behind"] == "", "one run that nobody tells of made all others old"
         said = far.ask("approve", older, "--plain")
         assert said.code == 5, said.text
         assert f"began with Interlock {build()}" in said.text

@@ -203,6 +203,21 @@ def test_a_worker_whose_slots_are_taken_for_long_lives(tmp_path: Path, server: S
         many.close()
 
 
+def test_an_attempt_of_a_worker_that_is_stopped_begins_anew_elsewhere(tmp_path: Path, many: Cluster) -> None:
+    many.machines[1].kill()
+    stopped = many.start("stopped", HERE=str(tmp_path))
+    far = many.submitter(tmp_path / "far", {"interlock.yaml": LONG})
+    process = far.start("run", "--engine", "temporal", "--sandbox", "none", "--plain", "-t", "x")
+    until((tmp_path / "at-work").exists, "no attempt began")
+    stopped.terminate()
+    stopped.communicate()
+    (tmp_path / "go").touch()
+    many.start("other", HERE=str(tmp_path))
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert "code/1.1     lost: its worker was stopped; this does not count as an attempt" in said
+
+
 def server_history(server: Server, run: str) -> str:
     words = ("workflow", "show", "--workflow-id", f"interlock-{run}", "--output", "json")
     argv = [program(), *words, "--address", f"127.0.0.1:{server.port}"]

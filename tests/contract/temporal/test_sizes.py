@@ -35,7 +35,7 @@ from tests.contract.temporal.world import (
 
 from interlock.core.events import Action, AnswerTaken, CandidateRejected, Recorded, Refused, VerdictGiven
 from interlock.engines.temporal.messages import ANSWER, event_row
-from interlock.engines.temporal.payloads import read_keys
+from interlock.engines.temporal.payloads import leave_key, read_keys
 from interlock.engines.temporal.server import Server as Connected
 from interlock.journal import FileBlobs
 
@@ -230,12 +230,26 @@ def test_a_machine_with_another_key_is_told(tmp_path: Path, early: Cluster) -> N
     settings = next(tmp_path.rglob("settings.yaml"))
     given = json.loads(settings.read_text())["temporal"]
     del given["codec_key"]
+    run_on(far, code=3)
     for key in ({"codec_key": str(tmp_path / "other")}, {}):
         settings.write_text(json.dumps({"temporal": given | key}))
         for words in (("run", "--engine", "temporal", "-t", "x"), ("worker",), ("worker", "--controller")):
             said = far.ask(*words)
             assert said.code == 5, said.text
             assert "set temporal.codec_key" in said.text
+        assert "set temporal.codec_key" in far.ask("list").ended(0).err, "the server is said not to answer"
+
+
+def test_who_alone_has_a_key_is_refused_while_others_are_at_work(tmp_path: Path, early: Cluster) -> None:
+    with cluster_in(tmp_path / "many", early.server) as many:
+        (tmp_path / "key").write_text(secrets.token_hex(32))
+        many.settings["codec_key"] = str(tmp_path / "key")
+        far = many.submitter(tmp_path / "far", {"interlock.yaml": HEAD + ASKS})
+        for words in (("run", "--engine", "temporal", "-t", "x"), ("worker",)):
+            far.ask(*words).ended(5, "this machine has a key for payloads, and ", "take temporal.codec_key out of")
+        del many.settings["codec_key"]
+        many.settle(far)
+        run_on(far, code=3)
 
 
 def test_workers_that_lack_a_new_key_end_and_say_so(tmp_path: Path, early: Cluster) -> None:
@@ -243,6 +257,7 @@ def test_workers_that_lack_a_new_key_end_and_say_so(tmp_path: Path, early: Clust
         (tmp_path / "key").write_text(secrets.token_hex(32))
         many.settings["codec_key"] = str(tmp_path / "key")
         far = many.submitter(tmp_path / "far", {"interlock.yaml": HEAD + ASKS})
+        leave_key(FileBlobs(many.root / "blobs", shared=True), read_keys(tmp_path / "key"))  # as they came together
         process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
         for machine in many.machines:
             _, said = machine.communicate(timeout=SOON_S)

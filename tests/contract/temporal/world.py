@@ -60,7 +60,7 @@ class Server:
 
     def start(self) -> None:
         words = ["server", "start-dev", "--headless", "--ip", self.listens, "--port", str(self.port)]
-        words += ["--log-level", "error"]
+        words += ["--log-level", "error", "--sqlite-pragma", "journal_mode=wal"]
         for value in self.values:
             words += ["--dynamic-config-value", value]
         with (self.folder / "log").open("ab") as log:

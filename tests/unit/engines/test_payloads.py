@@ -17,7 +17,7 @@ from temporalio.converter import DataConverter, WorkflowSerializationContext
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from interlock.engines.temporal.messages import PASSING
-from interlock.engines.temporal.payloads import Key, check_keys, converter, read_keys
+from interlock.engines.temporal.payloads import Key, check_keys, converter, leave_key, read_keys
 from interlock.journal import FileBlobs
 from interlock.ports import InfrastructureError, UsageError
 
@@ -133,12 +133,16 @@ def test_a_key_file(tmp_path: Path) -> None:
 
 def test_a_machine_without_the_key_of_the_others_is_told(tmp_path: Path) -> None:
     blobs = FileBlobs(tmp_path)
-    check_keys(blobs, ())
-    check_keys(blobs, (ONE,))
-    check_keys(blobs, (ONE,))
+    assert not check_keys(blobs, ())
+    assert not check_keys(blobs, (ONE,))
+    leave_key(blobs, ())
+    assert not check_keys(blobs, ())
+    leave_key(blobs, (ONE,))
+    assert check_keys(blobs, (ONE,))
     with pytest.raises(InfrastructureError, match=r"has no key: set temporal\.codec_key"):
         check_keys(blobs, ())
     with pytest.raises(InfrastructureError, match="with another key"):
         check_keys(blobs, (OTHER,))
-    check_keys(blobs, (OTHER, ONE))  # a new key, first on a machine that reads both
+    assert check_keys(blobs, (OTHER, ONE))
+    leave_key(blobs, (OTHER, ONE))  # a new key, first on a machine that reads both
     check_keys(blobs, (OTHER,))

@@ -30,7 +30,7 @@ from interlock.core.ids import AttemptId, base_of, input_of
 from interlock.core.inbox import Answer
 from interlock.core.pipeline import Gate, GateKind, Pipeline, Stage
 from interlock.journal import LocalRuns, MemoryJournal, MirroredRuns
-from interlock.journal.mirror import DOWN_S, LOOK_S, Found, NotThere
+from interlock.journal.mirror import DOWN_S, LOOK_S, Found, LeftBehind, NotThere
 from interlock.ports import Damaged, InfrastructureError
 
 RUN = "20261126-120000-abcdef"
@@ -199,13 +199,16 @@ def test_a_silent_server_leaves_the_copy_and_is_not_asked_at_every_look(here: He
     assert runs.behind(RUN) == runs.unreached() == ""
 
 
-def test_trouble_of_one_run_leaves_the_others_alone(here: Here, runs: MirroredRuns) -> None:
+@pytest.mark.parametrize("trouble", [Damaged, LeftBehind])
+def test_trouble_of_one_run_leaves_the_others_alone(
+    here: Here, runs: MirroredRuns, trouble: type[InfrastructureError]
+) -> None:
     """What is missing or wrong of it: that is said of it, and other runs are asked for as before."""
     other = "20261126-120000-fedcba"
     runs.start(0.0, replace(STARTED, run=other), "the pipeline")
     seen(runs)
     here.now += LOOK_S
-    here.server.error = Damaged("a blob of it is missing")
+    here.server.error = trouble("a blob of it is missing")
     seen(runs)
     assert (runs.behind(RUN), runs.behind(other)) == ("a blob of it is missing", "")
     here.server.error, asked = None, here.server.asked

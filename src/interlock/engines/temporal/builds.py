@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from temporalio.api.deployment.v1 import WorkerDeploymentVersion as Version
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkerDeploymentRequest,
     SetWorkerDeploymentCurrentVersionRequest,
@@ -78,16 +79,27 @@ async def become_current(client: Client, queue: str) -> str:
     raise InfrastructureError(f"this controller cannot be made the one of new runs: {said}") from said
 
 
+async def is_left_behind(client: Client, handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether the run began with another build than new runs do: where it is silent, others need not be."""
+    began = await _began(handle)
+    return bool(began.build_id) and began.build_id != await _current(client, began.deployment_name)
+
+
 async def silence(handle: WorkflowHandle[Any, Any], run: str) -> str:
     """What to say of a run for which no controller answers."""
-    told = (await handle.describe()).raw_description.workflow_execution_info
-    began = told.versioning_info.deployment_version.build_id
+    began = (await _began(handle)).build_id
     if not began:
         return f"no controller has taken run {run}: start one with `interlock worker --controller`; the run waits there"
     return (
         f"run {run} began with Interlock {began}, and no controller of that build answers: start one of that version"
         f" (this is {build()}); the run waits there, and `interlock resume {run}` follows it again"
     )
+
+
+async def _began(handle: WorkflowHandle[Any, Any]) -> Version:
+    """The build that the run began with; without an id if no controller has taken it."""
+    told = (await handle.describe()).raw_description.workflow_execution_info
+    return told.versioning_info.deployment_version
 
 
 async def _current(client: Client, queue: str) -> str:

@@ -29,6 +29,7 @@ from interlock.core.pipeline import Pipeline
 from interlock.engines.temporal.access import refusal
 from interlock.engines.temporal.fleet import controllers, workers
 from interlock.engines.temporal.needs import Seen, unmet_by
+from interlock.engines.temporal.payloads import check_keys
 from interlock.engines.temporal.server import Server, identity, mark_in
 from interlock.ports import InfrastructureError
 
@@ -52,6 +53,18 @@ class ServerLook:
     offers: tuple[Seen, ...] = ()
     queue: str = ""
     blobs: str = ""
+    is_first: bool = False  # to have a key
+
+    @property
+    def keyless(self) -> str:
+        """What to do where others are at work without the key that this machine has; else empty."""
+        apart = [name for name in (*self.controllers, *self.workers) if mark_in(name) == self.blobs]
+        if not (self.is_first and apart):
+            return ""
+        return (
+            f"this machine has a key for payloads, and {_names(apart)} without one: take temporal.codec_key out of the"
+            " settings; or stop all machines for half a minute, and start each with the same key"
+        )
 
     @property
     def workers(self) -> tuple[str, ...]:
@@ -133,7 +146,8 @@ async def _look(server: Server, client: Client) -> ServerLook:
         with suppress(TemporalError):  # they have gone a moment ago: nobody tells who works for them
             at_work = await workers(client, server.queue, now)
     blobs = await asyncio.to_thread(server.kept_mark)
-    return ServerLook(info.server_version, ahead_s, there, at_work, server.queue, blobs)
+    is_first = bool(server.keys) and not await asyncio.to_thread(check_keys, server.blobs, server.keys)
+    return ServerLook(info.server_version, ahead_s, there, at_work, server.queue, blobs, is_first)
 
 
 async def _pollers(client: Client, queue: str, kind: TaskQueueType.ValueType) -> list[PollerInfo]:

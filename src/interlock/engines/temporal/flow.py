@@ -78,6 +78,7 @@ _OF_TASK, _OF_NAME, _OF_ANSWER, _OF_ALARM = 12, 20, 8, 5  # events at most: a ta
 _ATTEMPT_MAX = timedelta(days=2)
 _SMALL_MAX = timedelta(minutes=30)
 _REPOSITORY_MAX = timedelta(days=365)  # somebody has to come to the repository
+_STOPPED = "WorkerShutdown"  # the type of what the SDK reports of an effect that a worker gives up as it stops
 _ONCE = RetryPolicy(maximum_attempts=1)
 _WAITED_MIN_S = 5.0
 _SEEKING_MAX = 64
@@ -299,9 +300,9 @@ class RunWorkflow:
     def _failed(self, effect: Operation, error: BaseException) -> None:
         """Its worker is gone, or could not begin, or has no words for what happened: a fact, which is counted."""
         cause = error.cause if isinstance(error, ActivityError) and error.cause else error
-        if isinstance(effect, StartAttempt) and not isinstance(cause, ApplicationError):
+        if isinstance(effect, StartAttempt) and (lost := _lost(cause)):
             self._places.forget()
-            self._record(AttemptLost(effect.attempt, f"its worker reports no more: {cause}"))
+            self._record(AttemptLost(effect.attempt, lost))
             return
         why, permanent = told_by_worker(cause)
         worker = error.identity.partition(" ")[0] if isinstance(error, ActivityError) else ""
@@ -383,3 +384,10 @@ class RunWorkflow:
         """The pack of the base, and of each commit that the effect names."""
         base = (self._started.base_commit, self._given.base_pack)
         return [base, *((commit, pack) for commit, pack in self._packs.items() if commit in text)]
+
+
+def _lost(cause: BaseException) -> str:
+    """Why nobody reports of an attempt any more; empty if its worker did."""
+    if not isinstance(cause, ApplicationError):
+        return f"its worker reports no more: {cause}"
+    return "its worker was stopped" if cause.type == _STOPPED else ""

@@ -106,19 +106,27 @@ def _bytes(line: str) -> bytes:
     return found
 
 
-def check_keys(blobs: NamedBlobs, keys: Sequence[Key]) -> None:
-    """Whether this machine can read what others encrypt. The first one with a key leaves its name for the others.
-    Raises InfrastructureError that says what to do."""
-    kept = (blobs.kept(_ENTRY) or b"").decode().split()
-    if not kept and not keys:
-        return
+def check_keys(blobs: NamedBlobs, keys: Sequence[Key]) -> bool:
+    """Whether this machine can read what others encrypt: False if nobody encrypts so far. Raises InfrastructureError
+    that says what to do."""
+    kept = _kept_names(blobs)
     if kept and not {key.name for key in keys} & set(kept):
         mine = (
             f"with another key than {keys[0].name}, the one of this machine" if keys else "and this machine has no key"
         )
         raise InfrastructureError(f"payloads are encrypted with the key {kept[0]}, {mine}: {_HOW}", permanent=True)
-    if keys[0].name not in kept:
+    return bool(kept)
+
+
+def leave_key(blobs: NamedBlobs, keys: Sequence[Key]) -> None:
+    """The first one with a key leaves its name for the others, who need it from then on."""
+    kept = _kept_names(blobs)
+    if keys and keys[0].name not in kept:
         blobs.keep(_ENTRY, "\n".join([keys[0].name, *kept]).encode())
+
+
+def _kept_names(blobs: NamedBlobs) -> list[str]:
+    return (blobs.kept(_ENTRY) or b"").decode().split()
 
 
 def converter(blobs: Blobs, keys: Sequence[Key]) -> DataConverter:

@@ -30,13 +30,14 @@ from interlock.core.events import HandoffAccepted, Recorded
 from interlock.core.inbox import Answer, feedback_of, taken
 from interlock.core.wire import decode_record
 from interlock.engines.temporal.access import plainly
+from interlock.engines.temporal.builds import is_left_behind, silence
 from interlock.engines.temporal.fleet import waiting
 from interlock.engines.temporal.histories import kept_history
 from interlock.engines.temporal.messages import ANSWER, COMMIT, HISTORY, UNREADABLE, EventRow, event_row, made_commit
 from interlock.engines.temporal.payloads import Values, value_of
 from interlock.engines.temporal.server import Server
 from interlock.gates.locks import WaitingWork
-from interlock.journal.mirror import Found, NotThere, first_of, require_next
+from interlock.journal.mirror import Found, LeftBehind, NotThere, first_of, require_next
 from interlock.ports import Blobs, Damaged, InfrastructureError, Records, UsageError, Workspaces
 
 Told = TypeVar("Told")
@@ -44,6 +45,8 @@ Told = TypeVar("Told")
 MEMO = "interlock"
 _CONNECT_S = 3.0
 _ASK_S = 3.0
+_FAILS = "Workflow Task in failed state"
+_SILENT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED, RPCStatusCode.FAILED_PRECONDITION)
 
 
 def workflow_of(run: str) -> str:
@@ -192,6 +195,8 @@ class ServerRuns:
             if client is None:
                 client = self._client = await asyncio.wait_for(self.server.connect(), _CONNECT_S)
         except InfrastructureError as error:
+            if error.permanent:  # such as a key that is not here
+                raise
             raise InfrastructureError(f"{self._named} does not answer") from error
         handle = client.get_workflow_handle(workflow_of(run))
         if run not in self._seen:
@@ -209,17 +214,37 @@ class ServerRuns:
         try:
             return asyncio.run_coroutine_threadsafe(question, self._loop).result()
         except RPCError as error:
-            raise self._trouble(run, error) from error
+            is_silent = error.status in _SILENT and _FAILS not in str(error)
+            left = self._left_behind(run) if is_silent else None
+            raise left or self._trouble(run, error) from error
         except WorkflowUpdateFailedError as error:
             raise InfrastructureError(f"{self._named} refuses the answer: {error.cause}") from error
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-            raise InfrastructureError(f"{self._named} does not answer in time") from error
+            raise self._left_behind(run) or InfrastructureError(f"{self._named} does not answer in time") from error
+
+    def _left_behind(self, run: str) -> LeftBehind | None:
+        """If the run has no controller since it began with another build than those that are at work."""
+        client = self._client
+        if client is None:
+            return None
+
+        async def asked(handle: WorkflowHandle[Any, Any]) -> str:
+            left = await is_left_behind(client, handle)
+            return await silence(handle, run) if left else ""
+
+        looked = asyncio.wait_for(asked(client.get_workflow_handle(workflow_of(run))), _ASK_S)
+        with suppress(RPCError, TimeoutError):
+            if why := asyncio.run_coroutine_threadsafe(looked, self._loop).result():
+                return LeftBehind(why)
+        return None
 
     def _trouble(self, run: str, error: RPCError) -> InfrastructureError:
         match error.status:
             case RPCStatusCode.NOT_FOUND:
                 return NotThere(f"{self._named} has no run {run} any more")
-            case RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.CANCELLED | RPCStatusCode.FAILED_PRECONDITION:
+            case RPCStatusCode.FAILED_PRECONDITION if _FAILS in str(error):
+                return LeftBehind(f"run {run} stands still: its step fails on the controller, whose log says why")
+            case status if status in _SILENT:
                 return InfrastructureError(
                     f"{self._named} does not tell how run {run} goes: is a controller at work for queue"
                     f" {self.server.queue} (`interlock worker --controller`)?"

@@ -23,7 +23,7 @@ from temporalio.service import RPCStatusCode
 
 from interlock import __version__
 from interlock.engines.temporal.access import Access, plainly, refusal
-from interlock.engines.temporal.payloads import Key, check_keys, converter
+from interlock.engines.temporal.payloads import Key, check_keys, converter, leave_key
 from interlock.ports import InfrastructureError, NamedBlobs
 
 _CONNECT_S = 10.0
@@ -87,7 +87,9 @@ class Server:
                 return refusal(self.address, self.access, error)
 
     def mark(self) -> str:
-        """That of the blobs; whoever comes first makes it. Raises InfrastructureError."""
+        """That of the blobs; whoever comes first makes it, and leaves the name of its key there. Raises
+        InfrastructureError."""
+        leave_key(self.blobs, self.keys)
         fresh = secrets.token_hex(8).encode()
         return _as_mark(self.blobs, self.blobs.keep_first(_ENTRY, fresh))
 
