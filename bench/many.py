@@ -156,12 +156,7 @@ def _user(home: Path, settings: str) -> dict[str, str]:
 def _server(address: str, root: Path) -> list[str]:
     program = Path(sys.executable).parent / "temporal"
     words = ["server", "start-dev", "--headless", "--log-level", "error", "--port", address.rpartition(":")[2]]
-    file = (
-        "--db-filename",
-        str(root / "temporal.db"),
-        "--sqlite-pragma",
-        "journal_mode=wal",
-    )  # as `interlock dev` does
+    file = ("--db-filename", str(root / "temporal.db"), "--sqlite-pragma", "journal_mode=wal")  # as `interlock dev`
     return [str(program), *words, *file]
 
 
