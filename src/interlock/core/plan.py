@@ -265,8 +265,9 @@ def _go_on(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect
 
 
 def _judge_input(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect]:
-    """Gates on the accepted input: what a merge must pass, and the reports that candidates are compared with."""
-    now = state.stages[stage.id]
+    """Gates on the accepted input: what a merge must pass, and the reports that candidates are compared with. The
+    first that cannot decide pauses the stage."""
+    now, pauses = state.stages[stage.id], False
     if now.input is None:
         return
     own_input = (now.input.commit, now.input.tree)
@@ -276,7 +277,9 @@ def _judge_input(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[
             continue
         due = undecided(stage.id, gate.id, verdict, state.now) if verdict is not None else None
         if due is not None:
-            yield due
+            if not (pauses and isinstance(due, Pause)):
+                yield due
+            pauses = pauses or isinstance(due, Pause)
             continue
         effect = evaluate(now.input.subject, owner, gate, verdict, own_input, own_input)
         yield compared(effect, state, stage, owner, gate) if owner.id != stage.id else effect

@@ -99,3 +99,18 @@ def test_the_attempt_is_told_of_conflicts_sides_and_inherited_gates() -> None:
 def test_without_a_worker_a_conflict_pauses() -> None:
     (effect,) = planned(Stage("j", needs=("a", "b"), gates=(SCOPE,)), PREPARED)
     assert effect == Pause("j", PauseReason.CONFLICT, conflict_text(PREPARED))
+
+
+def test_two_gates_that_cannot_decide_pause_the_join_once() -> None:
+    verdicts = {
+        name: VerdictGiven(input_of("j", 1), name, 1, VerdictStatus.ERRORED, permanent=True)
+        for name in ("a/test", "a/lint")
+    }
+    stages = settled(a=(Phase.ACCEPTED, "ca"), b=(Phase.ACCEPTED, "cb"))
+    clean = replace(PREPARED, conflicts=(), undecided=())
+    stages["j"] = StageState(phase=Phase.READY, input=clean, input_verdicts=verdicts)
+    gates = (SCOPE, TEST, replace(TEST, id="lint"))
+    pipeline = Pipeline("p", (Stage("a", gates=gates), Stage("b"), JOIN), (AgentSpec("one", "command"),))
+    base = {name: VerdictGiven(base_of("a"), name, 1, VerdictStatus.PASSED) for name in verdicts}
+    effects = plan(pipeline, replace(began(), stages=Stages(stages.items()), base_verdicts=base))
+    assert [effect.stage for effect in effects if isinstance(effect, Pause)] == ["j"]
