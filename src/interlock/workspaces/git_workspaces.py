@@ -243,36 +243,20 @@ class GitWorkspaces:
 
     def has(self, commit: str) -> bool:
         """Whether the store holds the commit."""
-        found = self._store.objects.lookup(commit) if storage.exists(self._store.folder) else None
-        return found is not None and found[0] == "commit"
+        return self._store.has(commit)
 
     def pack(self, commit: str, base: str = "") -> bytes:
-        commits = self._store.with_submodules(commit, is_base=not base)
-        without = self._store.with_submodules(base, is_base=len(commits) > 1) if base else ()
-        return packs.pack(self._store.git, commits, without)
+        return packs.pack(self._store, commit, base)
 
     def renew(self, commit: str, *, is_base: bool) -> bool:
-        if not self.has(commit):
-            return False
-        with storage.locked(self._store.folder, shared=True):
-            return self.has(commit) and all(
-                packs.renew(self._store.folder, oid) for oid in self._store.with_submodules(commit, is_base=is_base)
-            )
+        return self.has(commit) and packs.renew(self._store, commit, is_base=is_base)
 
     def keep(self, commit: str) -> None:
-        with storage.locked(self._store.folder, shared=True):
-            for oid in self._store.with_submodules(commit, is_base=False):
-                packs.keep_made(self._store.folder, oid)
+        packs.keep_made(self._store, commit)
 
     def receive(self, commit: str, content: bytes, *, is_base: bool) -> None:
         """As the port says. Raises InfrastructureError if it is no pack of that commit."""
-        storage.create(self._store.folder, "sha1" if len(commit) == 40 else "sha256")
-        with storage.locked(self._store.folder):
-            packs.take(self._store.git, self._store.objects, commit, content)
-            inner = self._store.with_submodules(commit, is_base=is_base)[1:]
-            packs.keep(self._store.folder, self._store.objects, commit, is_base=is_base)
-            for oid in inner:
-                packs.keep(self._store.folder, self._store.objects, oid, is_base=True)
+        packs.receive(self._store, commit, content, is_base=is_base)
 
     def share(self, commit: str, blobs: Blobs) -> None:
         self._store.contents.share(self._store.commit(commit).tree, blobs)

@@ -81,6 +81,11 @@ class Store:
 
         return Contents(self.folder, self.objects, origin, self._environ, self._blobs)
 
+    def has(self, commit: str) -> bool:
+        """Whether it holds the commit. It need not have been made."""
+        found = self.objects.lookup(commit) if storage.exists(self.folder) else None
+        return found is not None and found[0] == "commit"
+
     def commit(self, commit: str) -> Commit:
         return self.objects.commit(commit)
 
