@@ -106,6 +106,7 @@ class RunStarted:
     by: str = ""
     pipeline_text: str = ""  # sha256 of it as the journal keeps it; earlier versions did not say
     engine: str = ""  # `temporal`; empty: this machine
+    repository: str = ""  # always empty: fields are stored by their place, and this one is followed by another
     contents: str = ""  # digest of the manifest of what it needs besides commits; empty: it lies in the working tree
 
 

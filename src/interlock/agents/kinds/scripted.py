@@ -221,10 +221,8 @@ def _require_inside(path: Path, repository: Path) -> None:
     """Raises BadScript for a path that leads out of the working tree, also by a link."""
     found, top = path.resolve(), repository.resolve()
     if not found.is_relative_to(top) or ".git" in found.relative_to(top).parts:
-        raise BadScript(
-            f"{path}: it is not in the working tree of the repository: for other machines, put the script and the files"
-            " that it names there, or write them into the pipeline"
-        )
+        hint = "put the script and what it names there, or write them into the pipeline"
+        raise BadScript(f"{path}: it is not in the working tree of the repository, for other machines: {hint}")
 
 
 def _stages(source: object, folder: Path) -> tuple[Mapping[str, Any], Path]:
