@@ -51,7 +51,7 @@ def test_a_worker_with_other_blobs_takes_nothing_and_is_named(tmp_path: Path, se
         other_one = elsewhere(many, "other", "--labels", "gpu")
         far = many.submitter(tmp_path / "far", {"interlock.yaml": LABELLED})
         process = far.start("run", "--engine", "temporal", "--plain", "-t", "x")
-        line = said_until(process, "waits for")
+        line = said_until(process, "base         gate")
         assert f"waits for a worker with these blobs: {other_one}" in line
         assert line.endswith(" has others: set temporal.blobs there\n")
         assert "other blobs than this machine" in told(far)["temporal"]
