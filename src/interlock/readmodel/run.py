@@ -29,7 +29,7 @@ from interlock.readmodel.history import AttemptPhase, AttemptView, History, Past
 from interlock.readmodel.reasons import Reason, reasons
 from interlock.text.names import rejected_by
 
-NOT_BEGUN, UNDELIVERED = "not begun", "undelivered"
+NOT_BEGUN, UNATTENDED = "not begun", "unattended"
 _WAITS_FOR_REPOSITORY = "its work is accepted, and it waits for its repository: `interlock resume {run}` there"
 _GATE_WAITS_FOR_REPOSITORY = "a gate is judged from its repository, which it waits for: `interlock resume {run}` there"
 _PROTECTED = ("protected", "judged_table")
@@ -122,8 +122,8 @@ class RunSummary:
 
     @property
     def word(self) -> str:
-        """Its phase as people are told it: what only waits for its repository is not interrupted."""
-        return UNDELIVERED if self.phase is RunPhase.INTERRUPTED and self.why else str(self.phase)
+        """Its phase as people are told it: what only waits for somebody in its repository is not interrupted."""
+        return UNATTENDED if self.phase is RunPhase.INTERRUPTED and self.why else str(self.phase)
 
     @property
     def way_out(self) -> str:

@@ -13,7 +13,7 @@ from shlex import quote
 from interlock.core.limits import LimitUsage
 from interlock.readmodel.history import AttemptPhase, AttemptView
 from interlock.readmodel.reasons import Reason, without_notes
-from interlock.readmodel.run import UNDELIVERED, RunPhase, RunSummary, RunView
+from interlock.readmodel.run import UNATTENDED, RunPhase, RunSummary, RunView
 from interlock.service.formats import cost, count, duration, tokens
 from interlock.text.cleaning import plain, without_place
 
@@ -160,7 +160,7 @@ def _state(run: RunSummary) -> tuple[str, str, str]:
     if run.phase is RunPhase.WAITING:
         return _WAIT if any(wait.reason == "approval" for wait in run.waits) else _PAUSED
     word, icon, tone = _STATES[run.phase]
-    if run.word == UNDELIVERED:
+    if run.word == UNATTENDED:
         return "Waits for its repository", "clock", tone
     if run.phase is RunPhase.ACCEPTED and run.overrides:
         return f"{word} with an override", "alert", "wait"

@@ -96,7 +96,7 @@ def test_an_accepted_run_says_that_it_waits_for_its_repository(tmp_path: Path, m
     waits(far, run, "interrupted")
     far.ask("status", run).ended(0, "waits for its repository", f"interlock resume {run}")
     shown = f"{far.ask('status', run).text} {far.ask('list').text}"
-    assert shown.count("undelivered") == 2
+    assert shown.count("unattended") == 2
     assert "no process" not in shown
     assert "interrupted" not in shown
     other = many.submitter(tmp_path / "other", {"b.txt": "another project\n"})

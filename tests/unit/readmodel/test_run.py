@@ -53,4 +53,4 @@ def test_of_what_a_server_drives_only_the_delivery_needs_a_process_here(
     assert view.is_remote == (owner == "temporal")
     there = "it waits for its repository: `interlock resume r` there"
     assert (there in view.why) == (view.is_remote and view.phase is RunPhase.INTERRUPTED)
-    assert view.word == ("undelivered" if there in view.why else view.phase)
+    assert view.word == ("unattended" if there in view.why else view.phase)
