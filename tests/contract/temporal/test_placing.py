@@ -59,6 +59,19 @@ version: 1
 stages:
   code: {env: [HERE], run: 'touch "$HERE/at-work"; until [ -e "$HERE/go" ]; do sleep 0.1; done; echo x > a.txt'}
 """
+MEETS = (
+    'touch "$HERE/$0"; for i in {1..250}; do [ "$(ls "$HERE" | wc -l)" = 2 ] && break; sleep 0.1; done; ls "$HERE" > $0'
+)
+AT_ONCE = f"""\
+version: 1
+agents:
+  one: {{use: command, env: [HERE], run: [bash, -c, '{MEETS}', one]}}
+  two: {{use: command, env: [HERE], run: [bash, -c, '{MEETS}', two]}}
+stages:
+  one: {{labels: [few], agent: one, gates: [{{id: g, run: "test $(wc -l < one) = 2"}}], on_reject: [{{pause: true}}]}}
+  two: {{labels: [few], agent: two, gates: [{{id: g, run: "test $(wc -l < two) = 2"}}], on_reject: [{{pause: true}}]}}
+  both: {{needs: [one, two]}}
+"""
 EITHER = """\
 version: 1
 agents:
@@ -149,6 +162,15 @@ def test_a_secret_goes_to_a_worker_that_has_it(tmp_path: Path, many: Cluster) ->
     many.start("token", "--secrets", "TOKEN", MACHINE="token", TOKEN="t")
     far = many.submitter(tmp_path / "far", {"interlock.yaml": SECRET})
     assert made_by(far, run_on(far)) == "token"
+
+
+def test_what_begins_at_once_goes_to_workers_of_one_rank_in_turn(tmp_path: Path, many: Cluster) -> None:
+    here = tmp_path / "meeting"
+    here.mkdir()
+    for name in ("FIRST", "SECOND"):
+        words = ("--slots", "1", "--labels", "few", "--secrets", name)
+        many.start(name.lower(), *words, HERE=str(here), **{name: "x"})
+    run_on(many.submitter(tmp_path / "far", {"interlock.yaml": AT_ONCE}))
 
 
 def test_one_of_the_keys_of_an_agent_is_enough(tmp_path: Path, many: Cluster) -> None:

@@ -9,6 +9,7 @@ from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, CommandLine, Gate, GateKind, Pipeline, Stage
 from interlock.engines.temporal.needs import (
     Need,
+    Offer,
     Seen,
     any_but,
     chosen,
@@ -21,6 +22,7 @@ from interlock.engines.temporal.needs import (
 from interlock.gates.kinds.review import Review
 
 ATTEMPT = AttemptId("code", 1, 1)
+ANYBODY = Need()
 GATES = (
     Gate("scope", GateKind.SCOPE),
     Gate("test", GateKind.RUN, CommandLine(shell="true"), secrets=("DB",)),
@@ -96,23 +98,28 @@ def test_what_is_known_to_be_unset_is_not_offered() -> None:
     assert fits(offer, Need(secrets=("OTHER",), one_of=(("KEY", "TOKEN"),)))
 
 
+def best(*seen: Seen, need: Need = ANYBODY) -> list[Offer]:
+    return [one.offer for one in chosen(seen, need)]
+
+
 def test_what_is_rare_is_left_to_those_who_need_it_unless_the_others_have_much_to_do() -> None:
     plain, rare = offer_of(["codex"]), offer_of(["codex"], labels=["gpu"])
-    assert chosen([Seen(rare, ("1@a",)), Seen(plain, ("2@b",))], Need()) == plain
-    assert chosen([Seen(rare, ("1@a",)), Seen(plain, ("2@b",), backlog=3)], Need()) == rare
-    assert chosen([Seen(rare, ("1@a",)), Seen(plain, ("2@b",))], Need(labels=("gpu",))) == rare
+    assert best(Seen(rare, ("1@a",)), Seen(plain, ("2@b",))) == [plain]
+    assert best(Seen(rare, ("1@a",)), Seen(plain, ("2@b",), backlog=3)) == [rare]
+    assert best(Seen(rare, ("1@a",)), Seen(plain, ("2@b",)), need=Need(labels=("gpu",))) == [rare]
 
 
-def test_offers_of_the_same_rank_can_be_told_apart() -> None:
+def test_offers_of_the_same_rank_are_all_chosen() -> None:
     one, other = offer_of([], ["A"]), offer_of([], ["B"])
-    assert chosen([Seen(one, ("1@a",)), Seen(other, ("2@b",))], Need()) in (one, other)
+    assert best(Seen(other, ("2@b",)), Seen(one, ("1@a",))) == sorted([one, other])
+    assert best(Seen(other, ("2@b",)), Seen(one, ("1@a",), backlog=1)) == [other]
 
 
 def test_nobody_is_chosen_who_does_not_live_or_made_the_candidate() -> None:
     offer = offer_of([])
-    assert chosen([Seen(offer, ())], Need()) is None
-    assert chosen([Seen(offer, ("1@a",))], Need(not_by="1@a")) is None
-    assert chosen([Seen(offer, ("1@a", "2@b"))], Need(not_by="1@a")) == offer
+    assert best(Seen(offer, ())) == []
+    assert best(Seen(offer, ("1@a",)), need=Need(not_by="1@a")) == []
+    assert best(Seen(offer, ("1@a", "2@b")), need=Need(not_by="1@a")) == [offer]
 
 
 def test_the_same_offer_has_the_same_queue_in_any_order() -> None:

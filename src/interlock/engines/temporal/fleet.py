@@ -45,6 +45,7 @@ THE_RUN = "run"  # the subject of what the run itself waits for
 EXPECTED = ApplicationErrorCategory.BENIGN  # of a failure that belongs to no log
 
 _OFFERS_MAX = 200
+_PLACES_MAX = 20  # that one look tells of
 _POLL = timedelta(seconds=21)  # servers complain of less than 20
 _LIVES_S = 26.0  # since a worker was seen last
 _FRESH_S = 1.0  # how long what was seen of the workers is believed
@@ -201,24 +202,24 @@ class Placer:
     _known: tuple[float, list[Offer]] = (0.0, [])
 
     @activity.defn(name=PLACE)
-    async def place(self, given: PlaceInput) -> str:
-        """The task queue of workers that can do what is needed. As a local activity, empty if there are none; else it
-        fails with what is missing, and is tried again."""
+    async def place(self, given: PlaceInput) -> list[str]:
+        """The task queue of each of the workers that can do what is needed, equally well; a bounded number. As a local
+        activity, empty if there are none; else it fails with what is missing, and is tried again."""
         info = activity.info()
         now = given.at if info.is_local else info.current_attempt_scheduled_time.timestamp()
         why = unmet(given.need)
         try:
-            if (offer := await self._choose(given.need, now)) is not None:
-                return offer.queue(self.queue)
+            if best := await self._choose(given.need, now):
+                return [one.offer.queue(self.queue) for one in best for _ in one.workers][:_PLACES_MAX]
             if others := await self._with_other_blobs(given.need, now):
                 why = other_blobs("worker", others)
         except TemporalError as error:  # controllers serve the list, and they come and go
             why = f"waits until it is known which workers there are ({error})"
         if info.is_local:
-            return ""
+            return []
         raise ApplicationError(why, given.subject, given.gate, type=WAITS, category=EXPECTED)
 
-    async def _choose(self, need: Need, now: float) -> Offer | None:
+    async def _choose(self, need: Need, now: float) -> list[Seen]:
         ours = [offer for offer in await self._offers() if offer.blobs == self.blobs and fits(offer, need)]
         return chosen(await asyncio.gather(*(self._look(offer, now) for offer in ours)), need)
 

@@ -96,13 +96,16 @@ def is_set(offer: Offer, secret: str) -> bool:
     return secret in offer.secrets or (ANY in offer.secrets and f"{_UNSET}{secret}" not in offer.secrets)
 
 
-def chosen(seen: Iterable[Seen], need: Need) -> Offer | None:
-    """The offer with the shortest backlog of those that fit and have a worker. Of equal ones, the one with the fewest
+def chosen(seen: Iterable[Seen], need: Need) -> list[Seen]:
+    """Those with the shortest backlog of the offers that fit and have a worker. Of equal ones, those with the fewest
     labels and agents: what is rare is left for those who need it."""
+
+    def rank(one: Seen) -> tuple[int, int, int]:
+        return one.backlog, len(one.offer.labels), len(one.offer.agents)
+
     fitting = [one for one in seen if fits(one.offer, need) and set(one.workers) - {need.not_by}]
-    if not fitting:
-        return None
-    return min(fitting, key=lambda one: (one.backlog, len(one.offer.labels), len(one.offer.agents), one.offer)).offer
+    best = min(map(rank, fitting), default=None)
+    return sorted((one for one in fitting if rank(one) == best), key=lambda one: one.offer)
 
 
 def unmet(need: Need) -> str:
@@ -122,7 +125,7 @@ def unmet_by(seen: Sequence[Seen], pipeline: Pipeline) -> Iterator[str]:
     """What stages of the pipeline will wait for, since no worker that was seen can do it, each with these stages."""
     waiting: dict[str, list[str]] = {}
     for stage in pipeline.ordered():
-        for words in dict.fromkeys(unmet(need) for need in _of_stage(pipeline, stage) if chosen(seen, need) is None):
+        for words in dict.fromkeys(unmet(need) for need in _of_stage(pipeline, stage) if not chosen(seen, need)):
             waiting.setdefault(words, []).append(stage.id)
     for words, stages in waiting.items():
         yield f"{'stage' if len(stages) == 1 else 'each of'} {', '.join(stages)} {words}"
