@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from interlock.cli.application import application
 from interlock.cli.terminal import note, until_interrupted
+from interlock.cli.words import closing
 from interlock.ports import InterlockError
 from interlock.readmodel.run import OVER, RunPhase
 from interlock.settings import RunLock, owner_of, this_process
@@ -59,8 +60,8 @@ async def _served(app: Application, server: Server, performer: Performer) -> Non
 
 
 def _keep(app: Application, stop: threading.Event) -> None:
-    """Copy what is new of each run, notify of what is due, and send its spans where it has come to wait or to its
-    end."""
+    """Copy what is new of each run, notify of what is due, and where it has come to wait or to its end, say so and send
+    its spans."""
     known: dict[str, int] = {}
     while not stop.wait(_LOOK_S):
         with suppress(InterlockError):  # it is looked at again
@@ -77,4 +78,5 @@ def _attend(app: Application, run: str, *, is_new: bool) -> None:
     if is_new and app.notices.channels:
         app.notices.attend(run).close()
     elif not is_new and (view.phase in OVER or view.phase is RunPhase.WAITING):
+        note(closing(view))
         app.owner.attend(run)

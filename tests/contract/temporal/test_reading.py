@@ -124,6 +124,7 @@ def test_a_worker_in_the_checkout_delivers_and_notifies(tmp_path: Path, many: Cl
         process.terminate()
         _, said = process.communicate()
     assert (process.returncode, "the worker has stopped" in said) == (0, True), said
+    assert f"run {run} accepted: branch interlock/" in said
 
 
 def test_a_server_that_is_gone_leaves_the_copy_and_keeps_answers(tmp_path: Path) -> None:

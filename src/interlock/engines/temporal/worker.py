@@ -137,12 +137,14 @@ class Performer:
                 " begin here in that way, or a worker does this",
                 permanent=True,
             )
+        why = ""
         for _ in range(_LOOKS_MAX):  # what is known here may be behind
-            if state is None or not (why := admit_errand(state, effect)):
+            why = admit_errand(state, effect) if state is not None else "nothing is known of it here any more"
+            if not why:
                 return
             if cancel.wait(_LOOK_S):
                 raise Cancelled
-            state = self.known(context.run, state.seq)
+            state = self.known(context.run, state.seq if state is not None else 0)
         raise InfrastructureError(f"the history of run {context.run} does not lead to {type(effect).__name__}: {why}")
 
     def _receive(self, given: EffectInput) -> None:
