@@ -22,6 +22,7 @@ from tests.contract.temporal.world import until
 
 from interlock.engines.temporal import checks
 from interlock.engines.temporal.access import access_of, plainly
+from interlock.engines.temporal.needs import Seen, offer_of
 from interlock.engines.temporal.server import Server
 from interlock.journal import MemoryBlobs
 from interlock.ports import InfrastructureError, UsageError
@@ -185,7 +186,7 @@ def test_the_clock_and_the_version_of_the_server_are_looked_at(
 
     monkeypatch.setattr(checks, "time", Late)
     assert "the clock of the server is 1.0 hours ahead of that of this machine" in next(checks.looked(here).warnings())
-    old = replace(seen, version="1.24.9", workers=("7@host interlock-0.0.1",))
+    old = replace(seen, version="1.24.9", offers=(Seen(offer_of([]), ("7@host interlock-0.0.1",)),))
     assert list(old.warnings()) == [
         "the server is Temporal 1.24.9: runs need 1.28 or newer: upgrade it",
         f"7@host has interlock 0.0.1, and this is {checks.__version__}: upgrade all machines of the queue to one"
