@@ -1,4 +1,4 @@
-"""What `interlock doctor` finds out about the runs of a repository, its pipelines and its agent programs.
+"""What `interlock doctor` finds out about the runs of a repository, its folders and its agent programs.
 
 Rule: nothing is written.
 """
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from interlock.agents.probe import ProbeResult
     from interlock.application import Application
     from interlock.core.pipeline import AgentSpec
-    from interlock.pipelinefile import Loaded
     from interlock.readmodel.run import RunSummary
     from interlock.settings import Identity, Paths, RepositoryPaths, Settings
 
@@ -39,15 +38,6 @@ class DoctorResult:
     level: str
     text: str
     code: Exit = Exit.ACCEPTED  # the exit code of the command if it is bad
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineRead:
-    """A pipeline file of the repository. `loaded` is None if it has `mistakes`."""
-
-    name: str
-    loaded: Loaded | None
-    mistakes: int = 0
 
 
 # --- the runs -------------------------------------------------------------------------------------
@@ -229,65 +219,52 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN_MAX]) + (", ..." if len(names) > _SHOWN_MAX else "")
 
 
-# --- the pipelines --------------------------------------------------------------------------------
+# --- the folders ----------------------------------------------------------------------------------
 
 
-def read_pipelines(root: Path) -> list[PipelineRead]:
-    from interlock.pipelinefile import InvalidPipeline, find_pipelines, load_pipeline
-
-    read = []
-    for path in find_pipelines(root).values():
-        name = str(path.relative_to(root))
-        try:
-            read.append(PipelineRead(name, load_pipeline(path, root)))
-        except InvalidPipeline as error:
-            read.append(PipelineRead(name, None, sum(mistake.level == "error" for mistake in error.mistakes)))
-    return read
-
-
-def check_pipelines(pipelines: Sequence[PipelineRead]) -> Iterator[DoctorResult]:
-    """Whether each is valid; the agents that are still to be filled in, and what a sandbox cannot show, each once."""
-    from interlock.cli.pipelines import line
-    from interlock.service.formats import count
-
-    if not pipelines:
-        yield DoctorResult("pipelines", "note", "none yet: `interlock init` writes some")
-    for one in pipelines:
-        if one.loaded is None:
-            text = f"{one.name}: {count(one.mistakes, 'mistake')}: run interlock validate"
-            yield DoctorResult("pipeline", "bad", text, Exit.USAGE)
-        else:
-            yield DoctorResult("pipeline", "ok", f"{one.name} is valid")
-    findings = [each for one in pipelines if one.loaded is not None for each in one.loaded.findings]
-    unfilled = {line(each) for each in findings if each.message.startswith("none of its agents is installed")}
-    yield from (DoctorResult("agent", "note", text) for text in sorted(unfilled))
-    unread = dict.fromkeys(line(each) for each in findings if each.message.startswith("sandbox: read: there is no"))
-    yield from (DoctorResult("pipeline", "warn", text) for text in unread)
-
-
-def check_held_out(root: Path, environ: Mapping[str, str], pipelines: Sequence[PipelineRead]) -> Iterator[DoctorResult]:
-    """The held-out files that settings and environment know, and those that the pipelines name."""
-    from interlock.gates.held_out import HeldOut, HeldOutMissing
-    from interlock.settings import load_settings, paths_of
-    from interlock.text.names import is_name
+def check_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) -> Iterator[DoctorResult]:
+    from interlock.sandbox import best_level
+    from interlock.settings import paths_of
 
     try:
-        known = HeldOut(load_settings(paths_of(environ).config).held_out, environ, root)
-    except InterlockError:
-        return  # reported with the settings
-    needed: dict[str, list[str]] = {}
-    for stage in (stage for one in pipelines if one.loaded is not None for stage in one.loaded.pipeline.stages):
-        for gate in (gate for gate in stage.gates if gate.held_out):
-            needed.setdefault(gate.held_out, []).append(f"{stage.id}/{gate.id}")
-    for name in sorted({*known.names(), *filter(is_name, needed)}):
-        try:
-            yield DoctorResult("held out", "ok", f"{name}: {known.source(name)}")
-        except HeldOutMissing as error:
-            users = f" ({', '.join(needed[name])} cannot be judged)" if name in needed else ""
-            yield DoctorResult("held out", "bad" if users else "note", f"{name}: {error}{users}", Exit.USAGE)
+        general = paths_of(environ)
+    except InterlockError as error:
+        yield DoctorResult("state", "bad", str(error), Exit.INFRASTRUCTURE)
+        return
+    yield _check_folder("state", paths.root if paths else general.state)
+    yield _check_folder("cache", paths.places if paths else general.cache)
+    if paths is not None and best_level(environ) == "full":
+        yield _check_overlays(paths)
 
 
-def check_folder(topic: str, folder: Path) -> DoctorResult:
+def disk_of(paths: RepositoryPaths) -> dict[str, int]:
+    """Bytes on the disk for each kind of data of this repository."""
+    from interlock.workspaces.gc import size_of, usage
+
+    used = usage(paths.store, (paths.places, paths.gates, paths.former_places))
+    journal = [paths.journal, *paths.root.glob("journal.db-*")]
+    return {
+        "journal": sum(map(_blocks, journal)), "evidence": size_of(paths.blobs), "objects": used.objects,
+        "kits": used.packs, "setups": used.setups, "checkouts": used.checkouts, "templates": used.templates,
+    }  # fmt: skip
+
+
+def _blocks(path: Path) -> int:
+    """The bytes that a file takes on the disk; 0 if there is none."""
+    try:
+        return path.lstat().st_blocks * 512
+    except OSError:
+        return 0
+
+
+def check_disk(disk: Mapping[str, int]) -> DoctorResult:
+    from interlock.service.formats import size
+
+    parts = ", ".join(f"{name} {size(number)}" for name, number in disk.items())
+    return DoctorResult("disk", "ok", f"{size(sum(disk.values()))} ({parts}); `interlock gc` removes what no run needs")
+
+
+def _check_folder(topic: str, folder: Path) -> DoctorResult:
     """Whether the folder, or its nearest parent that exists, can be written. Nothing is created."""
     there = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
@@ -297,7 +274,7 @@ def check_folder(topic: str, folder: Path) -> DoctorResult:
     return DoctorResult(topic, "ok", str(folder))
 
 
-def check_overlays(paths: RepositoryPaths) -> DoctorResult:
+def _check_overlays(paths: RepositoryPaths) -> DoctorResult:
     """Whether checkouts can be overlays. The trial leaves nothing."""
     from interlock.workspaces.layers import refusal_here
     from interlock.workspaces.storage import own
@@ -306,13 +283,6 @@ def check_overlays(paths: RepositoryPaths) -> DoctorResult:
     if why:
         return DoctorResult("checkouts", "note", f"each is a copy, which takes seconds in a large repository: {why}")
     return DoctorResult("checkouts", "ok", "each is an overlay: its cost does not grow with the repository")
-
-
-def agents_of(pipelines: Sequence[PipelineRead]) -> tuple[AgentSpec, ...]:
-    """The agents of the valid pipelines, each once."""
-    return tuple(
-        dict.fromkeys(agent for one in pipelines if one.loaded is not None for agent in one.loaded.pipeline.agents)
-    )
 
 
 # --- the agent programs ---------------------------------------------------------------------------

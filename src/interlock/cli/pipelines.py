@@ -1,20 +1,34 @@
-"""Which pipeline a verb is about, and its mistakes as lines. Rule: `file:line:column: what: what would be right`."""
+"""Which pipeline a verb is about, its mistakes as lines, and what `doctor` finds of all.
+
+Rule: a mistake is `file:line:column: what: what would be right`.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from interlock.pipelinefile import Level, Loaded, Mistake, find_pipelines, load_pipeline, locate_pipeline
-from interlock.ports import UsageError
+from interlock.cli.diagnosis import DoctorResult
+from interlock.cli.exits import Exit
+from interlock.pipelinefile import (
+    InvalidPipeline,
+    Level,
+    Loaded,
+    Mistake,
+    find_pipelines,
+    load_pipeline,
+    locate_pipeline,
+)
+from interlock.ports import InterlockError, UsageError
 from interlock.text.cleaning import plain
 
 if TYPE_CHECKING:
-    from interlock.core.pipeline import Pipeline
+    from interlock.core.pipeline import AgentSpec, Pipeline
 
 _LINE_MAX = 2_000  # characters
 
@@ -97,3 +111,74 @@ def _command() -> str:
 
 def _flat(text: str) -> str:
     return " ".join(plain(text, _LINE_MAX).split())
+
+
+# --- what the doctor reads of them ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRead:
+    """A pipeline file of the repository. `loaded` is None if it has `mistakes`."""
+
+    name: str
+    loaded: Loaded | None
+    mistakes: int = 0
+
+
+def read_pipelines(root: Path) -> list[PipelineRead]:
+    read = []
+    for path in find_pipelines(root).values():
+        name = str(path.relative_to(root))
+        try:
+            read.append(PipelineRead(name, load_pipeline(path, root)))
+        except InvalidPipeline as error:
+            read.append(PipelineRead(name, None, sum(mistake.level == "error" for mistake in error.mistakes)))
+    return read
+
+
+def check_pipelines(pipelines: Sequence[PipelineRead]) -> Iterator[DoctorResult]:
+    """Whether each is valid; the agents that are still to be filled in, and what a sandbox cannot show, each once."""
+    from interlock.service.formats import count
+
+    if not pipelines:
+        yield DoctorResult("pipelines", "note", "none yet: `interlock init` writes some")
+    for one in pipelines:
+        if one.loaded is None:
+            text = f"{one.name}: {count(one.mistakes, 'mistake')}: run interlock validate"
+            yield DoctorResult("pipeline", "bad", text, Exit.USAGE)
+        else:
+            yield DoctorResult("pipeline", "ok", f"{one.name} is valid")
+    findings = [each for one in pipelines if one.loaded is not None for each in one.loaded.findings]
+    unfilled = {line(each) for each in findings if each.message.startswith("none of its agents is installed")}
+    yield from (DoctorResult("agent", "note", text) for text in sorted(unfilled))
+    unread = dict.fromkeys(line(each) for each in findings if each.message.startswith("sandbox: read: there is no"))
+    yield from (DoctorResult("pipeline", "warn", text) for text in unread)
+
+
+def check_held_out(root: Path, environ: Mapping[str, str], pipelines: Sequence[PipelineRead]) -> Iterator[DoctorResult]:
+    """The held-out files that settings and environment know, and those that the pipelines name."""
+    from interlock.gates.held_out import HeldOut, HeldOutMissing
+    from interlock.settings import load_settings, paths_of
+    from interlock.text.names import is_name
+
+    try:
+        known = HeldOut(load_settings(paths_of(environ).config).held_out, environ, root)
+    except InterlockError:
+        return  # reported with the settings
+    needed: dict[str, list[str]] = {}
+    for stage in (stage for one in pipelines if one.loaded is not None for stage in one.loaded.pipeline.stages):
+        for gate in (gate for gate in stage.gates if gate.held_out):
+            needed.setdefault(gate.held_out, []).append(f"{stage.id}/{gate.id}")
+    for name in sorted({*known.names(), *filter(is_name, needed)}):
+        try:
+            yield DoctorResult("held out", "ok", f"{name}: {known.source(name)}")
+        except HeldOutMissing as error:
+            users = f" ({', '.join(needed[name])} cannot be judged)" if name in needed else ""
+            yield DoctorResult("held out", "bad" if users else "note", f"{name}: {error}{users}", Exit.USAGE)
+
+
+def agents_of(pipelines: Sequence[PipelineRead]) -> tuple[AgentSpec, ...]:
+    """The agents of the valid pipelines, each once."""
+    return tuple(
+        dict.fromkeys(agent for one in pipelines if one.loaded is not None for agent in one.loaded.pipeline.agents)
+    )

@@ -18,26 +18,24 @@ from interlock import __version__
 from interlock.cli.application import application
 from interlock.cli.diagnosis import (
     DoctorResult,
-    agents_of,
-    check_folder,
-    check_held_out,
+    check_disk,
+    check_folders,
     check_key,
     check_limits,
-    check_overlays,
-    check_pipelines,
     check_programs,
     check_records,
     check_runs,
-    read_pipelines,
+    disk_of,
 )
 from interlock.cli.exits import Exit
 from interlock.cli.many_machines import check_many_machines
+from interlock.cli.pipelines import agents_of, check_held_out, check_pipelines, read_pipelines
 from interlock.cli.terminal import note, say
 from interlock.ports import InterlockError, UsageError
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec, Pipeline
-    from interlock.settings import Identity, RepositoryPaths
+    from interlock.settings import Identity
 
 
 _MARKS = {"ok": ("✓", "green"), "note": ("-", "bright_black"), "warn": ("!", "yellow"), "bad": ("✗", "red")}
@@ -123,16 +121,16 @@ def _check(cwd: Path, environ: Mapping[str, str], facts: _Facts) -> Iterator[Doc
     yield from check_programs(environ, agents_of(pipelines))
     paths = identity.paths if identity else None
     yield repository
-    yield from _check_folders(paths, environ)
+    yield from check_folders(paths, environ)
     if identity is None or paths is None or root is None:
         return
-    facts.disk, facts.state = _disk(paths), str(paths.root)
+    facts.disk, facts.state = disk_of(paths), str(paths.root)
     facts.pipelines = {one.name: one.loaded is not None for one in pipelines}
     yield from check_records(paths_of(environ), identity)
     yield from check_runs(cwd, environ, identity)
     yield check_key(paths_of(environ), identity)
     yield _committer(root, environ)
-    yield _disk_result(facts.disk)
+    yield check_disk(facts.disk)
     yield from check_pipelines(pipelines)
     yield from check_held_out(root, environ, pipelines)
 
@@ -361,45 +359,3 @@ def _committer(root: Path, environ: Mapping[str, str]) -> DoctorResult:
         return DoctorResult("git identity", "bad", str(error), Exit.INFRASTRUCTURE)
     state, text = ("ok", f"commits are by {author}") if author else ("note", NO_IDENTITY)
     return DoctorResult("git identity", state, text)
-
-
-def _check_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) -> Iterator[DoctorResult]:
-    from interlock.sandbox import best_level
-    from interlock.settings import paths_of
-
-    try:
-        general = paths_of(environ)
-    except InterlockError as error:
-        yield DoctorResult("state", "bad", str(error), Exit.INFRASTRUCTURE)
-        return
-    yield check_folder("state", paths.root if paths else general.state)
-    yield check_folder("cache", paths.places if paths else general.cache)
-    if paths is not None and best_level(environ) == "full":
-        yield check_overlays(paths)
-
-
-def _disk(paths: RepositoryPaths) -> dict[str, int]:
-    """Bytes on the disk for each kind of data of this repository."""
-    from interlock.workspaces.gc import size_of, usage
-
-    used = usage(paths.store, (paths.places, paths.gates, paths.former_places))
-    journal = [paths.journal, *paths.root.glob("journal.db-*")]
-    return {
-        "journal": sum(map(_blocks, journal)), "evidence": size_of(paths.blobs), "objects": used.objects,
-        "kits": used.packs, "setups": used.setups, "checkouts": used.checkouts, "templates": used.templates,
-    }  # fmt: skip
-
-
-def _blocks(path: Path) -> int:
-    """The bytes that a file takes on the disk; 0 if there is none."""
-    try:
-        return path.lstat().st_blocks * 512
-    except OSError:
-        return 0
-
-
-def _disk_result(disk: Mapping[str, int]) -> DoctorResult:
-    from interlock.service.formats import size
-
-    parts = ", ".join(f"{name} {size(number)}" for name, number in disk.items())
-    return DoctorResult("disk", "ok", f"{size(sum(disk.values()))} ({parts}); `interlock gc` removes what no run needs")
